@@ -1,0 +1,223 @@
+"""The house's own knobs: typed, frozen, each with its sentence. ``watchtower schema`` prints them as JSON Schema.
+
+A knob's unit is in its name (``_seconds``, ``_bytes``). An object receives its own group, never the whole.
+Plug-ins bring their own settings (``engine``, ``supervisor`` and each sink); reading YAML with places and cures
+is ``watchtower.configuration``'s job.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from watchtower.vocabulary.actions import Mode
+
+Seconds = Annotated[float, Field(gt=0, le=30 * 86400)]
+
+
+class Group(BaseModel):
+    """Base of every group of knobs: unknown names are mistakes, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class HoldSettings(Group):
+    """How long traffic may wait while a cure is under way."""
+
+    wait_seconds: Seconds = 5.0
+    """Longest one request waits; then 503 with Retry-After. A single replica may allow up to 45."""
+    total_seconds: Seconds = 60.0
+    """Longest the hold itself lasts; the relay worker releases it alone if the daemon is gone."""
+    drain_seconds: Seconds = 30.0
+    """Longest to wait for open exchanges to finish before a restart that is not for a hang."""
+    max_requests: Annotated[int, Field(ge=0)] = 256
+    """Most requests parked in one worker; the next gets 503."""
+    max_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
+    """Most bytes of parked requests in one worker; beyond it clients are not read from."""
+
+
+class RelaySettings(Group):
+    """The data plane: one HTTP/1.1 hop that forwards bytes as they are."""
+
+    listen: str = "127.0.0.1:8100"
+    """Where clients connect: ``host:port``. Nothing listens wider unless told."""
+    workers: Annotated[int, Field(ge=1, le=16)] = 1
+    """Relay processes sharing the listening socket."""
+    guard: bool = True
+    """Refuse the engine's control paths (``/collective_rpc``, ``/sleep``, …) from clients."""
+    allow_paths: tuple[str, ...] = ()
+    """Control paths that clients may use all the same, exact or ending in ``*``."""
+    tag_header: str = ""
+    """Request header that names the caller's class of traffic; empty: no tags."""
+    connect_seconds: Seconds = 5.0
+    """Longest to wait for a connection to the engine; then 502."""
+    max_connections: Annotated[int, Field(ge=1)] = 4096
+    """Most client connections of one worker; the next gets 503."""
+    hold: HoldSettings = HoldSettings()
+
+
+class EngineSettings(Group):
+    """The serving engine beside us."""
+
+    kind: str = "vllm"
+    """Which engine adapter (``watchtower schema --list engines``)."""
+    url: str = "http://127.0.0.1:8000"
+    """The engine's own address: ``http://host:port`` or ``unix:/path``."""
+    model: str = ""
+    """Model name for canaries; empty: the first that ``/v1/models`` lists."""
+    api_key: SecretStr | None = None
+    """Sent as Bearer by canaries and scrapes. Better: environment WATCHTOWER__ENGINE__API_KEY."""
+    scrape_seconds: Seconds = 5.0
+    """How often the engine's own metrics are read."""
+    observe_seconds: Seconds = 2.0
+    """How often the adapter is asked who is running."""
+
+
+class SupervisorKind(StrEnum):
+    NONE = "none"
+    PROCESS = "process"
+
+
+class SupervisorSettings(Group):
+    """Who can restart the engine."""
+
+    kind: SupervisorKind = SupervisorKind.NONE
+    """``process``: our keeper starts and owns the engine. ``none``: Watchtower tells people and never acts."""
+    command: tuple[str, ...] = ()
+    """The engine's command line, one argument per item. No shell."""
+    environment: dict[str, str] = {}
+    """Added to the engine's environment."""
+    working_directory: Path | None = None
+    """Where the engine runs; default: where the keeper was started."""
+    term_seconds: Seconds = 10.0
+    """How long the process tree may take to leave after SIGTERM, before SIGKILL."""
+    ready_seconds: Seconds = 600.0
+    """How long a start may take until the engine serves."""
+
+    @model_validator(mode="after")
+    def _a_process_needs_a_command(self) -> SupervisorSettings:
+        if self.kind is SupervisorKind.PROCESS and not self.command:
+            raise ValueError(
+                "supervisor 'process' needs the engine's command line · add supervisor.command: [vllm, serve, …]"
+            )
+        return self
+
+
+class CanarySettings(Group):
+    """One-token requests of our own, to the engine itself."""
+
+    every_seconds: Seconds = 60.0
+    """Regular interval."""
+    deadline_seconds: Seconds = 15.0
+    """No answer by then: the canary hangs."""
+    least_interval_seconds: Seconds = 2.0
+    """Never more often than this, whatever asks."""
+    prompt: str = "Say one word."
+    """What is asked; a fresh salt is added, so that no cache can answer."""
+
+
+class RemediationSettings(Group):
+    """Every limit of the safety model. The profile sets the defaults; what is written here wins."""
+
+    profile: Literal["safe", "demo"] = "safe"
+    """``safe``: for real servers. ``demo``: minutes become seconds; every loosened limit is printed at start."""
+    mode: Mode = Mode.OBSERVE
+    """observe: say what would be done. approve: ask. auto: do it. Per rule in ``modes``."""
+    modes: dict[str, Mode] = {}
+    """Mode of single rules, ``rule`` or ``rule.verb``: mode."""
+    single_replica: Literal["refuse", "allow"] = "refuse"
+    """``auto`` may restart the only replica there is."""
+    startup_grace_seconds: Seconds = 300.0
+    """No new action this soon after Watchtower started."""
+    dwell_evaluations: Annotated[int, Field(ge=1)] = 2
+    """Evaluations in a row that must breach before an incident opens."""
+    clear_dwell_seconds: Seconds = 300.0
+    """How long all rules must be OK before an incident counts as recovered."""
+    evidence_max_age_seconds: Seconds = 15.0
+    """Older evidence never starts an action."""
+    warmup_seconds: Seconds = 600.0
+    """Longest that readings after a restart are masked (ends earlier at ``warmup_requests``)."""
+    warmup_requests: Annotated[int, Field(ge=0)] = 50
+    """Served requests that end the warm-up."""
+    stabilization_seconds: Seconds = 360.0
+    """Shortest time between a cure and its verdict."""
+    verify_seconds: Seconds = 1200.0
+    """No verdict by then: inconclusive."""
+    soak_seconds: Seconds = 1800.0
+    """How long RECOVERING lasts before RESOLVED."""
+    cooldown_seconds: Seconds = 900.0
+    """After an action; doubles with every further one."""
+    cooldown_cap_seconds: Seconds = 4 * 3600.0
+    attempts_per_rung: Annotated[int, Field(ge=0)] = 2
+    attempts_per_incident: Annotated[int, Field(ge=0)] = 4
+    restarts_per_hour: Annotated[int, Field(ge=0)] = 2
+    """0 means never."""
+    restarts_per_day: Annotated[int, Field(ge=0)] = 4
+    rollbacks_per_day: Annotated[int, Field(ge=0)] = 1
+    breaker_failures: Annotated[int, Field(ge=1)] = 3
+    """This many ineffective or ambiguous actions in 24 h open the breaker; only a person closes it."""
+    flap_cycles: Annotated[int, Field(ge=2)] = 3
+    """This many incidents opened and resolved in 6 h escalate."""
+    recurrence_seconds: Seconds = 6 * 3600.0
+    """A breach this soon after RESOLVED reopens the same incident, attempts kept."""
+    hold_deadline_seconds: Seconds = 1800.0
+    """HELD longer than this escalates (not for observe, paused)."""
+    execute_seconds: Seconds = 120.0
+    """Adapter deadline for starting a cure; the drain is not counted."""
+    observe_seconds: Seconds = 5.0
+    """Adapter deadline for looking."""
+    loop_lag_seconds: Seconds = 3.0
+    """Our own loop stood still for longer: the windows over the gap are UNKNOWN."""
+
+
+class WebhookSinkSettings(Group):
+    """Standard Webhooks 1.0.0."""
+
+    kind: Literal["webhook"]
+    name: str = "webhook"
+    url: SecretStr
+    """https://… (http only for loopback). Treated as a credential: never logged."""
+    secret: SecretStr
+    """``whsec_…``; 24 to 64 bytes, base64. Better: WATCHTOWER__SINKS__n__SECRET or ``secret_file``."""
+    timeout_seconds: Seconds = 15.0
+
+
+class LogSinkSettings(Group):
+    """One line per notice in Watchtower's own log."""
+
+    kind: Literal["log"]
+    name: str = "log"
+
+
+SinkSettings = Annotated[WebhookSinkSettings | LogSinkSettings, Field(discriminator="kind")]
+
+
+class WebSettings(Group):
+    listen: str = "127.0.0.1:9470"
+    """Metrics, health, API, console."""
+    token: SecretStr | None = None
+    """Bearer token for changes over HTTP; without one only the local Unix socket may change anything."""
+
+
+class Settings(Group):
+    """The whole of ``watchtower.yaml``."""
+
+    version: Literal[1] = 1
+    target: str = "engine"
+    """What people call this server; appears in every alert."""
+    state_directory: Path = Path("/var/lib/watchtower")
+    """Journal, outbox, keeper's ledger, sockets. Must survive restarts of the daemon."""
+    rules: tuple[Path, ...] = ()
+    """Rule files; empty: the shipped ``rules/triad.yaml``. Relative to the configuration file."""
+    tick_seconds: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+    """How often the rules are evaluated."""
+    relay: RelaySettings = RelaySettings()
+    engine: EngineSettings = EngineSettings()
+    supervisor: SupervisorSettings = SupervisorSettings()
+    canary: CanarySettings = CanarySettings()
+    remediation: RemediationSettings = RemediationSettings()
+    sinks: tuple[SinkSettings, ...] = (LogSinkSettings(kind="log"),)
+    web: WebSettings = WebSettings()

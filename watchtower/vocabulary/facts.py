@@ -1,0 +1,212 @@
+"""Facts: typed, time-stamped events. The live daemon and replay are readers of the same stream.
+
+``at`` is always CLOCK_BOOTTIME seconds of this machine. Facts are msgspec structs: msgpack on the relay's socket,
+JSON in recordings. A fact says what was seen, never what it means.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from watchtower.vocabulary.actions import Incarnation
+
+
+class Fact(msgspec.Struct, frozen=True, tag_field="fact", omit_defaults=True, kw_only=True):
+    """Base of every fact."""
+
+    at: float
+
+
+# ── from the relay ──────────────────────────────────────────────────────────────────────────────
+
+
+class Ending(StrEnum):
+    """How an exchange ended, as seen on the wire."""
+
+    COMPLETE = "complete"
+    """The response ended as its framing promised (for a stream: with its last event)."""
+    TRUNCATED = "truncated"
+    """The upstream went away, or the stream stopped without its end marker."""
+    CLIENT_LEFT = "client_left"
+    ERROR_EVENT = "error_event"
+    """HTTP 200, then an error inside the stream."""
+    HTTP_ERROR = "http_error"
+    """Status 4xx or 5xx from the engine."""
+    OURS = "ours"
+    """We answered it ourselves (502, 503, 403): never counted against the engine."""
+
+
+class Opened(msgspec.Struct, frozen=True, array_like=True):
+    """A generation request was forwarded (the instant its head went upstream)."""
+
+    at: float
+    path: str
+    """Without query, e.g. ``/v1/chat/completions``."""
+    model: str = ""
+    """As the response (or, until then, the request) names it; "" while unknown."""
+    stream: bool = False
+    tag: str = ""
+    """The caller's class of traffic, from the configured header; "" without one."""
+    request_bytes: int = 0
+
+
+class Closed(msgspec.Struct, frozen=True, array_like=True):
+    at: float
+    ending: Ending
+    status: int = 0
+    """HTTP status; 0 when no response head was seen."""
+    completion_tokens: int = -1
+    """Total the engine claimed (usage); −1 when it told none."""
+    prompt_tokens: int = -1
+    finish_reason: str = ""
+
+
+class ExchangeNews(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What happened to one exchange since the last frame. Tokens of one read share its gap: a read that carried k
+    tokens after a gap of g ns appears as ``gaps_ns=[g], tokens=[k]``; the observation per token is g/k."""
+
+    id: str
+    """``worker.pid-connection-number``, unique on this boot."""
+    opened: Opened | None = None
+    """On first mention, and again after a reconnect."""
+    first_token_at: float | None = None
+    """Instant of the read that carried the first token."""
+    first_tokens: int = 0
+    """Tokens in that first read (they have a time to first token, no gap)."""
+    last_token_at: float | None = None
+    gaps_ns: list[int] = []
+    tokens: list[int] = []
+    estimated: bool = False
+    """True where a chunk was counted as one token because the engine gave no exact count."""
+    closed: Closed | None = None
+
+
+class HoldState(StrEnum):
+    OPEN = "open"
+    """Traffic flows."""
+    HOLDING = "holding"
+    """New generation requests park at their head."""
+
+
+class RelayFrame(Fact, frozen=True, tag="relay_frame", kw_only=True):
+    """One batch from one relay worker: at most 20 a second while there is traffic, at least one a second always."""
+
+    worker: int
+    pid: int
+    sequence: int
+    """Counts up by one per frame of this process; a gap means dropped frames."""
+    open_exchanges: int
+    """Generation exchanges forwarded upstream and not yet ended."""
+    parked: int = 0
+    hold: HoldState = HoldState.OPEN
+    hold_op: str = ""
+    """The op_id of the hold order this worker is obeying (its acknowledgement)."""
+    loop_lag_seconds: float = 0.0
+    """Longest delay of this worker's event loop since the last frame."""
+    dropped_news: int = 0
+    """Cumulative: news that fell off the bounded queue while the daemon was away."""
+    counters: dict[str, int] = {}
+    """Cumulative counts by name (``watchtower.vocabulary.words.RELAY_COUNTERS``)."""
+    news: list[ExchangeNews] = []
+
+
+class RelayHello(Fact, frozen=True, tag="relay_hello", kw_only=True):
+    """First message of a worker on each connection to the daemon."""
+
+    worker: int
+    pid: int
+    version: str
+    listening: str
+    """``host:port`` it accepts clients on."""
+    upstream: str
+
+
+class RelayGone(Fact, frozen=True, tag="relay_gone", kw_only=True):
+    """The worker's connection to the daemon ended (written by the daemon, not the worker)."""
+
+    worker: int
+    pid: int
+
+
+# ── orders to the relay (same socket, other direction) ──────────────────────────────────────────
+
+
+class HoldOrder(msgspec.Struct, frozen=True, tag="hold", tag_field="order", kw_only=True):
+    op_id: str
+    seconds: float
+    """Total life of the hold; the worker releases by itself when it is over, with or without a daemon."""
+    wait_seconds: float
+    """Longest one request may wait; then it gets 503 with Retry-After."""
+    max_parked: int
+    max_bytes: int
+
+
+class ReleaseOrder(msgspec.Struct, frozen=True, tag="release", tag_field="order", kw_only=True):
+    op_id: str
+
+
+RelayOrder = HoldOrder | ReleaseOrder
+RelayMessage = RelayHello | RelayFrame
+
+# ── from everything else ────────────────────────────────────────────────────────────────────────
+
+
+class EngineScrape(Fact, frozen=True, tag="engine_scrape", kw_only=True):
+    """One scrape of the engine's own metrics, already translated to our names."""
+
+    ok: bool
+    because: str = ""
+    """Why it failed (a kind, never a body)."""
+    running: float | None = None
+    waiting: float | None = None
+    kv_cache_ratio: float | None = None
+    generation_tokens: float | None = None
+    """Cumulative; resets with the engine."""
+
+
+class CanaryOutcome(StrEnum):
+    SERVED = "served"
+    """A well-formed completion with at least one token."""
+    HUNG = "hung"
+    """Accepted, and nothing until the deadline."""
+    REFUSED = "refused"
+    """Connection refused, or an HTTP error."""
+    BROKEN = "broken"
+    """An answer that is no completion."""
+
+
+class CanaryStarted(Fact, frozen=True, tag="canary_started", kw_only=True):
+    id: str
+    why: str = ""
+
+
+class CanaryEnded(Fact, frozen=True, tag="canary_ended", kw_only=True):
+    id: str
+    started_at: float
+    outcome: CanaryOutcome
+    seconds: float
+    because: str = ""
+
+
+class EngineSeen(Fact, frozen=True, tag="engine_seen", kw_only=True):
+    """One ``observe()`` of the adapter."""
+
+    known: bool
+    because: str = ""
+    """Why not known (adapter killed at its deadline, keeper unreachable, …)."""
+    incarnation: Incarnation | None = None
+    """None with ``known`` means: proven not running."""
+    serving: bool = False
+    """The engine says that it accepts requests; a hint, never proof of health."""
+    version: str = ""
+
+
+class LoopLagged(Fact, frozen=True, tag="loop_lagged", kw_only=True):
+    """The daemon itself was not running for a while: windows covering the gap are UNKNOWN."""
+
+    seconds: float
+
+
+AnyFact = RelayHello | RelayFrame | RelayGone | EngineScrape | CanaryStarted | CanaryEnded | EngineSeen | LoopLagged

@@ -1,0 +1,102 @@
+"""Words of an incident: its states, why it is held, and what people are told about it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class IncidentState(StrEnum):
+    """remediation §3."""
+
+    CLEAR = "clear"
+    SUSPECT = "suspect"
+    OPEN = "open"
+    HELD = "held"
+    ACTING = "acting"
+    VERIFYING = "verifying"
+    RECOVERING = "recovering"
+    RESOLVED = "resolved"
+    ESCALATED = "escalated"
+    """Latched: only a person releases it."""
+
+
+class HoldReason(StrEnum):
+    """The closed enumeration of refusals; each is one gate (remediation/gates.py)."""
+
+    OBSERVE = "observe"
+    APPROVAL = "approval"
+    PAUSED = "paused"
+    NO_CURE = "no_cure"
+    """No firing rule asks for an action, or the adapter has no such verb left on the ladder."""
+    EXPLAINED = "explained"
+    """The rule's ``unless:`` holds (load explains the latency)."""
+    DATA_UNKNOWN = "data_unknown"
+    STARTUP_GRACE = "startup_grace"
+    COOLDOWN = "cooldown"
+    BUDGET = "budget"
+    ATTEMPTS = "attempts"
+    BREAKER = "breaker"
+    FLAP = "flap"
+    SINGLE_REPLICA = "single_replica"
+    LEASE = "lease"
+    STORAGE = "storage"
+    """The journal is damaged or cannot be written: observe only."""
+    CONFIG_INVALID = "config_invalid"
+    INCARNATION = "incarnation"
+    """The engine restarted since the evidence, or cannot be identified."""
+    PREFLIGHT = "preflight"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """One gate's no, in one sentence with value and threshold."""
+
+    gate: HoldReason
+    because: str
+
+
+class NoticeKind(StrEnum):
+    """What people are told. ``type`` of the webhook event is ``incident.<kind>`` or ``watchtower.<kind>``."""
+
+    OPENED = "opened"
+    HELD = "held"
+    ACTING = "acting"
+    RESULT = "result"
+    RECOVERING = "recovering"
+    RESOLVED = "resolved"
+    ESCALATED = "escalated"
+    WOULD_ACT = "would_act"
+    BLIND = "blind"
+    STORAGE_FAULT = "storage_fault"
+    MODE_CHANGED = "mode_changed"
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """One message for people. Sinks render it; the outbox keeps it until delivered."""
+
+    id: str
+    """Constant over retries (Standard Webhooks ``webhook-id``); contains no dot."""
+    kind: NoticeKind
+    target: str
+    incident: str
+    """Also the dedup key of everything about this incident."""
+    wall: float
+    severity: str
+    title: str
+    """At most 120 characters."""
+    text: str
+    """What, since when, how bad against which limit, what was done or why not. One short paragraph."""
+    next_command: str
+    """The literal command to approve or look closer, e.g. ``watchtower explain inc-…``."""
+    state: IncidentState
+    details: dict[str, str] = {}
+
+
+class Outcome(StrEnum):
+    """Verification's verdict; only the machine says it."""
+
+    EFFECTIVE = "effective"
+    INEFFECTIVE = "ineffective"
+    INCONCLUSIVE = "inconclusive"
+    HARMFUL = "harmful"

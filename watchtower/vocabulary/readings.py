@@ -1,0 +1,190 @@
+"""Readings and verdicts. A reading has no verdict; a verdict is of (rule, reading). UNKNOWN is a verdict.
+
+Three-valued logic is Kleene's: S. C. Kleene, *Introduction to Metamathematics*, 1952, §64.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from watchtower.vocabulary.actions import Cure
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    BREACH = "breach"
+    UNKNOWN = "unknown"
+
+
+class Truth(StrEnum):
+    """Kleene's strong three values, used inside rule expressions."""
+
+    TRUE = "true"
+    FALSE = "false"
+    UNKNOWN = "unknown"
+
+
+def kleene_and(left: Truth, right: Truth) -> Truth:
+    if Truth.FALSE in (left, right):
+        return Truth.FALSE
+    return Truth.UNKNOWN if Truth.UNKNOWN in (left, right) else Truth.TRUE
+
+
+def kleene_or(left: Truth, right: Truth) -> Truth:
+    if Truth.TRUE in (left, right):
+        return Truth.TRUE
+    return Truth.UNKNOWN if Truth.UNKNOWN in (left, right) else Truth.FALSE
+
+
+def kleene_not(value: Truth) -> Truth:
+    return {Truth.TRUE: Truth.FALSE, Truth.FALSE: Truth.TRUE, Truth.UNKNOWN: Truth.UNKNOWN}[value]
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """A number over a window, or UNKNOWN and why. In base units (seconds, ratios)."""
+
+    name: str
+    over: float
+    """Window length, seconds."""
+    at: float
+    """End of the window, CLOCK_BOOTTIME seconds."""
+    value: float | None
+    """None means UNKNOWN; then ``because`` says why."""
+    low: float | None = None
+    """Confidence band (95 %); None where the reading is exact."""
+    high: float | None = None
+    samples: int = 0
+    """Independent observations behind it (requests, canaries), not tokens."""
+    because: str = ""
+
+    @property
+    def known(self) -> bool:
+        return self.value is not None
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARN = "warn"
+    PAGE = "page"
+
+
+class RuleVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rule says at one tick: the only thing remediation knows of signals."""
+
+    rule: str
+    verdict: Verdict
+    firing: bool
+    """BREACH has held for the rule's ``for:``."""
+    since: float | None = None
+    """When the present run of BREACH began (CLOCK_BOOTTIME); None when there is none."""
+    severity: Severity = Severity.WARN
+    cure: Cure = Cure.NOTHING
+    held: str = ""
+    """Non-empty: the rule's ``unless:`` is TRUE (explained) or UNKNOWN; the action waits and this says why."""
+    held_unknown: bool = False
+    """``held`` comes from an UNKNOWN in ``unless:``, not from an explanation that holds."""
+    sentence: str = ""
+    """The rule's summary with its values filled in, or why it is UNKNOWN."""
+    value: float | None = None
+    limit: float | None = None
+    unit: str = ""
+    readings: tuple[Reading, ...] = ()
+
+
+class Unit(StrEnum):
+    SECONDS = "s"
+    RATIO = "ratio"
+    COUNT = "count"
+    PER_SECOND = "per_second"
+    COSINE = "cosine"
+
+
+class ReadingKind(msgspec.Struct, frozen=True, kw_only=True):
+    """One readable quantity: what a rule may name."""
+
+    name: str
+    unit: Unit
+    help: str
+
+
+_LATENCY_STATS = {
+    "p50": "median",
+    "p90": "90th percentile",
+    "p95": "95th percentile",
+    "p99": "99th percentile",
+    "max": "longest raw gap between two reads that carried tokens (the stall)",
+    "mean": "mean",
+}
+
+READINGS: dict[str, ReadingKind] = {
+    kind.name: kind
+    for kind in (
+        *(
+            ReadingKind(
+                name=f"inter_token_latency_seconds.{stat}",
+                unit=Unit.SECONDS,
+                help=f"Time per output token after the first, as the client sees it: {text}.",
+            )
+            for stat, text in _LATENCY_STATS.items()
+        ),
+        *(
+            ReadingKind(
+                name=f"time_to_first_token_seconds.{stat}",
+                unit=Unit.SECONDS,
+                help=f"From forwarding the request's head to the read that carried the first token: {text}.",
+            )
+            for stat, text in _LATENCY_STATS.items()
+            if stat != "max"
+        ),
+        ReadingKind(
+            name="token_progress.stalled",
+            unit=Unit.SECONDS,
+            help="How long generation exchanges have been open with no token for any of them; 0 while tokens flow.",
+        ),
+        ReadingKind(
+            name="token_progress.rate", unit=Unit.PER_SECOND, help="Output tokens a second over all exchanges."
+        ),
+        ReadingKind(
+            name="exchanges.open", unit=Unit.COUNT, help="Mean number of generation exchanges open at the engine."
+        ),
+        ReadingKind(
+            name="exchanges.error_ratio",
+            unit=Unit.RATIO,
+            help="Share of ended exchanges that ended in 5xx, an error event or a truncated response.",
+        ),
+        ReadingKind(
+            name="canary.unanswered",
+            unit=Unit.SECONDS,
+            help="How long the newest one-token canary has been (or was, at its deadline) without any answer; "
+            "0 once one was served.",
+        ),
+        ReadingKind(name="canary.latency", unit=Unit.SECONDS, help="Total time of the newest served one-token canary."),
+        ReadingKind(name="engine_running", unit=Unit.COUNT, help="Requests the engine says that it is running."),
+        ReadingKind(name="engine_waiting", unit=Unit.COUNT, help="Requests the engine says are queued."),
+        ReadingKind(name="engine_kv_cache_ratio", unit=Unit.RATIO, help="KV-cache use the engine reports, 0 to 1."),
+        ReadingKind(
+            name="gpu_utilization.spread",
+            unit=Unit.RATIO,
+            help="Range of the ranks' mean utilization inside one tensor-parallel group (15pp = 0.15).",
+        ),
+        ReadingKind(
+            name="gpu_utilization.dispersion",
+            unit=Unit.RATIO,
+            help="Standard deviation over the ranks of their mean utilization.",
+        ),
+        ReadingKind(
+            name="similarity.mean",
+            unit=Unit.COSINE,
+            help="Mean cosine similarity of canary answers to their blessed references, −1 to 1.",
+        ),
+    )
+}
+"""Every name a rule may use. The generated reference is docs/words.md."""
+
+CONDITIONS: dict[str, str] = {
+    "load_explains_latency": "The engine is as slow as it has always been at this many open exchanges. "
+    "UNKNOWN until a baseline at a matched load exists; UNKNOWN holds the action, never the alert.",
+}
+"""Named conditions for ``unless:``."""
