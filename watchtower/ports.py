@@ -5,12 +5,14 @@ Time and chance come in through here too: nothing outside ``clock.py`` reads a c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply
 from watchtower.vocabulary.facts import CanaryEnded, EngineScrape, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
+from watchtower.vocabulary.records import Entry, OutboxDepth, Pending, StoredEntry
 
 
 class Clock(Protocol):
@@ -70,9 +72,94 @@ class Sink(Protocol):
 class Delivery(Protocol):
     """What became of one attempt (``watchtower.sinks.delivery`` has the values)."""
 
-    delivered: bool
-    final: bool
-    """No retry can help (4xx but 429)."""
-    retry_after: float | None
-    because: str
-    """A kind, never a URL, a body or a secret."""
+    @property
+    def delivered(self) -> bool: ...
+
+    @property
+    def final(self) -> bool:
+        """No retry of this notice can help."""
+        ...
+
+    @property
+    def gone(self) -> bool:
+        """The receiver asks never to be called again (410): the whole sink stops."""
+        ...
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds the whole sink should be left alone; None: our own backoff decides."""
+        ...
+
+    @property
+    def because(self) -> str:
+        """A kind, never a URL, a body or a secret."""
+        ...
+
+
+class Journal(Protocol):
+    """Durable memory: an append-only chain of entries, the latest state, and the outbox, in one transaction."""
+
+    @property
+    def fault(self) -> str:
+        """Why nothing durable can be written (observe only); "" while all is well. Latched until reopened."""
+        ...
+
+    async def commit(
+        self,
+        records: Sequence[Entry],
+        snapshot: bytes | None,
+        notices: Sequence[tuple[Notice, Sequence[str]]],
+        now: Instant,
+    ) -> int:
+        """All or nothing, durable on return; the sequence of the last entry. Each notice goes to the sinks named
+        beside it. Raises StorageFault: then nothing may be done or published on the strength of these records."""
+        ...
+
+    async def announce(self, notice: Notice, sinks: Sequence[str], now: Instant) -> None:
+        """Queue in memory alone: for news of the disk's own failure. Lost with the process."""
+        ...
+
+    def latest_snapshot(self) -> bytes | None: ...
+
+    async def read(self, since_seq: int = 0, limit: int = 100, kind: str = "", incident: str = "") -> list[StoredEntry]:
+        """Entries after ``since_seq``, oldest first; ``kind`` is a prefix. Raises StorageFault."""
+        ...
+
+
+class Outbox(Protocol):
+    """The journal's other face: what has to be sent. Settling never raises; a disk fault shows in ``Journal.fault``."""
+
+    def due(self, now: Instant, sink: str) -> list[Pending]:
+        """What may be sent now, most urgent first: per incident only the oldest, so that events stay in order."""
+        ...
+
+    def pending(self) -> list[Pending]: ...
+
+    def depth(self, now: Instant, sink: str = "") -> OutboxDepth: ...
+
+    async def delivered(self, pending: Pending, now: Instant) -> None: ...
+
+    async def failed(self, pending: Pending, retry_at: Instant, now: Instant) -> None: ...
+
+    async def dead(self, pending: Pending, because: str, now: Instant) -> None: ...
+
+
+class Hands(Protocol):
+    """The runner's way to the adapter: every call has a hard deadline, and no call raises."""
+
+    async def execute(self, plan: Plan) -> Reply: ...
+
+    async def status(self, op_id: str) -> Answer: ...
+
+    async def fence(self, token: int) -> bool: ...
+
+
+class Traffic(Protocol):
+    """The runner's way to the relay workers."""
+
+    async def hold(self, op_id: str, *, drain: bool) -> int:
+        """Park new requests in every worker; with ``drain`` wait for open exchanges up to the drain deadline.
+        Returns how many exchanges are still open."""
+        ...
+
+    async def release(self, op_id: str) -> None: ...
