@@ -1,0 +1,202 @@
+"""The simulated engine in time: steps, streams of tokens to whoever asked, control, and the fault in force.
+
+One task steps the group; each open request reads its own queue, bounded by the tokens it asked for. Invariant: a
+step is begun only when somebody runs and nothing holds it, and once begun it ends after its slowest rank, or, hung,
+not before the fault is gone. The HTTP side never takes part in a step, so it stays alive in a hang, as the real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from watchtower.ports import Clock
+from watchtower.simulator import language
+from watchtower.simulator.measurements import Measurements
+from watchtower.simulator.ranks import HEALTHY, Fault, FaultKind, step_seconds
+from watchtower.simulator.scheduler import Emission, Scheduler, Sequence
+
+
+class PauseMode(StrEnum):
+    """As in vLLM 0.33: only ``keep`` goes on taking requests (and queues them); the others answer 503."""
+
+    ABORT = "abort"
+    WAIT = "wait"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is served and how fast a healthy group is."""
+
+    name: str = "tiny"
+    checkpoint: str = "tiny-good"
+    ranks: int = 4
+    token_seconds: float = 0.02
+    max_batch: int = 32
+    max_model_len: int = 4096
+    seed: int = 0
+
+
+class EngineLoop:
+    """Call ``run()`` once in a task; everything else may be called from other tasks of the same loop."""
+
+    def __init__(self, model: Model, clock: Clock, fault_file: Path | None = None) -> None:
+        self.model = model
+        self.measurements = Measurements()
+        self.scheduler = Scheduler(model.max_batch, model.max_batch * model.max_model_len // 4, self.measurements)
+        self.checkpoint = model.checkpoint
+        """The weights that are in place now, whatever was declared."""
+        self.weight_version = "default"
+        self.accepting = True
+        """False: new requests are refused with 503."""
+        self.paused = False
+        self.asleep = False
+        self.last_step: tuple[float, ...] = ()
+        self.fault = HEALTHY
+        self.fault_since: float | None = None
+        self._clock = clock
+        self._fault_file = fault_file
+        self._changed = asyncio.Event()
+        self._listeners: dict[str, asyncio.Queue[Emission]] = {}
+        if fault_file is not None and fault_file.exists():
+            self._inflict(msgspec.json.decode(fault_file.read_bytes(), type=Fault))
+
+    # ── generating ────────────────────────────────────────────────────────────────────────────
+
+    @asynccontextmanager
+    async def generate(self, id: str, prompt: str, max_tokens: int | None) -> AsyncIterator[AsyncIterator[Emission]]:
+        """The emissions of one request, to its end. Leaving early aborts the sequence."""
+        prompt_tokens = len(language.prompt_tokens(prompt))
+        room = self.model.max_model_len - prompt_tokens
+        queue: asyncio.Queue[Emission] = asyncio.Queue()
+        self._listeners[id] = queue
+        self.scheduler.add(
+            Sequence(
+                id=id,
+                prompt_tokens=prompt_tokens,
+                pieces=language.answer(self.checkpoint, prompt),
+                max_tokens=min(room, max_tokens) if max_tokens is not None else room,
+                arrived=self._clock.now().boot,
+            )
+        )
+        self._changed.set()
+        try:
+            yield self._emissions(queue)
+        finally:
+            del self._listeners[id]
+            self.abort({id})
+
+    @staticmethod
+    async def _emissions(queue: asyncio.Queue[Emission]) -> AsyncIterator[Emission]:
+        while True:
+            emission = await queue.get()
+            yield emission
+            if emission.finish is not None:
+                return
+
+    async def run(self) -> None:
+        """Step for ever."""
+        while True:
+            self._changed.clear()
+            if self.scheduler.idle:
+                await self._changed.wait()
+                continue
+            seconds = self._step_seconds(self.scheduler.begin())
+            if seconds is not None:
+                await self._clock.sleep(max(seconds))
+            while self.hung:
+                self._changed.clear()
+                await self._changed.wait()
+            if seconds is not None:
+                self.last_step = seconds
+            self._deliver(self.scheduler.finish(self._clock.now().boot))
+
+    def _step_seconds(self, prefill_tokens: int) -> tuple[float, ...] | None:
+        return step_seconds(
+            seed=self.model.seed,
+            step=self.measurements.steps,
+            ranks=self.model.ranks,
+            token_seconds=self.model.token_seconds,
+            batch=len(self.scheduler.running),
+            prefill_tokens=prefill_tokens,
+            fault=self.fault,
+        )
+
+    def _deliver(self, emissions: list[Emission]) -> None:
+        for emission in emissions:
+            listener = self._listeners.get(emission.id)
+            if listener is not None:
+                listener.put_nowait(emission)
+
+    def abort(self, ids: set[str] | None) -> None:
+        """End these requests (None: all) with finish reason ``abort``."""
+        self._deliver(self.scheduler.abort(ids, self._clock.now().boot))
+
+    # ── control ───────────────────────────────────────────────────────────────────────────────
+
+    async def pause(self, mode: PauseMode) -> None:
+        """Begin no further step. Requests in flight are frozen, aborted or waited for; see ``PauseMode``."""
+        self.accepting = mode is PauseMode.KEEP
+        if mode is PauseMode.ABORT:
+            self.abort(None)
+        while mode is PauseMode.WAIT and not self.scheduler.idle:
+            await self._clock.sleep(self.model.token_seconds)
+        self.paused = True
+        self._hold()
+
+    def resume(self) -> None:
+        self.accepting = True
+        self.paused = False
+        self._hold()
+
+    def sleep(self) -> None:
+        self.asleep = True
+        self._hold()
+
+    def wake_up(self) -> None:
+        self.asleep = False
+        self._hold()
+
+    def _hold(self) -> None:
+        self.scheduler.frozen = self.paused or self.asleep
+        self._changed.set()
+
+    def load(self, checkpoint: str) -> None:
+        """Other weights from the next request on (sequences that run keep what they began with)."""
+        self.checkpoint = checkpoint
+
+    # ── faults ────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def hung(self) -> bool:
+        return self.fault.kind is FaultKind.HANG
+
+    def set_fault(self, fault: Fault) -> None:
+        """In force from now on; ``none`` also brings the declared weights back. Raises ValueError with the reason."""
+        problem = fault.problem(self.model.ranks)
+        if fault.sticky and self._fault_file is None:
+            problem = problem or "sticky needs the engine to run with --fault-file"
+        if problem:
+            raise ValueError(problem)
+        if self._fault_file is not None:
+            if fault.sticky:
+                self._fault_file.write_bytes(msgspec.json.encode(fault))
+            else:
+                self._fault_file.unlink(missing_ok=True)
+        self._inflict(fault)
+
+    def _inflict(self, fault: Fault) -> None:
+        self.fault = fault
+        self.fault_since = None if fault.kind is FaultKind.NONE else self._clock.now().boot
+        if fault.kind is FaultKind.DRIFT:
+            self.load(fault.checkpoint)
+        elif fault.kind is FaultKind.NONE:
+            self.load(self.model.checkpoint)
+        self._changed.set()
