@@ -1,0 +1,30 @@
+"""The engine's first breath: waits for one byte on descriptor 3, then becomes the engine.
+
+Run as a plain file, ``gate.py directory argv…``. The keeper writes this process's identity into its ledger before it
+sends the byte, so no engine ever runs that the ledger does not know. If the keeper dies first, the pipe ends without a
+byte and nothing was started. Same process afterwards: pid and start time stay.
+"""
+
+import os
+import signal
+import sys
+
+GATE = 3
+
+if __name__ == "__main__":
+    if os.read(GATE, 1) != b"g":
+        sys.exit(125)
+    os.close(GATE)
+    directory, *argv = sys.argv[1:]
+    try:
+        if directory:
+            os.chdir(directory)
+        for number in (
+            signal.SIGPIPE,
+            signal.SIGXFSZ,
+        ):  # this interpreter ignores them; the engine shall not inherit that
+            signal.signal(number, signal.SIG_DFL)
+        os.execvp(argv[0], argv)  # noqa: S606 (no shell on purpose: argv is the configured command line)
+    except OSError as problem:
+        print(f"watchtower: the engine could not be started: {problem.strerror}", file=sys.stderr, flush=True)
+        sys.exit(127)

@@ -1,0 +1,34 @@
+"""Supervisor "none": Watchtower observes and tells people; nobody here can say which process serves, or restart it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from watchtower.settings import SupervisorSettings
+from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply, ReplyKind
+from watchtower.vocabulary.facts import EngineSeen
+
+BECAUSE = "no supervisor is configured (supervisor.kind: none)"
+
+
+class NoSupervisor:
+    """Port ``Supervisor``, with an empty menu."""
+
+    def __init__(self, settings: SupervisorSettings, state_directory: Path) -> None:
+        """Takes what every supervisor takes, and needs none of it."""
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
+
+    def observe(self, at: float) -> EngineSeen:
+        return EngineSeen(at=at, known=False, because=BECAUSE)
+
+    def execute(self, plan: Plan) -> Reply:
+        return Reply(ReplyKind.REJECTED, BECAUSE)
+
+    def status(self, op_id: str) -> Answer:
+        return Answer.NOT_DONE
+
+    def fence(self, token: int) -> bool:
+        # every token is refused already, and always will be
+        return True
