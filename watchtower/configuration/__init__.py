@@ -1,0 +1,13 @@
+"""Text that people write → places → values: YAML, the environment, profiles, and every mistake at once.
+
+``yamltree`` turns text into a tree that remembers where each thing stands; ``environment`` lays variables over it;
+``secrets`` replaces ``*_file`` companions; ``validating`` checks a tree against a pydantic model and says each mistake
+as file:line · path · what · cure; ``consistency`` refuses sets of limits that contradict each other. No message carries
+a secret.
+"""
+
+from watchtower.configuration.reading import SettingsRead, read_settings
+from watchtower.configuration.validating import validate
+from watchtower.configuration.yamltree import Mapping, Scalar, Sequence, Tree, read_yaml
+
+__all__ = ["Mapping", "Scalar", "Sequence", "SettingsRead", "Tree", "read_settings", "read_yaml", "validate"]

@@ -1,0 +1,77 @@
+"""Configuration and rules together: one ``load``, all the mistakes of both.
+
+Lives above the rooms because only here both are known: the limits of remediation must fit the windows of the rules,
+and the modes must name rules that exist.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchtower.configuration import read_settings
+from watchtower.configuration.consistency import contradictions
+from watchtower.configuration.yamltree import Tree, dotted, place_of
+from watchtower.profiles import Value, loosened
+from watchtower.rules.evaluation import Ruleset
+from watchtower.rules.loading import load_rules, shipped_rules
+from watchtower.settings import Settings
+from watchtower.vocabulary.actions import Verb
+from watchtower.vocabulary.errors import BadInput, Problem
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Everything that people wrote, read and found consistent."""
+
+    settings: Settings
+    rules: Ruleset
+    sources: tuple[Path, ...]
+    """The files that were read, the configuration first."""
+    loosened: list[tuple[str, Value, Value]]
+    """(path, safe default, value in use): printed at start."""
+
+
+def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Loaded:
+    """Read configuration, environment, overrides and rules. Raises BadInput with all the mistakes of all of them.
+
+    Rule files are relative to the configuration file; without any, the shipped ``triad.yaml`` is used.
+    """
+    problems: list[Problem] = []
+    rules = Ruleset()
+    read = read_settings(path, environ, overrides)
+    problems += read.problems
+    settings = read.settings
+    beside = path.parent if path else Path()
+    files = [beside / file for file in settings.rules] if settings else []
+    files = files or [shipped_rules() / "triad.yaml"]
+    try:
+        rules = load_rules(files)
+    except BadInput as problem:
+        problems += problem.problems
+    if settings is not None and not problems:
+        slowest = rules.slowest()
+        look_back, name = (slowest.over + slowest.hold_for, slowest.name) if slowest else (0.0, "")
+        problems += contradictions(settings, read.tree, look_back, name)
+        problems += _unknown_modes(settings, read.tree, rules)
+    if settings is None or problems:
+        raise BadInput(problems)
+    return Loaded(settings, rules, (*([path] if path else []), *files), loosened(settings))
+
+
+def _unknown_modes(settings: Settings, tree: Tree, rules: Ruleset) -> list[Problem]:
+    names = [rule.name for rule in rules.rules]
+    found = []
+    for key in settings.remediation.modes:
+        rule, _, verb = key.partition(".")
+        route = ("remediation", "modes", key)
+        where, path = str(place_of(tree, route)), dotted(route)
+        if rule not in names:
+            near = difflib.get_close_matches(rule, names, n=1)
+            cure = f"did you mean {near[0]}?" if near else f"known rules: {', '.join(names)}"
+            found.append(Problem(where, path, f"no rule is named '{rule[:60]}'", cure))
+        if verb and verb not in tuple(Verb):
+            found.append(Problem(where, path, f"unknown verb '{verb[:60]}'", f"one of: {', '.join(Verb)}"))
+    return found
