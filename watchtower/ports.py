@@ -115,8 +115,9 @@ class Journal(Protocol):
         beside it. Raises StorageFault: then nothing may be done or published on the strength of these records."""
         ...
 
-    async def announce(self, notice: Notice, sinks: Sequence[str], now: Instant) -> None:
-        """Queue in memory alone: for news of the disk's own failure. Lost with the process."""
+    async def go_on_in_memory(self) -> None:
+        """After a StorageFault: remember in memory alone from now on, so that people can still be told. What was
+        pending stays pending. ``fault`` stays set: nothing is durable any more."""
         ...
 
     def latest_snapshot(self) -> bytes | None: ...

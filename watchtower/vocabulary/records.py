@@ -77,7 +77,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """One notice on its way to one sink."""
 
     seq: int
-    """Of the entry that holds the notice; below 0: known to memory only, because the disk failed."""
+    """Of the entry that holds the notice."""
     sink: str
     notice: Notice
     queued: Instant
