@@ -119,6 +119,23 @@ class CanarySettings(Group):
     """What is asked; a fresh salt is added, so that no cache can answer."""
 
 
+class EvidenceSettings(Group):
+    """How much a reading needs before it is more than UNKNOWN."""
+
+    minimum_tokens: Annotated[int, Field(ge=1)] = 200
+    """Token latencies in a window."""
+    minimum_requests: Annotated[int, Field(ge=1)] = 20
+    """Requests in a window; tokens of one request are not independent."""
+    relay_lag_seconds: Seconds = 0.005
+    """A relay worker whose own loop was later than this measured itself, not the engine."""
+    baseline_block_seconds: Seconds = 10.0
+    """Length of one block of the load baseline."""
+    baseline_blocks: Annotated[int, Field(ge=1)] = 30
+    """Blocks at a matched load before the baseline may say that load does not explain a latency."""
+    baseline_quarantine_seconds: Seconds = 120.0
+    """A block joins the baseline only when nothing went wrong for this long after it."""
+
+
 class RemediationSettings(Group):
     """Every limit of the safety model. The profile sets the defaults; what is written here wins."""
 
@@ -181,7 +198,8 @@ class WebhookSinkSettings(Group):
     url: SecretStr
     """https://… (http only for loopback). Treated as a credential: never logged."""
     secret: SecretStr
-    """``whsec_…``; 24 to 64 bytes, base64. Better: WATCHTOWER__SINKS__n__SECRET or ``secret_file``."""
+    """``whsec_…``; 24 to 64 bytes, base64. Better: WATCHTOWER__SINKS__n__SECRET or ``secret_file``. During a rotation
+    several, separated by blanks: each delivery is signed with all of them."""
     timeout_seconds: Seconds = 15.0
 
 
@@ -218,6 +236,7 @@ class Settings(Group):
     engine: EngineSettings = EngineSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     canary: CanarySettings = CanarySettings()
+    evidence: EvidenceSettings = EvidenceSettings()
     remediation: RemediationSettings = RemediationSettings()
     sinks: tuple[SinkSettings, ...] = (LogSinkSettings(kind="log"),)
     web: WebSettings = WebSettings()
