@@ -43,6 +43,12 @@ DEMO: tuple[Change, ...] = (
     Change("canary.every_seconds", 5, "a hang must be confirmed within seconds"),
     Change("canary.deadline_seconds", 4, "the demo's engine answers one token in milliseconds"),
     Change("canary.least_interval_seconds", 1, "hints come quickly here"),
+    Change("evidence.minimum_tokens", 50, "a window of the demo holds few seconds of traffic"),
+    Change("evidence.minimum_requests", 5, "the same"),
+    Change("evidence.relay_lag_seconds", 0.25, "the demo shares its processors with the engine and the client"),
+    Change("evidence.baseline_block_seconds", 1, "the demo learns its baseline in seconds"),
+    Change("evidence.baseline_blocks", 3, "the same"),
+    Change("evidence.baseline_quarantine_seconds", 4, "longer than the demo's rules take to see a fault"),
     Change("engine.observe_seconds", 0.5, "restarts take seconds, not minutes"),
     Change("engine.scrape_seconds", 1, "so that the screen moves"),
 )
@@ -75,6 +81,12 @@ _LOOSER: dict[str, Literal["higher", "lower", "differs"]] = {
     "relay.hold.max_bytes": "higher",
     "relay.hold.drain_seconds": "lower",
     "canary.least_interval_seconds": "lower",
+    "evidence.minimum_tokens": "lower",
+    "evidence.minimum_requests": "lower",
+    "evidence.relay_lag_seconds": "higher",
+    "evidence.baseline_block_seconds": "lower",
+    "evidence.baseline_blocks": "lower",
+    "evidence.baseline_quarantine_seconds": "lower",
 }
 """Limits that protect somebody, and the direction in which they protect less."""
 

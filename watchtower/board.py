@@ -1,0 +1,131 @@
+"""The board: what is true right now, published by the daemon, read by the web room and the exporters.
+
+Plain values only. The daemon replaces parts of it after each tick and after each commit; readers never wait for it
+and never change it. Remediation's part appears here only after its transaction is durable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from watchtower.vocabulary.facts import CanaryOutcome, EngineSeen, RelayFrame
+from watchtower.vocabulary.instants import Instant
+from watchtower.vocabulary.readings import Reading, RuleVerdict
+
+
+@dataclass(frozen=True)
+class HistogramTotals:
+    """Cumulative classic buckets since the daemon started: ``counts[i]`` observations ≤ ``bounds[i]`` seconds."""
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    count: int
+    sum: float
+
+
+@dataclass
+class Board:
+    """One daemon's present. Times are CLOCK_BOOTTIME seconds unless they say wall."""
+
+    target: str
+    version: str
+    mode: str
+    profile: str
+    started: Instant
+    ready_because: str = "starting"
+    """Why we are not ready yet; "" when we are."""
+    last_tick: Instant | None = None
+    ticks: int = 0
+    loop_lag_seconds: float = 0.0
+    readings: tuple[Reading, ...] = ()
+    verdicts: tuple[RuleVerdict, ...] = ()
+    engine: EngineSeen | None = None
+    relay_frames: dict[int, RelayFrame] = field(default_factory=dict)
+    """Newest frame of each connected worker."""
+    relay_listening: str = ""
+    canaries: dict[CanaryOutcome, int] = field(default_factory=dict)
+    histograms: dict[str, HistogramTotals] = field(default_factory=dict)
+    """By reading family, e.g. ``inter_token_latency_seconds``."""
+    incidents: list[dict[str, Any]] = field(default_factory=list)
+    """Newest first."""
+    incident: dict[str, Any] | None = None
+    """The one that is not over."""
+    actions: list[dict[str, Any]] = field(default_factory=list)
+    """Newest first."""
+    action: dict[str, Any] | None = None
+    paused: dict[str, Any] | None = None
+    storage_fault: str = ""
+    outbox: dict[str, float] = field(default_factory=dict)
+    """sent, failed, pending, dropped, oldest_age_seconds."""
+    counters: dict[str, float] = field(default_factory=dict)
+    """Self-metrics of queues and children, cumulative, by name."""
+
+    def status(self, now: Instant) -> dict[str, Any]:
+        """The JSON of ``/api/v1/status``."""
+        frames = self.relay_frames.values()
+        seen = self.engine
+        return {
+            "target": self.target,
+            "version": self.version,
+            "mode": self.mode,
+            "profile": self.profile,
+            "ready": not self.ready_because,
+            "ready_because": self.ready_because,
+            "now": {"boot": now.boot, "wall": now.wall},
+            "started": self.started.boot,
+            "engine": {
+                "known": bool(seen and seen.known),
+                "because": seen.because if seen else "not looked yet",
+                "incarnation": _incarnation(seen),
+                "serving": bool(seen and seen.serving),
+                "version": seen.version if seen else "",
+            },
+            "relay": {
+                "workers": len(self.relay_frames),
+                "listening": self.relay_listening,
+                "open": sum(frame.open_exchanges for frame in frames),
+                "parked": sum(frame.parked for frame in frames),
+                "hold": max((frame.hold.value for frame in frames), default="open", key=lambda hold: hold == "holding"),
+            },
+            "readings": [_reading(reading) for reading in self.readings],
+            "rules": [_verdict(verdict) for verdict in self.verdicts],
+            "incident": self.incident,
+            "action": self.action,
+            "paused": self.paused,
+            "storage_fault": self.storage_fault,
+        }
+
+
+def _incarnation(seen: EngineSeen | None) -> dict[str, str] | None:
+    if seen is None or seen.incarnation is None:
+        return None
+    return {"id": seen.incarnation.id, "started": seen.incarnation.started, "boot_id": seen.incarnation.boot_id}
+
+
+def _reading(reading: Reading) -> dict[str, Any]:
+    return {
+        "name": reading.name,
+        "over": reading.over,
+        "value": reading.value,
+        "low": reading.low,
+        "high": reading.high,
+        "samples": reading.samples,
+        "because": reading.because,
+    }
+
+
+def _verdict(verdict: RuleVerdict) -> dict[str, Any]:
+    return {
+        "rule": verdict.rule,
+        "verdict": verdict.verdict.value,
+        "firing": verdict.firing,
+        "since": verdict.since,
+        "severity": verdict.severity.value,
+        "cure": verdict.cure.value,
+        "sentence": verdict.sentence,
+        "value": verdict.value,
+        "limit": verdict.limit,
+        "unit": verdict.unit,
+        "held": verdict.held,
+    }

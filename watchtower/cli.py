@@ -1,0 +1,267 @@
+"""The command line: thin. Every command has ``--help`` with an example; a mistake exits with 2 and says the cure."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from watchtower import __version__
+from watchtower.vocabulary.errors import ExitCode, WatchtowerError
+
+app = typer.Typer(
+    name="watchtower",
+    help="A sidecar that sees an LLM inference server degrade, says so in one sentence, and cures it safely.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="watchtower.yaml; default: ./watchtower.yaml or /etc/watchtower/watchtower.yaml."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+StateOption = Annotated[
+    Path | None,
+    typer.Option("--state-dir", help="The running daemon's state directory; default: from the configuration."),
+]
+PLACES = (Path("watchtower.yaml"), Path("/etc/watchtower/watchtower.yaml"))
+
+
+def example(text: str) -> str:
+    return f"[dim]Example:[/dim]  {text}"
+
+
+def find_config(given: Path | None) -> Path | None:
+    return given or next((place for place in PLACES if place.exists()), None)
+
+
+def client(config: Path | None, state_dir: Path | None) -> Any:
+    from watchtower.daemon.loading import load
+    from watchtower.programs.client import DaemonClient
+
+    if state_dir is None:
+        state_dir = load(find_config(config), os.environ).settings.state_directory
+    return DaemonClient(state_dir)
+
+
+def as_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+@app.command(epilog=example("watchtower run --config watchtower.yaml"))
+def run(
+    config: ConfigOption = None,
+    engine: Annotated[str, typer.Option(help="The engine's address, instead of engine.url.")] = "",
+    listen: Annotated[str, typer.Option(help="Where clients connect, instead of relay.listen.")] = "",
+    mode: Annotated[str, typer.Option(help="observe, approve or auto, instead of remediation.mode.")] = "",
+    state_dir: Annotated[str, typer.Option(help="Instead of state_directory.")] = "",
+    web: Annotated[str, typer.Option(help="Metrics, API and console, instead of web.listen.")] = "",
+    own_everything: Annotated[
+        bool, typer.Option("--own-everything", help="End relay, keeper and engine too when this process ends.")
+    ] = False,
+) -> None:
+    """Run the daemon: relay, rules, incidents, cures, metrics, alerts."""
+    from watchtower.programs.run import RunOptions
+    from watchtower.programs.run import main as run_main
+
+    given = {
+        "engine.url": engine,
+        "relay.listen": listen,
+        "remediation.mode": mode,
+        "state_directory": state_dir,
+        "web.listen": web,
+    }
+    overrides = {path: value for path, value in given.items() if value}
+    raise typer.Exit(run_main(RunOptions(find_config(config), overrides, own_everything)))
+
+
+@app.command(epilog=example("watchtower relay --config watchtower.yaml"))
+def relay(
+    config: ConfigOption = None,
+    engine: Annotated[str, typer.Option(help="The engine's address, instead of engine.url.")] = "",
+    listen: Annotated[str, typer.Option(help="Where clients connect, instead of relay.listen.")] = "",
+) -> None:
+    """Run one relay worker alone, in the foreground; it reports to a daemon on the same state directory."""
+    from watchtower.programs.run import relay_alone
+
+    given = {"engine.url": engine, "relay.listen": listen}
+    relay_alone(find_config(config), {path: value for path, value in given.items() if value})
+
+
+@app.command(epilog=example("watchtower demo --engine vllm --json"))
+def demo(
+    engine: Annotated[str, typer.Option(help="simulator, or vllm (a real vLLM on the CPU).")] = "simulator",
+    mode: Annotated[str, typer.Option(help="auto, or observe: the same faults must then stay uncured.")] = "auto",
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running, with its addresses, until Ctrl-C.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the simulator and the traffic.")] = 0,
+    json_: JsonOption = False,
+) -> None:
+    """Break a server on purpose and watch Watchtower see, decide, cure and prove it."""
+    from watchtower.programs.demo import DemoOptions
+    from watchtower.programs.demo import main as demo_main
+
+    raise typer.Exit(demo_main(DemoOptions(engine=engine, mode=mode, keep=keep, seed=seed, json=json_)))
+
+
+@app.command(epilog=example("watchtower status --state-dir /var/lib/watchtower"))
+def status(
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    readings: Annotated[
+        bool, typer.Option("--readings", help="Every reading with its band, or why it is UNKNOWN.")
+    ] = False,
+    json_: JsonOption = False,
+) -> None:
+    """What is true right now. Exit 1 when an incident is open."""
+    from watchtower.programs.show import show_readings, show_status
+
+    answer = client(config, state_dir).get("/api/v1/status")
+    if json_:
+        as_json(answer)
+    else:
+        show_status(Console(), answer)
+        if readings:
+            show_readings(Console(), answer)
+    raise typer.Exit(ExitCode.PROBLEM_FOUND if answer["incident"] else ExitCode.OK)
+
+
+@app.command(epilog=example("watchtower incidents --json"))
+def incidents(config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False) -> None:
+    """The recent incidents, newest first."""
+    from watchtower.programs.show import show_incidents
+
+    answer = client(config, state_dir).get("/api/v1/incidents")
+    as_json(answer) if json_ else show_incidents(Console(), answer["incidents"])
+
+
+@app.command(epilog=example("watchtower explain inc-1f3a9c"))
+def explain(
+    incident: Annotated[str, typer.Argument(help="Incident id; default: the newest.")] = "",
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Every decision and refusal of one incident, each in one sentence."""
+    from watchtower.programs.show import show_explanation
+
+    daemon = client(config, state_dir)
+    if not incident:
+        newest = daemon.get("/api/v1/incidents")["incidents"]
+        if not newest:
+            print("No incident so far.")
+            return
+        incident = newest[0]["id"]
+    answer = daemon.get(f"/api/v1/incidents/{incident}")
+    as_json(answer) if json_ else show_explanation(Console(), answer)
+
+
+def _command(verb: str, reason: str, config: Path | None, state_dir: Path | None, seconds: float = 0) -> None:
+    author = os.environ.get("SUDO_USER") or getpass.getuser()
+    client(config, state_dir).command(verb, author=author, reason=reason, seconds=seconds)
+    print(f"{verb.replace('_', ' ')}: accepted")
+
+
+ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; the next on-call engineer reads it.")]
+
+
+@app.command(epilog=example("watchtower pause --reason 'deploying' --minutes 30"))
+def pause(
+    reason: ReasonOption,
+    minutes: Annotated[float, typer.Option(min=0.1, max=24 * 60, help="Ends by itself after this long.")] = 60,
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+) -> None:
+    """No new actions for a while; watching, verifying and alerting go on."""
+    _command("pause", reason, config, state_dir, minutes * 60)
+
+
+@app.command(epilog=example("watchtower resume"))
+def resume(config: ConfigOption = None, state_dir: StateOption = None, reason: ReasonOption = "") -> None:
+    """End a pause. Evidence starts from zero."""
+    _command("resume", reason, config, state_dir)
+
+
+@app.command(epilog=example("watchtower ack --resolve --reason 'node replaced'"))
+def ack(
+    reason: ReasonOption,
+    resolve: Annotated[bool, typer.Option("--resolve/--resume", help="It is over / go on trying.")] = True,
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+) -> None:
+    """Release an ESCALATED incident: only a person can."""
+    _command("ack_resolve" if resolve else "ack_resume", reason, config, state_dir)
+
+
+@app.command(epilog=example("watchtower breaker-reset --reason 'bad image fixed'"))
+def breaker_reset(reason: ReasonOption, config: ConfigOption = None, state_dir: StateOption = None) -> None:
+    """Close the breaker after too many failed cures. Nothing from before is acted on."""
+    _command("breaker_reset", reason, config, state_dir)
+
+
+@app.command(epilog=example("watchtower check --config watchtower.yaml --timing"))
+def check(
+    config: ConfigOption = None,
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Fastest and typical time to detect, act and verify.")
+    ] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Read configuration and rules; print every mistake with its place and cure."""
+    from watchtower.programs.check import check as check_main
+
+    raise typer.Exit(check_main(find_config(config), os.environ, timing=timing, as_json=json_))
+
+
+@app.command(epilog=example("watchtower schema > watchtower.schema.json"))
+def schema(rules: Annotated[bool, typer.Option("--rules", help="The schema of rule files.")] = False) -> None:
+    """JSON Schema of the configuration, for editors."""
+    from watchtower.programs.check import schema as schema_main
+
+    raise typer.Exit(schema_main(rules=rules))
+
+
+rules_app = typer.Typer(help="Rules.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules")
+
+
+@rules_app.command("test", epilog=example("watchtower rules test rules/triad.yaml"))
+def rules_test(files: list[Path], json_: JsonOption = False) -> None:
+    """Run x.test.yaml beside each x.yaml through the real evaluation, on a clock moved by hand."""
+    from watchtower.programs.check import rules_test as rules_test_main
+
+    raise typer.Exit(rules_test_main(files, as_json=json_))
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False) -> None:
+    if version:
+        print(f"watchtower {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point: our own errors become one readable message and a named exit code."""
+    try:
+        app(standalone_mode=True)
+    except WatchtowerError as problem:
+        print(f"watchtower: {problem}", file=sys.stderr)
+        sys.exit(problem.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Facts in, evidence out: windows → readings → rules → machine. Connects, decides nothing.
+
+A tick reads every reading that a rule or the console wants, evaluates the rules on them, publishes both on the board,
+and submits one ``Evidence``. A tick that comes too late says so as a fact, and the windows over the gap are UNKNOWN:
+a watcher that froze must not blame the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from watchtower.board import Board, HistogramTotals
+from watchtower.detectors.load import LoadExplainsLatency
+from watchtower.ports import Clock
+from watchtower.remediation.events import Canaried, Event, Evidence, Seen
+from watchtower.rules.evaluation import Ruleset
+from watchtower.settings import Settings
+from watchtower.vocabulary.facts import AnyFact, CanaryEnded, EngineSeen, LoopLagged, RelayFrame, RelayGone
+from watchtower.vocabulary.instants import Instant
+from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Truth, Verdict
+from watchtower.windows.windows import FIRST_TOKEN, INTER_TOKEN, Windows
+
+LOAD, LATENCY = "exchanges.open", "inter_token_latency_seconds.p95"
+
+
+class Pipeline:
+    """``on_fact`` for everything that was seen; ``tick`` once per ``tick_seconds``."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        rules: Ruleset,
+        windows: Windows,
+        load: LoadExplainsLatency,
+        clock: Clock,
+        board: Board,
+        submit: Callable[[Event], None],
+        lease_held: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._windows = windows
+        self._load = load
+        self._clock = clock
+        self._board = board
+        self._submit = submit
+        self._lease_held = lease_held
+        self._states = rules.initial()
+        slowest = rules.slowest()
+        self._over = slowest.over if slowest else 60.0
+        self._last_tick: float | None = None
+
+    def on_fact(self, fact: AnyFact) -> None:
+        self._windows.absorb(fact)
+        match fact:
+            case EngineSeen():
+                self._board.engine = fact
+                self._submit(Seen(fact))
+            case CanaryEnded():
+                self._submit(Canaried(fact))
+            case RelayFrame():
+                self._board.relay_frames[fact.worker] = fact
+            case RelayGone():
+                self._board.relay_frames.pop(fact.worker, None)
+            case _:
+                pass
+
+    def tick(self) -> None:
+        now = self._clock.now()
+        self._notice_own_lag(now.boot)
+        cache: dict[tuple[str, float], Reading] = {}
+
+        def read(name: str, over: float) -> Reading:
+            if (name, over) not in cache:
+                cache[name, over] = self._windows.read(name, over, now.boot)
+            return cache[name, over]
+
+        def condition(name: str) -> tuple[Truth, str]:
+            # the language knows one condition, and loading refuses any other name
+            return self._load.explain(read(LOAD, self._over).value, read(LATENCY, self._over).value)
+
+        self._states, verdicts = self._rules.evaluate(read, condition, self._states, now.boot)
+        self._learn(now, read(LOAD, self._over), read(LATENCY, self._over), verdicts)
+        self._publish(now, tuple(read(name, self._over) for name in READINGS), verdicts)
+        clean = self._windows.clean_since
+        self._submit(
+            Evidence(
+                verdicts=verdicts,
+                window_clean_since=clean if math.isfinite(clean) else None,
+                lease_held=self._lease_held(),
+            )
+        )
+
+    def _notice_own_lag(self, now: float) -> None:
+        if self._last_tick is not None:
+            late = now - self._last_tick - self._settings.tick_seconds
+            self._board.loop_lag_seconds = max(0.0, late)
+            if late > self._settings.remediation.loop_lag_seconds:
+                self._windows.absorb(LoopLagged(at=now, seconds=late))
+        self._last_tick = now
+
+    def _learn(self, now: Instant, load: Reading, latency: Reading, verdicts: tuple[RuleVerdict, ...]) -> None:
+        """The baseline learns only while nothing is wrong: no breach, no incident."""
+        if self._board.incident is not None or any(verdict.verdict is Verdict.BREACH for verdict in verdicts):
+            self._load.disturbed()
+        elif load.value is not None and latency.value is not None:
+            self._load.learn(now, load.value, latency.value)
+
+    def _publish(self, now: Instant, readings: tuple[Reading, ...], verdicts: tuple[RuleVerdict, ...]) -> None:
+        board = self._board
+        board.readings, board.verdicts = readings, verdicts
+        for family in (INTER_TOKEN, FIRST_TOKEN):
+            totals = self._windows.histogram_for_export(family)
+            *counts, count = totals.cumulative()
+            board.histograms[family] = HistogramTotals(totals.bounds, tuple(counts), count, totals.sum_seconds)
+        board.last_tick, board.ticks = now, board.ticks + 1

@@ -1,0 +1,45 @@
+"""Talks to a running daemon over its local Unix socket, for the command line.
+
+Only the socket file's mode protects it, which is the same permission as the state directory's. Everything it can
+say is also in the HTTP API, so a person and a script read the same words.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from watchtower.vocabulary.errors import NotReachable, Refused
+
+SOCKET_NAME = "watchtower.sock"
+
+
+class DaemonClient:
+    """Raises NotReachable when nobody answers, Refused when the daemon says no."""
+
+    def __init__(self, state_directory: Path) -> None:
+        self._path = state_directory / SOCKET_NAME
+        transport = httpx.HTTPTransport(uds=str(self._path))
+        self._http = httpx.Client(transport=transport, base_url="http://watchtower", timeout=10)
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self._ask("GET", path, None)
+
+    def command(self, verb: str, *, author: str, reason: str, seconds: float = 0) -> dict[str, Any]:
+        body = {"author": author, "reason": reason, "seconds": seconds}
+        return self._ask("POST", f"/api/v1/commands/{verb}", body)
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        try:
+            reply = self._http.request(method, path, json=body)
+        except httpx.HTTPError as problem:
+            raise NotReachable(
+                f"no Watchtower answers on {self._path} · start one with 'watchtower run', "
+                "or name its state directory with --state-dir"
+            ) from problem
+        answer: dict[str, Any] = reply.json() if reply.content else {}
+        if reply.status_code >= 400:
+            raise Refused(str(answer.get("error", f"HTTP {reply.status_code}")))
+        return answer

@@ -1,0 +1,150 @@
+"""Connects the pure machine to the world: one consumer, one event at a time, durable before done.
+
+For every event: decide; commit records, snapshot and notices in one transaction; publish the new state; only then
+perform the effects. What an effect brings back comes in as a new event. If the commit fails, the step never
+happened: its effects are dropped (only releases of traffic still go out), and the machine is told that it is
+observing from now on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from watchtower.ports import Clock, Hands, Traffic
+from watchtower.remediation.events import (
+    Answered,
+    AskStatus,
+    Dispatch,
+    Drained,
+    Effect,
+    Event,
+    Fenced,
+    Hold,
+    RaiseFence,
+    Record,
+    Release,
+    Replied,
+    SendCanary,
+    StorageFailed,
+    Tell,
+)
+from watchtower.remediation.machine import decide
+from watchtower.remediation.state import TargetState, encode
+from watchtower.settings import RemediationSettings
+from watchtower.vocabulary.actions import Capabilities
+from watchtower.vocabulary.errors import StorageFault
+from watchtower.vocabulary.incidents import Notice
+from watchtower.vocabulary.instants import Instant
+
+log = structlog.get_logger("watchtower.remediation")
+
+Spawn = Callable[[str, Callable[[], Coroutine[Any, Any, None]]], None]
+
+
+class Memory(Protocol):
+    """What the runner needs of storage: one atomic, durable step."""
+
+    async def commit(self, records: Sequence[Record], snapshot: bytes, notices: Sequence[Notice], now: Instant) -> None:
+        """Raises StorageFault; then nothing was written."""
+        ...
+
+
+class Runner:
+    """Owns the target's state. ``submit`` is the only way in; ``state`` is what is committed."""
+
+    def __init__(
+        self,
+        state: TargetState,
+        *,
+        limits: RemediationSettings,
+        capabilities: Capabilities,
+        clock: Clock,
+        memory: Memory,
+        traffic: Traffic,
+        hands: Hands,
+        send_canary: Callable[[str], None],
+        spawn: Spawn,
+        on_commit: Callable[[TargetState], None] = lambda state: None,
+    ) -> None:
+        self.state = state
+        self.capabilities = capabilities
+        self.events_waiting = asyncio.Queue[Event](maxsize=1000)
+        self.dropped = 0
+        self._limits = limits
+        self._clock = clock
+        self._memory = memory
+        self._traffic = traffic
+        self._hands = hands
+        self._send_canary = send_canary
+        self._spawn = spawn
+        self._on_commit = on_commit
+
+    def submit(self, event: Event) -> None:
+        """Queue one event. A full queue drops it and counts: evidence comes again with the next tick."""
+        try:
+            self.events_waiting.put_nowait(event)
+        except asyncio.QueueFull:
+            self.dropped += 1
+
+    async def run(self) -> None:
+        while True:
+            await self.step(await self.events_waiting.get())
+
+    async def step(self, event: Event) -> None:
+        """Decide, commit, publish, perform."""
+        now = self._clock.now()
+        state, effects = decide(self.state, event, now, self._limits, self.capabilities)
+        records = [effect for effect in effects if isinstance(effect, Record)]
+        notices = [effect.notice for effect in effects if isinstance(effect, Tell)]
+        if records or notices:
+            try:
+                await self._memory.commit(records, encode(state), notices, now)
+            except StorageFault as fault:
+                await self._go_on_without_disk(fault, effects)
+                return
+        self.state = state
+        self._on_commit(state)
+        for record in records:
+            log.info(record.kind, **{k: v for k, v in record.body.items() if isinstance(v, str | int | float | bool)})
+        for effect in effects:
+            await self._perform(effect)
+
+    async def _go_on_without_disk(self, fault: StorageFault, effects: Sequence[Effect]) -> None:
+        log.error("journal.failed", because=str(fault))
+        for effect in effects:
+            if isinstance(effect, Release):
+                await self._perform(effect)
+        self.submit(StorageFailed(str(fault)))
+
+    async def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Hold(op_id, drain):
+                self._later(f"hold {op_id}", self._hold(op_id, drain))
+            case Release(op_id):
+                await self._traffic.release(op_id)
+            case Dispatch(plan):
+                self._later(f"execute {plan.op_id}", self._answer(self._hands.execute(plan), plan.op_id, Replied))
+            case AskStatus(op_id):
+                self._later(f"status {op_id}", self._answer(self._hands.status(op_id), op_id, Answered))
+            case RaiseFence(token):
+                self._later(f"fence {token}", self._answer(self._hands.fence(token), token, Fenced))
+            case SendCanary(why):
+                self._send_canary(why)
+            case Record() | Tell():
+                pass
+
+    async def _hold(self, op_id: str, drain: bool) -> None:
+        self.submit(Drained(op_id, await self._traffic.hold(op_id, drain=drain)))
+
+    async def _answer(self, call: Awaitable[Any], key: Any, make: Callable[[Any, Any], Event]) -> None:
+        self.submit(make(key, await call))
+
+    def _later(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        async def run() -> None:
+            await work
+
+        self._spawn(name, run)

@@ -1,0 +1,31 @@
+"""Closed lists of names that cross a wall: what is not listed here is not sent, and every entry has its sentence."""
+
+from __future__ import annotations
+
+CAUSED = "relay_caused_errors."
+"""Prefix of the counters of client errors that the relay itself caused; the rest of the name is the kind."""
+
+RELAY_COUNTERS: dict[str, str] = {
+    "connections": "Client connections accepted.",
+    "requests": "Requests forwarded to the engine.",
+    "generations": "Generation requests among them, as far as they were forwarded.",
+    "requests_malformed": "Connections that stopped being readable HTTP/1.1; forwarded unchanged, not observed.",
+    "responses_malformed": "Answers of the engine that are not HTTP/1.1; forwarded unchanged, not observed.",
+    "responses_unobserved": "Answers to generation requests in a form that is not read (compressed, unknown type).",
+    "events_malformed": "Answers with at least one event or body that could not be decoded.",
+    "relay_tunnels": "Connections that switched protocol (HTTP/2, TLS, upgrade); protocol not observed.",
+    "clients_left": "Clients that went away before their answer had ended.",
+    "clients_slow": "Times that a client's full buffer stopped us from reading the engine.",
+    "upstream_deaths": "Answers cut short by the engine; mirrored to the client as a reset.",
+    "parked": "Generation requests parked by a hold.",
+    "released": "Parked requests forwarded when their hold ended.",
+    CAUSED + "upstream_unreachable": "502: the engine did not accept the connection.",
+    CAUSED + "upstream_closed": "502: the engine closed the connection before any byte of an answer.",
+    CAUSED + "connection_limit": "503: more client connections than max_connections.",
+    CAUSED + "hold_full": "503: a hold is on and no more requests may be parked.",
+    CAUSED + "hold_wait": "503: parked for as long as one request may wait.",
+    CAUSED + "guarded": "403: the path controls the engine and is refused from clients.",
+    CAUSED + "guarded_opaque": "Reset: a path that controls the engine, in bytes that are not readable HTTP/1.1.",
+    CAUSED + "shutdown": "Reset: the answer had not ended when this relay worker had to exit.",
+}
+"""``RelayFrame.counters``: cumulative since the worker started."""
