@@ -50,9 +50,9 @@ def is_open_map(shape: Shape) -> bool:
 
 def options(shape: Shape) -> Iterator[Shape]:
     """The members of a union, or the shape itself; annotations stripped."""
-    if get_origin(shape) is Annotated:
+    if _origin(shape) is Annotated:
         yield from options(get_args(shape)[0])
-    elif get_origin(shape) in (Union, types.UnionType):
+    elif _origin(shape) in (Union, types.UnionType):
         for option in get_args(shape):
             yield from options(option)
     elif shape is not None:

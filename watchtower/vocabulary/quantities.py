@@ -116,8 +116,10 @@ def short(number: float, digits: int = 3) -> str:
 
 
 def seconds(value: float, digits: int = 3) -> str:
-    """``412 ms``, ``1.3 s``, ``20 s``, ``5 min``, ``4 h``."""
+    """``412 ms``, ``1.3 s``, ``121 s``, ``5 min``, ``4 h``."""
     size = abs(value)
+    if 120 <= size < 600 and value % 60:
+        return f"{short(value, digits)} s"
     for least, factor, name in ((7200, 1 / 3600, "h"), (120, 1 / 60, "min"), (1, 1, "s"), (1e-3, 1e3, "ms")):
         if size >= least:
             return f"{short(value * factor, digits)} {name}"
