@@ -1,0 +1,78 @@
+"""Since when has it been the same warmed-up engine, and did we ourselves stand still?
+
+A changed incarnation voids everything older and starts a warm-up: the first answers of an engine (compilation,
+empty caches) are not its normal ones. The first incarnation ever seen starts none: it was running before us.
+"""
+
+from __future__ import annotations
+
+import math
+
+from watchtower.vocabulary.actions import Incarnation
+from watchtower.vocabulary.facts import EngineSeen
+
+
+class Continuity:
+    """Marks in time before which nothing counts. All in CLOCK_BOOTTIME seconds, -inf while there is none."""
+
+    def __init__(self, warmup_requests: int, warmup_seconds: float) -> None:
+        self._requests = warmup_requests
+        self._seconds = warmup_seconds
+        self._incarnation: Incarnation | None = None
+        self._served = 0
+        self._warming = False
+        self._warm_since = -math.inf
+        self.changed_at = -math.inf
+        """When a new incarnation was first seen. Exchanges opened before belong to the old one."""
+        self.lagged_at = -math.inf
+        """When our own loop last came back from standing still."""
+
+    @property
+    def mark(self) -> float:
+        """Evidence of any kind is void before this."""
+        return max(self.changed_at, self.lagged_at)
+
+    def engine_seen(self, seen: EngineSeen) -> bool:
+        """True when this is another incarnation than before. "Proven not running" is no incarnation."""
+        if not seen.known or seen.incarnation is None or seen.incarnation == self._incarnation:
+            return False
+        first, self._incarnation = self._incarnation is None, seen.incarnation
+        if first:
+            return False
+        self.changed_at = seen.at
+        self._served, self._warming, self._warm_since = 0, True, -math.inf
+        if self._requests == 0:
+            self._warm(seen.at)
+        return True
+
+    def loop_lagged(self, at: float) -> None:
+        self.lagged_at = max(self.lagged_at, at)
+
+    def served(self, at: float) -> None:
+        """An exchange opened at the present incarnation completed."""
+        if self._warming:
+            self._served += 1
+            if self._served >= self._requests:
+                self._warm(at)
+
+    def warming(self, now: float) -> str:
+        """Why readings are still masked; empty when warm."""
+        if self._warming and now - self.changed_at >= self._seconds:
+            self._warm(self.changed_at + self._seconds)
+        if not self._warming:
+            return ""
+        return (
+            f"the engine restarted {now - self.changed_at:.0f} s ago and is warming up: {self._served} of "
+            f"{self._requests} requests served, at most {self._seconds:.0f} s"
+        )
+
+    def clean_since(self) -> tuple[float, str]:
+        """The latest mark and its name."""
+        return max(
+            (self._warm_since, "the engine warmed up"),
+            (self.changed_at, "the engine restarted"),
+            (self.lagged_at, "Watchtower itself stood still"),
+        )
+
+    def _warm(self, at: float) -> None:
+        self._warming, self._warm_since = False, max(at, self.changed_at)

@@ -1,0 +1,118 @@
+"""From frames to observations: the path of every token.
+
+Only exchanges whose opening was seen, at the incarnation of today, are listened to. A read of k tokens after a gap
+g is k observations of g/k, filed at the instant of the read; the first read has a time to first token and no gap.
+"""
+
+from __future__ import annotations
+
+import math
+
+from watchtower.vocabulary.facts import Ending, ExchangeNews, RelayFrame
+from watchtower.windows.continuity import Continuity
+from watchtower.windows.knobs import WindowSettings
+from watchtower.windows.relays import Relays
+from watchtower.windows.roster import OpenExchange, Roster
+from watchtower.windows.series import MOST_TOKENS_IN_A_READ, Series
+from watchtower.windows.timeline import Timeline
+from watchtower.windows.traffic import TrafficSlot
+
+
+class Intake:
+    """Everything that is learned from the relay."""
+
+    def __init__(self, settings: WindowSettings, continuity: Continuity) -> None:
+        longest = settings.longest_window_seconds
+        self._continuity = continuity
+        self.relays = Relays(settings.relay_silence_seconds)
+        self.roster = Roster()
+        self.inter_token = Series(settings.limits, settings.inter_token_bounds, longest)
+        self.first_token = Series(settings.limits, settings.first_token_bounds, longest)
+        self.traffic = Timeline(TrafficSlot, longest)
+        self.ignored = 0
+        """News of exchanges whose opening was not seen at this incarnation, and frames seen before."""
+
+    def frame(self, frame: RelayFrame) -> None:
+        heard = self.relays.heard(frame)
+        if heard.repeated:
+            self.ignored += 1
+            return
+        if heard.fresh:
+            self.roster.forget_worker(frame.worker)
+        slot = self.traffic.at(frame.at)
+        if slot is not None:
+            if heard.watched_seconds:
+                slot.watched(frame.worker, heard.watched_open, heard.watched_seconds)
+            if not frame.loop_lag_seconds <= slot.worst_lag:
+                slot.worst_lag = frame.loop_lag_seconds if math.isfinite(frame.loop_lag_seconds) else math.inf
+        for news in frame.news:
+            self._news(frame, news)
+
+    def new_incarnation(self) -> None:
+        self.roster.forget_all()
+
+    def _news(self, frame: RelayFrame, news: ExchangeNews) -> None:
+        exchange = self.roster.find(news.id)
+        if exchange is None:
+            if news.opened is None or not self._continuity.changed_at < news.opened.at <= frame.at:
+                self.ignored += 1
+                return
+            exchange = self.roster.opened(news.id, frame.worker, news.opened)
+        slot = self.traffic.at(frame.at)
+        if slot is not None:
+            slot.heard += 1
+        self._first_token(frame, news, exchange)
+        self._tokens(frame, news, exchange)
+        if news.closed is not None:
+            self._closed(frame, news, exchange)
+
+    def _first_token(self, frame: RelayFrame, news: ExchangeNews, exchange: OpenExchange) -> None:
+        if news.first_token_at is None or exchange.first_token_at is not None:
+            return
+        at = _instant(news.first_token_at, frame)
+        exchange.first_token_at = exchange.last_token_at = at
+        if at > self.relays.clean_since:  # after a hole, a first token told again is an old one
+            self.first_token.add(at, at - exchange.opened_at, 1, exchange.number)
+        self._count(exchange, at, max(1, news.first_tokens))
+
+    def _tokens(self, frame: RelayFrame, news: ExchangeNews, exchange: OpenExchange) -> None:
+        if news.last_token_at is None and not news.gaps_ns:
+            return
+        last = _instant(frame.at if news.last_token_at is None else news.last_token_at, frame)
+        at = last
+        if len(news.gaps_ns) != len(news.tokens):
+            self.inter_token.invalid += 1
+        for gap_ns, tokens in zip(reversed(news.gaps_ns), reversed(news.tokens), strict=False):
+            self.inter_token.add(at, gap_ns / 1e9, tokens, exchange.number)
+            self._count(exchange, at, tokens)
+            at -= max(0, gap_ns) / 1e9
+        if exchange.last_token_at is None or last > exchange.last_token_at:
+            exchange.last_token_at = last
+        self.roster.progressed(last)
+
+    def _closed(self, frame: RelayFrame, news: ExchangeNews, exchange: OpenExchange) -> None:
+        closed = news.closed
+        assert closed is not None
+        at = _instant(closed.at, frame)
+        self._count(exchange, at, closed.completion_tokens - exchange.tokens)  # what was not streamed
+        slot = self.traffic.at(at)
+        if slot is not None:
+            slot.closed(closed)
+        if closed.ending is Ending.COMPLETE:
+            self.roster.progressed(at)
+            self._continuity.served(at)
+        self.roster.closed(news.id)
+
+    def _count(self, exchange: OpenExchange, at: float, tokens: int) -> None:
+        if not 0 < tokens <= MOST_TOKENS_IN_A_READ:
+            return
+        exchange.tokens += tokens
+        self.roster.progressed(at)
+        slot = self.traffic.at(at)
+        if slot is not None:
+            slot.tokens += tokens
+
+
+def _instant(at: float, frame: RelayFrame) -> float:
+    """A worker cannot tell of what comes after its frame; a stamp that is no time counts as the frame's."""
+    return min(at, frame.at) if math.isfinite(at) else frame.at

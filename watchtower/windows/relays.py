@@ -1,0 +1,92 @@
+"""Are the relay workers speaking, and is what they say complete?
+
+Every worker speaks at least once a second and counts its frames. A worker that falls silent, a missing frame or
+news that fell off its queue is a hole, and no window that covers a hole gives a number.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from watchtower.vocabulary.facts import RelayFrame
+
+
+@dataclass(slots=True)
+class Worker:
+    pid: int
+    sequence: int
+    heard_at: float
+    open_exchanges: int
+    dropped_news: int
+
+
+class Relays:
+    """The workers connected now, and since when their story has no hole."""
+
+    def __init__(self, silence_seconds: float) -> None:
+        self._silence = silence_seconds
+        self._workers: dict[int, Worker] = {}
+        self._ever = False
+        self.clean_since = -math.inf
+        """CLOCK_BOOTTIME seconds; -inf until somebody spoke."""
+        self.hole = ""
+        """What the last hole was."""
+
+    def connected(self, worker: int) -> None:
+        """A worker said hello: whatever we knew of it is void, its next frame begins a new story."""
+        self._workers.pop(worker, None)
+
+    def gone(self, worker: int, at: float) -> None:
+        self._workers.pop(worker, None)
+        self._broken(at, f"relay worker {worker} disconnected")
+
+    def heard(self, frame: RelayFrame) -> Heard:
+        """Take note of a frame."""
+        known = self._workers.get(frame.worker)
+        now = Worker(frame.pid, frame.sequence, frame.at, max(0, frame.open_exchanges), frame.dropped_news)
+        self._ever = True
+        if known is None or known.pid != frame.pid:
+            self._workers[frame.worker] = now
+            self._broken(frame.at, f"relay worker {frame.worker} connected")
+            return Heard(fresh=True)
+        if frame.sequence <= known.sequence:
+            return Heard(repeated=True)
+        self._workers[frame.worker] = now
+        if frame.sequence != known.sequence + 1 or frame.dropped_news > known.dropped_news:
+            self._broken(frame.at, f"frames of relay worker {frame.worker} were dropped")
+            return Heard(fresh=True)
+        seconds = frame.at - known.heard_at
+        if seconds > self._silence:
+            self._broken(frame.at, f"relay worker {frame.worker} was silent for {seconds:.1f} s")
+        elif seconds > 0:
+            return Heard(watched_seconds=seconds, watched_open=known.open_exchanges)
+        return Heard()
+
+    def unheard(self, now: float) -> str:
+        """Why the traffic cannot be seen at ``now``; empty when it can."""
+        if not self._ever:
+            return "no relay has ever spoken"
+        if not self._workers:
+            return "no relay worker is connected"
+        for worker, known in self._workers.items():
+            if now - known.heard_at > self._silence:
+                return f"relay worker {worker} has been silent for {now - known.heard_at:.1f} s"
+        return ""
+
+    def _broken(self, at: float, hole: str) -> None:
+        if at >= self.clean_since:
+            self.clean_since, self.hole = at, hole
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a frame means for those who keep count."""
+
+    fresh: bool = False
+    """The first of a new story: exchanges known from this worker may have ended unseen."""
+    repeated: bool = False
+    """Seen before, or overtaken: to be ignored."""
+    watched_seconds: float = 0.0
+    """``watched_open`` exchanges were open for this long."""
+    watched_open: int = 0

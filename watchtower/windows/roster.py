@@ -1,0 +1,79 @@
+"""The generation exchanges open at the engine of today, and when any of them last made progress.
+
+An exchange is on the roster only if its opening was seen and lies after the last change of incarnation: what a dead
+engine left behind says nothing about the living one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from watchtower.vocabulary.facts import Opened
+
+
+@dataclass(slots=True)
+class OpenExchange:
+    number: int
+    """Unique in this process; smaller to keep than the id."""
+    worker: int
+    opened_at: float
+    first_token_at: float | None = None
+    last_token_at: float | None = None
+    tokens: int = 0
+
+
+class Roster:
+    """Open exchanges by id."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, OpenExchange] = {}
+        self._numbers = 0
+        self.progress_at = -math.inf
+        """When any exchange last gave a token or completed."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def find(self, id: str) -> OpenExchange | None:
+        return self._open.get(id)
+
+    def opened(self, id: str, worker: int, opened: Opened) -> OpenExchange:
+        """Enter an exchange. Telling again of a known one changes nothing."""
+        known = self._open.get(id)
+        if known is None:
+            self._numbers += 1
+            known = self._open[id] = OpenExchange(self._numbers, worker, opened.at)
+        return known
+
+    def closed(self, id: str) -> None:
+        self._open.pop(id, None)
+
+    def progressed(self, at: float) -> None:
+        self.progress_at = max(self.progress_at, at)
+
+    def forget_worker(self, worker: int) -> None:
+        for id in [id for id, exchange in self._open.items() if exchange.worker == worker]:
+            del self._open[id]
+
+    def forget_all(self) -> None:
+        self._open.clear()
+        self.progress_at = -math.inf
+
+    def oldest_opened_at(self) -> float | None:
+        return min((exchange.opened_at for exchange in self._open.values()), default=None)
+
+    def waiting_for_first_token(self) -> int:
+        return sum(exchange.first_token_at is None for exchange in self._open.values())
+
+    def longest_open_gap(self, now: float, since: float) -> float:
+        """Seconds since the last token of the exchange that has waited longest for its next one, counted from
+        ``since`` at the earliest; 0 when none has given a token."""
+        return max(
+            (
+                now - max(exchange.last_token_at, since)
+                for exchange in self._open.values()
+                if exchange.last_token_at is not None
+            ),
+            default=0.0,
+        )

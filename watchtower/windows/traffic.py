@@ -1,0 +1,64 @@
+"""Counts of a sub-window that are no latencies: tokens, endings, open exchanges, and how well the relay could see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from watchtower.vocabulary.facts import Closed, Ending
+
+
+class TrafficSlot:
+    """One sub-window of counts."""
+
+    __slots__ = ("ended", "failed", "heard", "open_area", "tokens", "worst_lag")
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self.ended = 0
+        """Exchanges that tell something about the engine: not those the client left, not our own answers."""
+        self.failed = 0
+        self.heard = 0
+        """News of exchanges."""
+        self.worst_lag = 0.0
+        self.open_area: dict[int, tuple[float, float]] = {}
+        """Worker → (exchange-seconds, seconds observed)."""
+
+    def watched(self, worker: int, open_exchanges: int, seconds: float) -> None:
+        """``open_exchanges`` were open for the last ``seconds``."""
+        area, observed = self.open_area.get(worker, (0.0, 0.0))
+        self.open_area[worker] = (area + open_exchanges * seconds, observed + seconds)
+
+    def closed(self, closed: Closed) -> None:
+        if closed.ending in (Ending.OURS, Ending.CLIENT_LEFT):
+            return
+        self.ended += 1
+        self.failed += failed(closed)
+
+    def take_in(self, other: TrafficSlot) -> None:
+        self.tokens += other.tokens
+        self.ended += other.ended
+        self.failed += other.failed
+        self.heard += other.heard
+        self.worst_lag = max(self.worst_lag, other.worst_lag)
+        for worker, (area, seconds) in other.open_area.items():
+            mine = self.open_area.get(worker, (0.0, 0.0))
+            self.open_area[worker] = (mine[0] + area, mine[1] + seconds)
+
+    @staticmethod
+    def merged(parts: Iterable[TrafficSlot]) -> TrafficSlot:
+        whole = TrafficSlot()
+        for part in parts:
+            whole.take_in(part)
+        return whole
+
+    def mean_open(self) -> float | None:
+        """Time-weighted mean over each worker, added up; None when no worker was watched."""
+        means = [area / seconds for area, seconds in self.open_area.values() if seconds > 0]
+        return sum(means) if means else None
+
+
+def failed(closed: Closed) -> bool:
+    """The engine's fault: 5xx, an error inside the stream, a response without its end. A 4xx is the caller's."""
+    return closed.ending in (Ending.TRUNCATED, Ending.ERROR_EVENT) or (
+        closed.ending is Ending.HTTP_ERROR and closed.status >= 500
+    )

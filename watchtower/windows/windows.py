@@ -1,0 +1,253 @@
+"""Facts in, readings out: the only face of this room.
+
+A reading is a number over a window or UNKNOWN with the reason, never a guess: a relay that cannot be seen, a window
+that reaches back over a restart or a hole, an idle engine, too few requests. It has no verdict; rules have.
+
+What ``over`` means: for latencies, rates and shares the window itself (its sub-windows lie wholly inside it, so
+nothing older than ``over`` is read, and up to one second less; at least 1 s); for ``token_progress.stalled``,
+canaries and scrapes, how old the evidence may be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from watchtower.vocabulary.facts import (
+    AnyFact,
+    CanaryEnded,
+    CanaryStarted,
+    EngineScrape,
+    EngineSeen,
+    LoopLagged,
+    RelayFrame,
+    RelayGone,
+    RelayHello,
+)
+from watchtower.vocabulary.readings import READINGS, Reading
+from watchtower.windows import estimates
+from watchtower.windows.continuity import Continuity
+from watchtower.windows.intake import Intake
+from watchtower.windows.knobs import WindowSettings
+from watchtower.windows.probes import Canaries, Probed, Scrapes
+from watchtower.windows.series import Sample, Series
+from watchtower.windows.totals import LatencyTotals
+from watchtower.windows.traffic import TrafficSlot
+
+ITL: Final = "inter_token_latency_seconds"
+TTFT: Final = "time_to_first_token_seconds"
+QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+FLOWING_SECONDS: Final = 1.0
+"""Tokens this recent are progress: frames may come only once a second."""
+STAMP_TOLERANCE_SECONDS: Final = 60.0
+"""A frame stamped further than this ahead of the last reading's now is not believed."""
+NO_GPU: Final = "no GPU source is configured; readings need NVML on this host or a DCGM exporter"
+NO_REFERENCES: Final = "no references exist; bless canary answers of a good checkpoint first"
+
+
+class Windows:
+    """Absorbs facts in the order they arrive; reads any name of ``vocabulary.readings.READINGS``. Pure: no clock."""
+
+    def __init__(self, settings: WindowSettings | None = None) -> None:
+        self.settings = settings or WindowSettings()
+        self._continuity = Continuity(self.settings.warmup_requests, self.settings.warmup_seconds)
+        self._intake = Intake(self.settings, self._continuity)
+        self._canaries = Canaries()
+        self._scrapes = Scrapes()
+        self._read_at = -math.inf
+        self._merged: tuple[tuple[float, float, int], TrafficSlot] | None = None
+        self.refused = 0
+        """Facts whose time stamp is no time, or lies in the future."""
+
+    # ── in ──────────────────────────────────────────────────────────────────────────────────────
+
+    def absorb(self, fact: AnyFact) -> None:
+        """Take in one fact. Never raises for what a fact says; what cannot be believed is counted."""
+        if not math.isfinite(fact.at):
+            self.refused += 1
+            return
+        match fact:
+            case RelayFrame():
+                if self._read_at > -math.inf and fact.at > self._read_at + STAMP_TOLERANCE_SECONDS:
+                    self.refused += 1
+                else:
+                    self._intake.frame(fact)
+            case RelayHello():
+                self._intake.relays.connected(fact.worker)
+            case RelayGone():
+                self._intake.relays.gone(fact.worker, fact.at)
+                self._intake.roster.forget_worker(fact.worker)
+            case EngineScrape():
+                self._scrapes.scraped(fact)
+            case CanaryStarted():
+                self._canaries.started(fact)
+            case CanaryEnded():
+                self._canaries.ended(fact)
+            case EngineSeen():
+                if self._continuity.engine_seen(fact):
+                    self._intake.new_incarnation()
+                    self._canaries.reset(fact.at)
+            case LoopLagged():
+                self._read_at = max(self._read_at, fact.at)
+                self._continuity.loop_lagged(fact.at)
+                self._canaries.reset(self._continuity.mark)
+
+    # ── out ─────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, name: str, over: float, now: float) -> Reading:
+        """The reading ``name`` over the ``over`` seconds that end at ``now`` (CLOCK_BOOTTIME).
+
+        Raises KeyError for a name that is not in READINGS: rules are checked before they are evaluated.
+        """
+        if name not in READINGS:
+            raise KeyError(f"no reading is called {name!r}")
+        self._read_at = max(self._read_at, now)
+        over = max(1.0, over)
+        family, _, stat = name.partition(".")
+        if family == "gpu_utilization":
+            return _unknown(name, over, now, NO_GPU)
+        if family == "similarity":
+            return _unknown(name, over, now, NO_REFERENCES)
+        if family == ITL:
+            return self._latency(self._intake.inter_token, name, stat, over, now)
+        if family == TTFT:
+            return self._latency(self._intake.first_token, name, stat, over, now)
+        if family == "canary":
+            read: Callable[[float, float], Probed] = getattr(self._canaries, stat)
+            return _probed(name, over, now, read(over, now))
+        if family.startswith("engine_"):
+            field = family.removeprefix("engine_")
+            return _probed(name, over, now, self._scrapes.read(field, over, now, self._continuity.changed_at))
+        if name == "token_progress.stalled":
+            return self._stalled(name, over, now)
+        return self._counted(name, over, now)
+
+    @property
+    def clean_since(self) -> float:
+        """CLOCK_BOOTTIME from which readings are clean: no reading uses anything older. -inf before the first fact.
+
+        While an engine warms up it stands at its restart, and moves on to the end of the warm-up when that ends.
+        """
+        return self._clean_since()[0]
+
+    def histogram_for_export(self, name: str) -> LatencyTotals:
+        """Cumulative counts since start of ``inter_token_latency_seconds`` or ``time_to_first_token_seconds``."""
+        return {ITL: self._intake.inter_token, TTFT: self._intake.first_token}[name].totals
+
+    @property
+    def open_exchanges(self) -> int:
+        """Generation exchanges open at the engine of today, by the newest frames."""
+        return len(self._intake.roster)
+
+    # ── one method a family ─────────────────────────────────────────────────────────────────────
+
+    def _latency(self, series: Series, name: str, stat: str, over: float, now: float) -> Reading:
+        dark = self._unseen(over, now)
+        if dark:
+            return _unknown(name, over, now, dark)
+        traffic = self._traffic(over, now)
+        if traffic.worst_lag > self.settings.relay_lag_seconds:
+            lag, most = traffic.worst_lag * 1000, self.settings.relay_lag_seconds * 1000
+            return _unknown(name, over, now, f"a relay worker's loop lagged {lag:.1f} ms, more than {most:g} ms")
+        sample = series.window(now - over, now)
+        if stat == "max":
+            return self._longest(sample, name, over, now)
+        missing = self._missing(series, sample)
+        if missing:
+            return _unknown(name, over, now, missing, sample.exchanges)
+        found = estimates.mean(sample) if stat == "mean" else estimates.quantile(sample, QUANTILES[stat])
+        if found is None:
+            return _unknown(name, over, now, "too few sub-windows for a confidence band", sample.exchanges)
+        return _known(name, over, now, found, sample.exchanges)
+
+    def _missing(self, series: Series, sample: Sample) -> str:
+        """What keeps a sample from being enough; empty when nothing does."""
+        knobs = self.settings
+        count = sample.histogram.count
+        if not count:
+            waiting = len(self._intake.roster)
+            return f"{waiting} exchanges are open and none gave a token" if waiting else "idle: no exchange"
+        if sample.exchanges < knobs.minimum_requests:
+            return f"too few requests: {sample.exchanges} of {knobs.minimum_requests}"
+        if series is self._intake.inter_token and count < knobs.minimum_tokens:
+            return f"too few tokens: {count} of {knobs.minimum_tokens}"
+        clusters = len(sample.cluster_counts)
+        if clusters < knobs.minimum_clusters:
+            return f"too few sub-windows with data for a confidence band: {clusters} of {knobs.minimum_clusters}"
+        return ""
+
+    def _longest(self, sample: Sample, name: str, over: float, now: float) -> Reading:
+        still_open = self._intake.roster.longest_open_gap(now, self.clean_since)
+        longest = max(sample.longest_gap, still_open)
+        if longest <= 0:
+            return _unknown(name, over, now, self._missing(self._intake.inter_token, sample) or "no gap seen")
+        return Reading(name=name, over=over, at=now, value=longest, samples=max(1, sample.exchanges))
+
+    def _stalled(self, name: str, over: float, now: float) -> Reading:
+        roster = self._intake.roster
+        dark = self._intake.relays.unheard(now) or self._continuity.warming(now)
+        oldest = roster.oldest_opened_at()
+        if dark or oldest is None:
+            return _unknown(name, over, now, dark or "idle: no exchange is open, so no token is owed")
+        clean, hole = self._clean_since()
+        since = max(oldest, roster.progress_at)
+        if since < clean and now - clean < over:
+            return _unknown(name, over, now, f"{hole} {now - clean:.1f} s ago and no token was seen since")
+        seconds = now - max(since, clean)
+        waiting = roster.waiting_for_first_token()
+        remark = f"{waiting} of {len(roster)} open exchanges still wait for their first token" if waiting else ""
+        value = 0.0 if seconds < FLOWING_SECONDS else seconds
+        return Reading(name=name, over=over, at=now, value=value, samples=len(roster), because=remark)
+
+    def _counted(self, name: str, over: float, now: float) -> Reading:
+        dark = self._unseen(over, now)
+        if dark:
+            return _unknown(name, over, now, dark)
+        traffic = self._traffic(over, now)
+        if name == "exchanges.open":
+            value = traffic.mean_open()
+            if value is None:
+                return _unknown(name, over, now, "no two frames of a relay worker lie in the window")
+            return Reading(name=name, over=over, at=now, value=value, samples=round(over))
+        if name == "exchanges.error_ratio":
+            ratio = estimates.share(traffic.failed, traffic.ended)
+            if ratio is None:
+                return _unknown(name, over, now, "idle: no exchange ended")
+            return _known(name, over, now, ratio, traffic.ended)
+        if not traffic.heard and not len(self._intake.roster):
+            return _unknown(name, over, now, "idle: no exchange")
+        seconds = now - self._intake.traffic.begin(now - over)
+        return Reading(name=name, over=over, at=now, value=traffic.tokens / seconds, samples=max(1, traffic.heard))
+
+    # ── what all of them ask ────────────────────────────────────────────────────────────────────
+
+    def _traffic(self, over: float, now: float) -> TrafficSlot:
+        key = (over, now, self._intake.traffic.version)
+        if self._merged is None or self._merged[0] != key:
+            self._merged = (key, TrafficSlot.merged(self._intake.traffic.between(now - over, now)))
+        return self._merged[1]
+
+    def _unseen(self, over: float, now: float) -> str:
+        """Why a window of the traffic cannot be read; empty when it can."""
+        dark = self._intake.relays.unheard(now) or self._continuity.warming(now)
+        if dark:
+            return dark
+        clean, hole = self._clean_since()
+        return f"{hole} {now - clean:.1f} s ago, inside the window of {over:g} s" if now - over < clean else ""
+
+    def _clean_since(self) -> tuple[float, str]:
+        relays = self._intake.relays
+        return max(self._continuity.clean_since(), (relays.clean_since, relays.hole))
+
+
+def _unknown(name: str, over: float, now: float, because: str, samples: int = 0) -> Reading:
+    return Reading(name=name, over=over, at=now, value=None, because=because, samples=samples)
+
+
+def _known(name: str, over: float, now: float, found: estimates.Estimate, samples: int) -> Reading:
+    return Reading(name=name, over=over, at=now, value=found.value, low=found.low, high=found.high, samples=samples)
+
+
+def _probed(name: str, over: float, now: float, probed: Probed) -> Reading:
+    return Reading(name=name, over=over, at=now, value=probed.value, because=probed.because, samples=probed.samples)
