@@ -13,6 +13,8 @@ import pytest
 
 from watchtower.clock import boottime, sleep_blocking
 
+HTTP = httpx.Client(verify=False)
+"""Without certificates to load: plain HTTP on loopback."""
 STREAM = {"messages": [{"role": "user", "content": "hello"}], "stream": True}
 
 
@@ -39,7 +41,7 @@ def start() -> Iterator[Start]:
         url = f"http://127.0.0.1:{port}"
         for _ in range(300):
             try:
-                if httpx.get(f"{url}/health").status_code == 200:
+                if HTTP.get(f"{url}/health").status_code == 200:
                     break
             except httpx.TransportError:
                 sleep_blocking(0.05)
@@ -62,20 +64,21 @@ def ended_within(child: subprocess.Popen[bytes], seconds: float) -> bytes:
 def read_into(lines: list[str], url: str) -> threading.Thread:
     def read() -> None:
         try:
-            with httpx.stream("POST", f"{url}/v1/chat/completions", json=STREAM, timeout=20) as answer:
+            with HTTP.stream("POST", f"{url}/v1/chat/completions", json=STREAM, timeout=20) as answer:
                 lines.extend(answer.iter_lines())
         except httpx.TransportError as problem:
             lines.append(type(problem).__name__)
 
     thread = threading.Thread(target=read)
     thread.start()
-    sleep_blocking(0.5)
+    while HTTP.get(f"{url}/sim/state").json()["running"] == 0:
+        sleep_blocking(0.02)
     return thread
 
 
 def test_it_says_who_it_is_and_why_it_was_started(start: Start) -> None:
     child, url = start("--start-seconds", "0")
-    state = httpx.get(f"{url}/sim/state").json()
+    state = HTTP.get(f"{url}/sim/state").json()
     assert (state["pid"], state["op_id"], state["reason"]) == (child.pid, "op-3", "why")
 
 
@@ -90,10 +93,10 @@ def test_sigterm_aborts_what_is_in_flight_and_ends_promptly(start: Start) -> Non
 
 def test_sigterm_in_a_hang_cuts_what_is_in_flight_and_ends_promptly(start: Start) -> None:
     child, url = start("--start-seconds", "0")
-    httpx.post(f"{url}/sim/fault", json={"kind": "hang"})
+    HTTP.post(f"{url}/sim/fault", json={"kind": "hang"})
     lines: list[str] = []
     reader = read_into(lines, url)
-    assert httpx.get(f"{url}/health").status_code == 200
+    assert HTTP.get(f"{url}/health").status_code == 200
     assert ended_within(child, 2.0) == b""
     reader.join()
     assert len(lines) == 1 and lines[0] in ("RemoteProtocolError", "ReadError")
@@ -106,6 +109,6 @@ def test_it_does_not_listen_while_it_loads_and_a_signal_ends_that_at_once() -> N
     )
     sleep_blocking(1.0)
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{port}/health")
+        HTTP.get(f"http://127.0.0.1:{port}/health")
     child.send_signal(signal.SIGTERM)
     assert child.wait(timeout=5) == -signal.SIGTERM

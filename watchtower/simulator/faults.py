@@ -1,0 +1,175 @@
+"""Breaking an engine on purpose, and proving that it is broken.
+
+Two injectors with the same three verbs. ``SimulatorFaults`` asks the simulated engine; ``WorkerFaults`` brakes one
+tensor-parallel worker of a real vLLM that runs on this machine. Each ``slow`` and ``hang`` returns a Proof only after
+the effect was seen; a fault that was not seen raises FaultNotProven, because a demonstration of a cure for a fault
+that never happened would be a lie. ``clear`` always leaves every process running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import httpx
+import msgspec
+
+from watchtower.ports import Clock
+from watchtower.simulator.processes import process, workers
+from watchtower.vocabulary.errors import WatchtowerError
+
+_GRIP_SECONDS = 20.0
+"""Longest until a brake must be seen to grip: it is a Python process that has to start first."""
+
+
+class FaultNotProven(WatchtowerError):
+    """The fault was asked for, and its effect was not seen."""
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen of a fault's effect. An empty proof is no proof."""
+
+    fault: str
+    injected_at: float
+    """CLOCK_BOOTTIME seconds, just before the fault was asked for."""
+    seen_at: float
+    evidence: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not self.evidence or not all(value not in (None, "", [], {}) for value in self.evidence.values()):
+            raise FaultNotProven(f"the proof of {self.fault} is empty")
+
+
+class Injector(Protocol):
+    async def slow(self) -> Proof: ...
+
+    async def hang(self) -> Proof: ...
+
+    async def clear(self) -> None:
+        """No fault any more, whoever is left of the engine runs. Safe to call at any time."""
+        ...
+
+
+class SimulatorFaults:
+    """Through ``/sim``, on the engine's own port (never through a relay)."""
+
+    def __init__(
+        self, url: str, clock: Clock, client: httpx.AsyncClient, *, factor: float = 10.0, within_seconds: float = 10.0
+    ) -> None:
+        self._url, self._clock, self._client = url, clock, client
+        self._factor, self._within = factor, within_seconds
+
+    async def slow(self) -> Proof:
+        """Needs traffic: the proof is a finished step in which the slow rank, and no other, took ``factor`` times."""
+        rank, healthy = 2, float((await self._state())["token_seconds"])
+        injected, begun = await self._inflict({"kind": "slow", "rank": rank, "factor": self._factor})
+
+        def slow_step(state: dict[str, Any]) -> dict[str, Any] | None:
+            seconds = state["last_step_seconds"]
+            if state["steps"] <= begun["steps"] or seconds[rank] < self._factor * healthy * 0.9:
+                return None
+            return {
+                "pid": state["pid"],
+                "rank": rank,
+                "healthy_token_seconds": healthy,
+                "step_seconds_by_rank": seconds,
+            }
+
+        return await self._proven("slow", injected, slow_step)
+
+    async def hang(self) -> Proof:
+        """Needs traffic: the proof is a second without a step while requests run, with ``/health`` answering 200."""
+        injected, _ = await self._inflict({"kind": "hang", "rank": 1})
+        still: dict[str, Any] = {}
+
+        def no_step(state: dict[str, Any]) -> dict[str, Any] | None:
+            if not state["running"] or state["steps"] != still.get("steps"):
+                still.update(steps=state["steps"], at=state["at"])
+                return None
+            if state["at"] - still["at"] < 1.0:
+                return None
+            return {
+                "pid": state["pid"],
+                "rank": 1,
+                "requests_running": state["running"],
+                "steps_stand_at": state["steps"],
+                "for_seconds": round(state["at"] - still["at"], 3),
+            }
+
+        proof = await self._proven("hang", injected, no_step)
+        health = (await self._client.get(f"{self._url}/health")).status_code
+        return msgspec.structs.replace(proof, evidence={**proof.evidence, "health_status": health})
+
+    async def clear(self) -> None:
+        await self._client.post(f"{self._url}/sim/fault", json={"kind": "none"})
+
+    async def _inflict(self, fault: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+        injected = self._clock.now().boot
+        answer = await self._client.post(f"{self._url}/sim/fault", json=fault)
+        if answer.status_code != 200:
+            raise FaultNotProven(f"the simulator refused the fault with status {answer.status_code}")
+        return injected, answer.json()
+
+    async def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = (await self._client.get(f"{self._url}/sim/state")).json()
+        return state
+
+    async def _proven(
+        self, fault: str, injected: float, evidence_in: Callable[[dict[str, Any]], dict[str, Any] | None]
+    ) -> Proof:
+        while self._clock.now().boot - injected < self._within:
+            state = await self._state()
+            if (evidence := evidence_in(state)) is not None:
+                return Proof(fault=fault, injected_at=injected, seen_at=state["at"], evidence=evidence)
+            await self._clock.sleep(0.05)
+        raise FaultNotProven(f"{fault} was injected, and its effect was not seen within {self._within:g} s")
+
+
+class WorkerFaults:
+    """On one ``VLLM::Worker_TP*`` among the descendants of ``root()``, with a brake (see ``brake``) as its own process.
+
+    ``root`` is asked each time: after a restart the tree is another one.
+    """
+
+    def __init__(
+        self, root: Callable[[], int], clock: Clock, *, stop_seconds: float = 0.18, run_seconds: float = 0.02
+    ) -> None:
+        self._root, self._clock = root, clock
+        self._stop, self._run = stop_seconds, run_seconds
+        self._brake: asyncio.subprocess.Process | None = None
+
+    async def slow(self) -> Proof:
+        return await self._apply("slow", ["--stop-ms", f"{self._stop * 1e3:g}", "--run-ms", f"{self._run * 1e3:g}"])
+
+    async def hang(self) -> Proof:
+        return await self._apply("hang", [])
+
+    async def clear(self) -> None:
+        brake, self._brake = self._brake, None
+        if brake is not None and brake.stdin is not None:
+            brake.stdin.close()
+            await brake.wait()
+
+    async def _apply(self, fault: str, times: list[str]) -> Proof:
+        await self.clear()
+        root = self._root()
+        found = workers(root)
+        if not found:
+            raise FaultNotProven(f"no VLLM::Worker process among the descendants of process {root}")
+        target = found[-1]
+        injected = self._clock.now().boot
+        command = (sys.executable, "-m", "watchtower.simulator.brake", str(target.pid), target.started, *times)
+        self._brake = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+        while self._brake.returncode is None and self._clock.now().boot - injected < _GRIP_SECONDS:
+            seen = process(target.pid)
+            if seen is not None and seen.started == target.started and seen.state == "T":
+                evidence: dict[str, Any] = {"process": seen.title.strip(), "pid": seen.pid, "started": seen.started}
+                if times:
+                    evidence["stopped_ratio"] = round(self._stop / (self._stop + self._run), 3)
+                evidence["state"] = seen.state
+                return Proof(fault=fault, injected_at=injected, seen_at=self._clock.now().boot, evidence=evidence)
+            await self._clock.sleep(0.005)
+        await self.clear()
+        raise FaultNotProven(f"{fault}: process {target.pid} was never seen stopped")
