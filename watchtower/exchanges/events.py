@@ -1,0 +1,95 @@
+"""Server-sent events, split as they arrive (WHATWG HTML §9.2.6), down to the one field that engines use: ``data``.
+
+Line ends may be LF, CR or CRLF, mixed, and cut anywhere between two reads. Comments (engines send them as
+keep-alives) and other fields are skipped. The common case, whole events in one read, takes a path with no copying
+between buffers; everything else goes line by line.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from watchtower.vocabulary.errors import ProtocolFault
+
+MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
+"""A longer event is not one: the first event of a long prompt with its token ids takes about 1 MiB."""
+
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class EventSplitter:
+    """``feed`` body bytes; get the payloads of the events that they completed, in order."""
+
+    def __init__(self) -> None:
+        self._line: list[bytes] = []  # pieces of the unfinished line
+        self._data: list[bytes] = []  # finished data lines of the unfinished event
+        self._line_size = 0
+        self._data_size = 0
+        self._skip_lf = False
+        self._at_start = True
+
+    def feed(self, body: bytes) -> list[bytes]:
+        """Payloads completed by ``body``. Raises ProtocolFault past MAX_EVENT_BYTES of one event."""
+        if (
+            body.endswith(b"\n\n")
+            and body.startswith(b"data: ")
+            and body.count(b"\n") == 2
+            and b"\r" not in body
+            and not (self._line or self._data or self._skip_lf or self._at_start)
+        ):
+            return [body[6:-2]]
+        return self._by_line(body)
+
+    def finish(self) -> list[bytes]:
+        """The body is over: an event that lacks only its blank line still counts."""
+        if self._line:
+            self._end_line(b"".join(self._line))
+            self._line.clear()
+        return self._end_event()
+
+    def _by_line(self, body: bytes) -> list[bytes]:
+        payloads: list[bytes] = []
+        begin = 0
+        if self._skip_lf and body:
+            begin = 1 if body.startswith(b"\n") else 0
+            self._skip_lf = False
+        for match in _LINE_END.finditer(body, begin):
+            line = body[begin : match.start()]
+            begin = match.end()
+            if self._line:
+                self._line.append(line)
+                line = b"".join(self._line)
+                self._line.clear()
+                self._line_size = 0
+            if line:
+                self._end_line(line)
+            else:
+                payloads += self._end_event()
+            # A CR in last place may be half of a CRLF.
+            self._skip_lf = begin == len(body) and match[0] == b"\r"
+        if begin < len(body):
+            self._line.append(body[begin:])
+            self._line_size += len(body) - begin
+        if self._line_size + self._data_size > MAX_EVENT_BYTES:
+            raise ProtocolFault("an event of the stream is longer than 4 MiB")
+        return payloads
+
+    def _end_line(self, line: bytes) -> None:
+        if self._at_start:
+            self._at_start = False
+            line = line.removeprefix(_BOM)
+        if line.startswith(b"data:"):
+            self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            self._data_size += len(line)
+        elif line == b"data":
+            self._data.append(b"")
+
+    def _end_event(self) -> list[bytes]:
+        self._data_size = 0
+        if not self._data:
+            return []
+        payload = b"\n".join(self._data)
+        self._data.clear()
+        return [payload]

@@ -1,0 +1,200 @@
+"""Generation exchanges as they unfold, and the news of them that nobody has taken yet.
+
+An exchange gathers what happened to it; ``Ledger.drain`` hands out everything since the last time. While nobody
+drains, news gathers in place and ``shed`` bounds it: the gaps are dropped and counted, openings and endings are
+kept, because they decide whether anything is open at all.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened
+
+NANO: Final = 1e-9
+MAX_CLOSED_KEPT: Final = 10_000
+"""Ended exchanges that are kept for an absent reader; beyond it the oldest are dropped and counted."""
+
+
+class Exchange:
+    """One generation request and its answer. All instants are CLOCK_BOOTTIME nanoseconds."""
+
+    __slots__ = (
+        "_closed",
+        "_first_ns",
+        "_first_tokens",
+        "_gaps",
+        "_last_ns",
+        "_ledger",
+        "_tokens",
+        "_told_first",
+        "_told_open",
+        "_waiting",
+        "completion_tokens",
+        "estimated",
+        "finish_reason",
+        "fresh",
+        "id",
+        "model",
+        "opened_ns",
+        "path",
+        "prompt_tokens",
+        "request_bytes",
+        "status",
+        "stream",
+        "tag",
+    )
+
+    def __init__(self, ledger: Ledger, id: str, opened_ns: int, path: str, tag: str) -> None:
+        self._ledger = ledger
+        self.id = id
+        self.opened_ns = opened_ns
+        self.path = path
+        self.tag = tag
+        self.model = ""
+        self.stream = False
+        self.request_bytes = 0
+        self.status = 0
+        self.fresh = 0
+        """Tokens found in the present read and not yet timed."""
+        self.estimated = False
+        self.completion_tokens = -1
+        self.prompt_tokens = -1
+        self.finish_reason = ""
+        self._first_ns = 0
+        self._first_tokens = 0
+        self._last_ns = 0
+        self._gaps: list[int] = []
+        self._tokens: list[int] = []
+        self._closed: Closed | None = None
+        self._told_open = False
+        self._told_first = False
+        self._waiting = False
+        self.touch()
+
+    @property
+    def is_open(self) -> bool:
+        return self._closed is None
+
+    def touch(self) -> None:
+        """There is news of this exchange."""
+        if not self._waiting:
+            self._waiting = True
+            self._ledger.waiting.append(self)
+
+    def describe(self, *, model: str = "", stream: bool = False) -> None:
+        """More became known of the request; the opening is told again if it was told without."""
+        if (model and model != self.model) or (stream and not self.stream):
+            self.model = model or self.model
+            self.stream = stream or self.stream
+            self._told_open = False
+            self.touch()
+
+    def tokens_read(self, ns: int) -> None:
+        """The read at ``ns`` carried the ``fresh`` tokens: they share its gap."""
+        count = self.fresh
+        self.fresh = 0
+        if self._last_ns:
+            self._gaps.append(ns - self._last_ns)
+            self._tokens.append(count)
+        else:
+            self._first_ns = ns
+            self._first_tokens = count
+        self._last_ns = ns
+        if not self._waiting:
+            self._waiting = True
+            self._ledger.waiting.append(self)
+
+    def close(self, ending: Ending, ns: int) -> None:
+        """The first ending counts; later ones are ignored."""
+        if self._closed is not None:
+            return
+        self._closed = Closed(
+            ns * NANO, ending, self.status, self.completion_tokens, self.prompt_tokens, self.finish_reason
+        )
+        self._ledger.open.pop(self.id, None)
+        self.touch()
+
+    def restate(self) -> None:
+        """A new reader knows nothing: tell the opening and the first token again, without the tokens counted then."""
+        self._told_open = False
+        self._told_first = False
+        self.touch()
+
+    def shed(self) -> int:
+        """Forget gaps nobody took; how many."""
+        count = len(self._gaps)
+        self._gaps.clear()
+        self._tokens.clear()
+        return count
+
+    @property
+    def gaps_waiting(self) -> int:
+        return len(self._gaps)
+
+    def take_news(self) -> ExchangeNews:
+        """Everything since the last time."""
+        self._waiting = False
+        opened = None
+        if not self._told_open:
+            self._told_open = True
+            opened = Opened(self.opened_ns * NANO, self.path, self.model, self.stream, self.tag, self.request_bytes)
+        first_at = None
+        if self._first_ns and not self._told_first:
+            self._told_first = True
+            first_at = self._first_ns * NANO
+        news = ExchangeNews(
+            id=self.id,
+            opened=opened,
+            first_token_at=first_at,
+            first_tokens=self._first_tokens,
+            last_token_at=self._last_ns * NANO if self._last_ns else None,
+            gaps_ns=self._gaps,
+            tokens=self._tokens,
+            estimated=self.estimated,
+            closed=self._closed,
+        )
+        self._first_tokens = 0
+        self._gaps = []
+        self._tokens = []
+        return news
+
+
+class Ledger:
+    """The exchanges of one relay worker."""
+
+    def __init__(self, prefix: str) -> None:
+        """``prefix``: ``worker.pid``, unique on this boot."""
+        self._prefix = prefix
+        self._count = 0
+        self.open: dict[str, Exchange] = {}
+        self.waiting: list[Exchange] = []
+        """Exchanges with news, in the order of their first untold news."""
+        self.dropped = 0
+        """Cumulative: gaps and endings shed while nobody read."""
+
+    def begin(self, ns: int, path: str, tag: str = "") -> Exchange:
+        """A generation request was forwarded at ``ns``."""
+        self._count += 1
+        exchange = Exchange(self, f"{self._prefix}-{self._count}", ns, path, tag)
+        self.open[exchange.id] = exchange
+        return exchange
+
+    def drain(self) -> list[ExchangeNews]:
+        waiting, self.waiting = self.waiting, []
+        return [exchange.take_news() for exchange in waiting]
+
+    def restate(self) -> None:
+        """A reader arrived who knows of no exchange."""
+        for exchange in self.open.values():
+            exchange.restate()
+
+    def shed(self, most_gaps: int) -> None:
+        """Nobody reads: keep at most ``most_gaps`` gaps and MAX_CLOSED_KEPT endings."""
+        if sum(exchange.gaps_waiting for exchange in self.waiting) > most_gaps:
+            self.dropped += sum(exchange.shed() for exchange in self.waiting)
+        ended = [exchange for exchange in self.waiting if not exchange.is_open]
+        if len(ended) > MAX_CLOSED_KEPT:
+            lost = set(ended[: len(ended) - MAX_CLOSED_KEPT])
+            self.dropped += len(lost)
+            self.waiting = [exchange for exchange in self.waiting if exchange not in lost]

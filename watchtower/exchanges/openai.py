@@ -1,0 +1,229 @@
+"""The OpenAI dialects: how many tokens an event or a body carries, and how an answer ended.
+
+Decoding is typed (msgspec skips every field that is not named here). A token count is exact where the engine tells:
+``choices[].token_ids``, or ``usage.completion_tokens`` growing on every event. Otherwise an event with text counts as
+one token and the exchange is marked estimated. Usage that appears only after text was already counted is a final
+total, not progress. ``/v1/messages`` and ``/v1/responses`` send typed deltas: one estimated token each.
+No text is kept, and no mutilated event raises: what cannot be read is counted in ``malformed``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from watchtower.exchanges.events import EventSplitter
+from watchtower.exchanges.ledger import Exchange
+from watchtower.vocabulary.errors import ProtocolFault
+
+MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+"""A longer JSON body is not kept for its usage."""
+MAX_REQUEST_BYTES: Final = 64 * 1024
+"""A longer request body is not decoded: the answer names the model, and its type says whether it streams."""
+
+_LAST_TYPES: Final = frozenset({"message_stop", "response.completed", "response.incomplete"})
+_ERROR_TYPES: Final = frozenset({"error", "response.failed"})
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: Any = None
+    reasoning: Any = None
+    reasoning_content: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
+    refusal: Any = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int | None = 0
+    delta: _Delta | None = None
+    text: Any = None
+    token_ids: Any = None
+    finish_reason: Any = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    completion_tokens: int | None = None
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens: int | None = None
+
+
+class _Answer(msgspec.Struct, gc=False):
+    """An event or a whole body."""
+
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: Any = None
+    model: str | None = None
+    type: str | None = None
+
+
+class _Request(msgspec.Struct, gc=False):
+    model: str = ""
+    stream: bool | None = False
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_request = msgspec.json.Decoder(_Request).decode
+
+
+def describe_request(exchange: Exchange, body: bytes) -> None:
+    """Name the model and whether a stream was asked for, if ``body`` tells."""
+    try:
+        request = _decode_request(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return
+    exchange.describe(model=request.model[:256], stream=bool(request.stream))
+
+
+class _Reader:
+    """What streams and bodies share."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.malformed = 0
+        """Events (or bodies) that could not be read."""
+        self.errored = False
+        """The engine reported an error inside a 200."""
+        self.ended = False
+        """The last event (or the body's finish reason) was seen."""
+
+    def _note(self, answer: _Answer) -> None:
+        usage = answer.usage
+        if usage is not None:
+            completion = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
+            prompt = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
+            if completion is not None:
+                self.exchange.completion_tokens = completion
+            if prompt is not None:
+                self.exchange.prompt_tokens = prompt
+        if answer.error:
+            self.errored = True
+
+    def _finish_reason(self, reason: object) -> None:
+        self.ended = True
+        # Engines send a string; whatever else it is must not travel as a label.
+        self.exchange.finish_reason = reason[:32] if isinstance(reason, str) else "other"
+
+
+class StreamReader(_Reader):
+    """A stream of server-sent events."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(exchange)
+        self._events = EventSplitter()
+        self._told: dict[int | None, int] | None = None  # by choice, where usage is continuous
+        self._estimating = False
+        self._named = False
+        self._readable = False
+        exchange.describe(stream=True)
+
+    def feed(self, body: bytes) -> None:
+        """Raises ProtocolFault for a stream that is no stream of completions: its tokens cannot be told."""
+        for payload in self._events.feed(body):
+            self._event(payload)
+
+    def finish(self) -> None:
+        """The response's framing ended."""
+        for payload in self._events.finish():
+            self._event(payload)
+
+    def _event(self, payload: bytes) -> None:
+        try:
+            answer = _decode_answer(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            if payload.strip() == b"[DONE]":
+                self.ended = True
+                return
+            self.malformed += 1
+            if not self._readable:
+                raise ProtocolFault("not a stream of completions") from None
+            return
+        self._readable = True
+        if not self._named and answer.model:
+            self._named = True
+            self.exchange.describe(model=answer.model[:256])
+        if answer.usage is not None or answer.error is not None:
+            self._note(answer)
+        if answer.choices:
+            self.exchange.fresh += self._tokens(answer.choices, answer.usage)
+        elif answer.type is not None:
+            self._typed(answer.type)
+
+    def _tokens(self, choices: list[_Choice], usage: _Usage | None) -> int:
+        exact = 0
+        texts = 0
+        told = False
+        for choice in choices:
+            if choice.finish_reason is not None:
+                self._finish_reason(choice.finish_reason)
+            if isinstance(choice.token_ids, list):
+                told = True
+                exact += len(choice.token_ids)
+            delta = choice.delta
+            if choice.text or (
+                delta is not None
+                and (
+                    delta.content
+                    or delta.reasoning
+                    or delta.reasoning_content
+                    or delta.tool_calls
+                    or delta.function_call
+                    or delta.refusal
+                )
+            ):
+                texts += 1
+        if told:
+            return exact
+        if usage is not None and usage.completion_tokens is not None and not self._estimating:
+            if self._told is None:
+                self._told = {}
+            index = choices[0].index
+            grown = usage.completion_tokens - self._told.get(index, 0)
+            self._told[index] = usage.completion_tokens
+            return max(0, grown)
+        if texts and self._told is None:
+            self._estimating = True
+            self.exchange.estimated = True
+            return texts
+        return 0
+
+    def _typed(self, kind: str) -> None:
+        if kind.endswith("delta") and kind != "message_delta":
+            self.exchange.estimated = True
+            self.exchange.fresh += 1
+        elif kind in _LAST_TYPES:
+            self.ended = True
+        elif kind in _ERROR_TYPES:
+            self.errored = True
+
+
+class BodyReader(_Reader):
+    """A JSON body in one piece: usage and finish reason; it has no inter-token gaps."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(exchange)
+        self._body = bytearray()
+
+    def feed(self, body: bytes) -> None:
+        """Raises ProtocolFault past MAX_BODY_BYTES."""
+        self._body += body
+        if len(self._body) > MAX_BODY_BYTES:
+            self._body.clear()
+            raise ProtocolFault("the answer is longer than 4 MiB")
+
+    def finish(self) -> None:
+        self.ended = True
+        try:
+            answer = _decode_answer(self._body)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            self.malformed += 1
+            return
+        self._note(answer)
+        if answer.model:
+            self.exchange.describe(model=answer.model[:256])
+        for choice in answer.choices or ():
+            if choice.finish_reason is not None:
+                self._finish_reason(choice.finish_reason)

@@ -1,0 +1,189 @@
+"""What the engine's half of a connection says, read after it was forwarded.
+
+httptools finds the messages; a HEAD's answer, which no response parser can frame alone, is skipped by hand. One
+request is outstanding at a time (the tap sees to it), so an answer belongs to the request announced by ``expect``.
+Losing the thread is not an error: ``in_sync`` turns False, the exchange is closed as unobserved, and the bytes keep
+flowing without us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import httptools
+
+from watchtower.exchanges.ledger import Exchange
+from watchtower.exchanges.openai import BodyReader, StreamReader
+from watchtower.vocabulary.errors import ProtocolFault
+from watchtower.vocabulary.facts import Ending
+
+_MAX_HEAD_BYTES: Final = 256 * 1024
+_SWITCHING: Final = 101
+
+
+class ResponseReader:
+    """``expect`` a request's answer, then ``feed`` what arrives."""
+
+    def __init__(self, count: Callable[[str], None]) -> None:
+        """``count`` is told the name of everything that could not be observed (RELAY_COUNTERS)."""
+        self._count = count
+        self._parser = httptools.HttpResponseParser(self)
+        self._method = ""
+        self._exchange: Exchange | None = None
+        self._body: StreamReader | BodyReader | None = None
+        self._head_only = bytearray()
+        self._headers: dict[bytes, bytes] = {}
+        self._ns = 0
+        self._in_body = False
+        self.awaited = False
+        """A request was forwarded and its answer has not ended."""
+        self.started = False
+        """Bytes of the present answer were seen."""
+        self.in_sync = True
+        self.switched = False
+        """101, or a CONNECT that succeeded: no more HTTP on this connection."""
+
+    def expect(self, method: str, exchange: Exchange | None) -> None:
+        """A request is about to be forwarded; no other is outstanding."""
+        self._method = method
+        self._exchange = exchange
+        self.awaited = True
+        self.started = False
+
+    def feed(self, data: bytes, ns: int) -> None:
+        """``data`` was read at ``ns`` (CLOCK_BOOTTIME). Never raises."""
+        self.started = True
+        self._ns = ns
+        if self._method == "HEAD" and self.awaited:
+            data = self._skip_head(data)
+            if not data:
+                return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._switch()
+        except httptools.HttpParserError:
+            self._lose_sight("responses_malformed")
+        else:
+            exchange = self._exchange
+            if exchange is not None and exchange.fresh:
+                exchange.tokens_read(ns)
+
+    def eof(self, ns: int) -> bool:
+        """The engine closed. True when that is how the present answer ends, or none was outstanding."""
+        self._ns = ns
+        if not self.awaited:
+            return True
+        if not self.in_sync:
+            self.awaited = False
+            return True
+        if self._in_body and b"content-length" not in self._headers and b"transfer-encoding" not in self._headers:
+            self.on_message_complete()
+            return True
+        self.end(Ending.TRUNCATED, ns)
+        return False
+
+    def end(self, ending: Ending, ns: int) -> None:
+        """The present answer will not go on; a stream whose last event was seen is complete all the same."""
+        exchange, body = self._exchange, self._body
+        if exchange is not None:
+            if ending is Ending.CLIENT_LEFT and isinstance(body, StreamReader) and body.ended:
+                ending = Ending.ERROR_EVENT if body.errored else Ending.COMPLETE
+            exchange.close(ending, ns)
+        self._exchange = self._body = None
+        self.awaited = self._in_body = False
+
+    def _switch(self) -> None:
+        self.switched = True
+        self.in_sync = False
+        self._unobserve()
+
+    def _lose_sight(self, counter: str) -> None:
+        self.in_sync = False
+        self._count(counter)
+        self._unobserve()
+
+    def _unobserve(self) -> None:
+        if self._exchange is not None:
+            self._exchange.close(Ending.UNOBSERVED, self._ns)
+        self._exchange = self._body = None
+
+    def _skip_head(self, data: bytes) -> bytes:
+        """The answer to HEAD ends with its head; interim ones come before it. What is left of ``data``."""
+        self._head_only += data
+        end = self._head_only.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._head_only) > _MAX_HEAD_BYTES:
+                self._lose_sight("responses_malformed")
+            return b""
+        rest = bytes(self._head_only[end + 4 :])
+        interim = self._head_only[9:10] == b"1"
+        self._head_only.clear()
+        if interim:
+            return self._skip_head(rest) if rest else b""
+        self.awaited = False
+        return rest
+
+    # httptools calls these, by these names.
+
+    def on_message_begin(self) -> None:
+        self._headers.clear()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.lower()] = value.lower()
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            return
+        self._in_body = True
+        if self._method == "CONNECT" and status < 300:
+            self._switch()
+        exchange = self._exchange
+        if exchange is None:
+            return
+        exchange.status = status
+        if status >= 400:
+            return
+        kind = self._headers.get(b"content-type", b"").partition(b";")[0].strip()
+        coded = self._headers.get(b"content-encoding", b"identity") != b"identity"
+        if not coded and kind == b"text/event-stream":
+            self._body = StreamReader(exchange)
+        elif not coded and kind == b"application/json":
+            self._body = BodyReader(exchange)
+        else:
+            self._count("responses_unobserved")
+            self._unobserve()
+
+    def on_body(self, body: bytes) -> None:
+        reader = self._body
+        if reader is not None:
+            try:
+                reader.feed(body)
+            except ProtocolFault:
+                self._count("responses_unobserved")
+                self._unobserve()
+
+    def on_message_complete(self) -> None:
+        if not self._in_body:
+            return  # an interim (1xx) answer
+        exchange, body = self._exchange, self._body
+        if exchange is not None:
+            ending = Ending.HTTP_ERROR if exchange.status >= 400 else Ending.COMPLETE
+            if body is not None:
+                try:
+                    body.finish()
+                except ProtocolFault:
+                    body.malformed += 1
+                if exchange.fresh:
+                    exchange.tokens_read(self._ns)
+                if body.malformed:
+                    self._count("events_malformed")
+                if body.errored:
+                    ending = Ending.ERROR_EVENT
+                elif not body.ended:
+                    ending = Ending.TRUNCATED
+            exchange.close(ending, self._ns)
+        self._exchange = self._body = None
+        self.awaited = self._in_body = False

@@ -1,0 +1,344 @@
+"""The client's half of a connection pair: decides what becomes of each request, and owns the pair.
+
+One request at a time: a pipelined successor waits, unforwarded, until the answer before it has ended. That is why an
+own answer can never land inside another answer, and why a request can be parked or refused before one byte of it is
+forwarded. Bytes are forwarded exactly as they came; what cannot be framed is forwarded too, unless a control path
+shows up in it. An answer that the engine cut short is cut short for the client as well (a reset), never ended neatly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from enum import Enum
+from typing import TYPE_CHECKING, Final, cast
+
+from watchtower.clock import boottime_ns
+from watchtower.exchanges.openai import MAX_REQUEST_BYTES, describe_request
+from watchtower.exchanges.requests import End, Opacity, RequestFramer, RequestHead
+from watchtower.exchanges.responses import ResponseReader
+from watchtower.taps import answers
+from watchtower.taps.guard import GENERATION_PATHS, OBSERVED_PATHS, Scanner, normal_path
+from watchtower.taps.upstream import Upstream
+from watchtower.vocabulary.facts import Ending
+
+if TYPE_CHECKING:
+    from watchtower.exchanges.ledger import Exchange
+    from watchtower.taps.relay import Relay
+
+_MAX_WAITING_BYTES: Final = 256 * 1024
+"""More than this from a client whose next request cannot go yet stops reading from it."""
+_LINGER_SECONDS: Final = 2.0
+"""After an own answer: how long the rest of the request is read and thrown away, so that no reset overtakes it."""
+_FLUSH_SECONDS: Final = 5.0
+"""Before a reset: how long what was already received for the client may take to be sent."""
+
+
+class _State(Enum):
+    OPEN = "open"
+    ANSWERED = "answered"
+    """We answered; what still comes is thrown away."""
+    CUT = "cut"
+    """To be reset once everything is sent."""
+    CLOSED = "closed"
+
+
+class _Pause(Enum):
+    """Why the client is not read from."""
+
+    UPSTREAM_FULL = 1
+    WAITING = 2
+
+
+class ClientConnection(asyncio.Protocol):
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._framer = RequestFramer(relay.plan.tag_header)
+        self._reader = ResponseReader(relay.count)
+        self._transport: asyncio.Transport | None = None
+        self._upstream: Upstream | None = None
+        self._scanner: Scanner | None = None
+        self._parked: tuple[RequestHead, str] | None = None
+        self._exchange: Exchange | None = None
+        self._body: bytearray | None = None
+        self._method = ""
+        self._over_limit = False
+        self._state = _State.OPEN
+        self._pauses: set[_Pause] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def idle(self) -> bool:
+        """No request is under way in either direction."""
+        return (
+            self._scanner is None
+            and self._parked is None
+            and not self._reader.awaited
+            and self._framer.between_requests
+            and not self._framer.buffered
+        )
+
+    # ── from the client ─────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        # No buffer of our own: every write is sent at once, and a client that is full stops us from reading more.
+        self._transport.set_write_buffer_limits(high=0)
+        self._over_limit = not self._relay.join(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._state is not _State.OPEN:
+            return
+        self._framer.receive(data)
+        if self._parked is None:
+            self._pump()
+        elif not self._relay.hold.grow(self, len(self._parked[0].raw) + self._framer.buffered):
+            self._pause(_Pause.WAITING, True)
+
+    def pause_writing(self) -> None:
+        self._relay.count("clients_slow")
+        if self._upstream is not None:
+            self._upstream.hold_back(True)
+
+    def resume_writing(self) -> None:
+        if self._state is _State.CUT:
+            self._abort()
+        elif self._upstream is not None:
+            self._upstream.hold_back(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._reader.awaited:
+            self._reader.end(Ending.CLIENT_LEFT, boottime_ns())
+        if self._state is _State.OPEN and not self.idle:
+            self._relay.count("clients_left")
+        self._state = _State.CLOSED
+        if self._timer is not None:
+            self._timer.cancel()
+        self._relay.hold.leave(self)
+        self._parked = None
+        self._drop_upstream()
+        self._relay.leave(self)
+
+    # ── requests ────────────────────────────────────────────────────────────────────────────────
+
+    def _pump(self) -> None:
+        """Move pieces towards the engine for as long as they may go."""
+        framer, reader = self._framer, self._reader
+        while self._state is _State.OPEN and self._parked is None:
+            if framer.between_requests and reader.awaited:
+                break
+            piece = framer.next_piece()
+            if piece is None:
+                break
+            if isinstance(piece, RequestHead):
+                self._begin(piece)
+            elif isinstance(piece, End):
+                self._request_ended()
+            elif framer.opacity:
+                self._forward_opaque(piece)
+            else:
+                if self._body is not None:
+                    self._body += piece
+                self._forward(piece)
+        if self._state is _State.OPEN:
+            self._pause(_Pause.WAITING, framer.buffered > _MAX_WAITING_BYTES)
+
+    def _begin(self, head: RequestHead) -> None:
+        self._method = head.method
+        path = normal_path(head.target)
+        if self._over_limit:
+            self._answer(answers.CONNECTION_LIMIT)
+        elif self._relay.guard.refuses(path):
+            self._answer(answers.GUARDED)
+        elif head.method == "POST" and path in GENERATION_PATHS and self._relay.hold.holding:
+            if self._relay.hold.park(self, len(head.raw) + self._framer.buffered):
+                self._relay.count("parked")
+                self._parked = (head, path)
+            else:
+                self._answer(answers.HOLD_FULL)
+        else:
+            self._forward_head(head, path)
+
+    def _forward_head(self, head: RequestHead, path: str) -> None:
+        self._relay.count("requests")
+        self._exchange = None
+        if head.method == "POST" and path in GENERATION_PATHS:
+            self._relay.count("generations")
+            if path in OBSERVED_PATHS:
+                self._exchange = self._relay.ledger.begin(boottime_ns(), path, head.tag)
+                self._exchange.request_bytes = head.content_length
+                if not head.chunked and head.content_length <= MAX_REQUEST_BYTES:
+                    self._body = bytearray()
+            else:
+                self._relay.count("responses_unobserved")
+        self._reader.expect(head.method, self._exchange)
+        self._forward(head.raw)
+
+    def _request_ended(self) -> None:
+        if self._body is not None and self._exchange is not None:
+            describe_request(self._exchange, bytes(self._body))
+        self._body = None
+
+    def _forward_opaque(self, piece: bytes) -> None:
+        untouched = self._scanner is None and not self._reader.awaited
+        scanner = self._scanner or self._turn_opaque()
+        if self._over_limit:
+            self._answer(answers.CONNECTION_LIMIT)
+        elif not scanner.finds(piece):
+            self._forward(piece)
+        elif untouched:
+            self._answer(answers.GUARDED)
+        else:
+            self._relay.caused("guarded_opaque")
+            self._cut()
+
+    def _turn_opaque(self) -> Scanner:
+        if self._framer.opacity is Opacity.MALFORMED:
+            self._relay.count("requests_malformed")
+        elif self._framer.opacity is Opacity.TUNNEL:
+            self._relay.count("relay_tunnels")
+        self._scanner = self._relay.guard.scanner()
+        return self._scanner
+
+    def _forward(self, data: bytes) -> None:
+        if self._upstream is None:
+            plan = self._relay.plan
+            self._upstream = Upstream(self._relay.loop, self._relay.upstream, plan.connect_seconds, self, self._reader)
+        self._upstream.send(data)
+
+    # ── the hold ────────────────────────────────────────────────────────────────────────────────
+
+    def resume(self) -> None:
+        if self._parked is None:
+            return
+        head, path = self._parked
+        self._parked = None
+        self._relay.count("released")
+        self._drop_upstream()  # whoever is behind the old connection may be the engine that was just replaced
+        self._forward_head(head, path)
+        self._pump()
+
+    def wait_is_over(self) -> None:
+        self._parked = None
+        self._answer(answers.HOLD_WAIT)
+
+    # ── from the engine ─────────────────────────────────────────────────────────────────────────
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def answer_moved(self) -> None:
+        reader = self._reader
+        if not reader.in_sync:
+            if self._upstream is not None:
+                self._upstream.observing = False
+            reader.awaited = False
+            self._framer.give_up(Opacity.TUNNEL if reader.switched else Opacity.UNFOLLOWED)
+            self._turn_opaque()
+        elif self._relay.draining and self._framer.between_requests:
+            self.close()
+            return
+        self._pump()
+
+    def upstream_full(self, full: bool) -> None:
+        self._pause(_Pause.UPSTREAM_FULL, full)
+
+    def upstream_unreachable(self, upstream: Upstream) -> None:
+        if upstream is not self._upstream:
+            return
+        self._upstream = None
+        if self._reader.awaited:
+            self._reader.end(Ending.OURS, boottime_ns())
+        if self._framer.opacity is Opacity.TUNNEL:
+            self._relay.caused(answers.UNREACHABLE.kind)
+            self._cut()
+        else:
+            self._answer(answers.UNREACHABLE)
+
+    def upstream_gone(self, upstream: Upstream, cut: bool) -> None:
+        if upstream is not self._upstream:
+            return
+        self._upstream = None
+        reader = self._reader
+        if self._scanner is not None and not reader.awaited:
+            self._cut() if cut else self.close()
+        elif reader.awaited and not reader.started:
+            reader.end(Ending.TRUNCATED, boottime_ns())
+            self._answer(answers.CLOSED)
+        elif reader.awaited:
+            if reader.eof(boottime_ns()) and not cut:
+                self.close()
+            else:
+                self._relay.count("upstream_deaths")
+                self._cut()
+        elif self._parked is None and not (self._relay.hold.holding and self.idle):
+            self.close()
+
+    # ── endings ─────────────────────────────────────────────────────────────────────────────────
+
+    def close(self) -> None:
+        """Send what there is, then close."""
+        self._drop_upstream()
+        if self._transport is not None and self._state is _State.OPEN:
+            self._state = _State.CLOSED
+            self._transport.close()
+
+    def shut_down(self) -> None:
+        """The worker must exit now."""
+        if not self.idle and self._state is _State.OPEN:
+            self._relay.caused("shutdown")
+        self._drop_upstream()
+        self._abort()
+
+    def _answer(self, answer: answers.OwnAnswer) -> None:
+        """Only ever called with no byte of an answer on its way."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        self._relay.caused(answer.kind)
+        self._state = _State.ANSWERED
+        self._drop_upstream()
+        for pause in tuple(self._pauses):
+            self._pause(pause, False)
+        transport.write(answer.wire(head_only=self._method == "HEAD"))
+        transport.write_eof()
+        self._timer = self._relay.loop.call_later(_LINGER_SECONDS, transport.abort)
+
+    def _cut(self) -> None:
+        self._state = _State.CUT
+        self._drop_upstream()
+        if self._transport is None or not self._transport.get_write_buffer_size():
+            self._abort()
+        else:
+            self._timer = self._relay.loop.call_later(_FLUSH_SECONDS, self._abort)
+
+    def _abort(self) -> None:
+        """Reset: SO_LINGER with a timeout of zero makes close() send RST, whatever the buffers hold."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        handle = transport.get_extra_info("socket")
+        if handle is not None and handle.fileno() >= 0:
+            # The loop's own socket object offers no setsockopt; a duplicate names the same socket.
+            with socket.socket(fileno=os.dup(handle.fileno())) as same:
+                same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+
+    def _drop_upstream(self) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.drop()
+
+    def _pause(self, why: _Pause, on: bool) -> None:
+        before = bool(self._pauses)
+        (self._pauses.add if on else self._pauses.discard)(why)
+        after = bool(self._pauses)
+        if before == after or self._transport is None or self._transport.is_closing():
+            return
+        if after:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()

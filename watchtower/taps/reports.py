@@ -1,0 +1,146 @@
+"""The worker's line to the daemon: facts out, orders in.
+
+Nothing is sent per event: twenty times a second, if there is news, one frame takes all of it; without news one frame
+a second says that the worker lives. While the daemon is away (or does not read) news gathers in the ledger, within
+bounds, and the worker tries to reach it for ever. The same tick measures how late the loop is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, cast
+
+import msgspec
+
+from watchtower.clock import boottime, boottime_ns
+from watchtower.taps.framing import Deframer, frame
+from watchtower.taps.relay import Relay
+from watchtower.vocabulary.errors import ProtocolFault
+from watchtower.vocabulary.facts import RelayFrame, RelayHello, RelayOrder
+
+TICK_SECONDS: Final = 0.05
+"""At most this often a frame: 20 a second."""
+HEARTBEAT_SECONDS: Final = 1.0
+MAX_GAPS_KEPT: Final = 50_000
+"""Gaps that wait for an absent daemon; more than this are dropped and counted."""
+_RETRY_SECONDS: Final = (0.2, 0.4, 0.8, 1.0)
+
+_orders: msgspec.msgpack.Decoder[RelayOrder] = msgspec.msgpack.Decoder(RelayOrder)
+
+
+class Reporter(asyncio.Protocol):
+    """One per worker; the protocol of whichever connection to the daemon is up."""
+
+    def __init__(self, relay: Relay, pid: int, version: str, listening: str) -> None:
+        self._relay = relay
+        self._pid = pid
+        self._version = version
+        self._listening = listening
+        self._transport: asyncio.Transport | None = None
+        self._deframer = Deframer(_orders)
+        self._connecting: asyncio.Task[None] | None = None
+        self._failures = 0
+        self._full = False
+        self._sequence = 0
+        self._sent_at = 0.0
+        self._due_ns = 0
+        self._lag_ns = 0
+        relay.on_change = self._send_frame
+
+    def start(self) -> None:
+        self._due_ns = boottime_ns() + round(TICK_SECONDS * 1e9)
+        self._relay.loop.call_later(TICK_SECONDS, self._tick)
+        self._connect()
+
+    def close(self) -> None:
+        """Say the last news and hang up."""
+        if self._transport is not None:
+            self._send_frame()
+            self._transport.close()
+
+    def _connect(self) -> None:
+        if self._relay.plan.facts:
+            self._connecting = self._relay.loop.create_task(self._try_to_connect(), name="reach daemon")
+
+    async def _try_to_connect(self) -> None:
+        try:
+            await self._relay.loop.create_unix_connection(lambda: self, self._relay.plan.facts)
+        except OSError:
+            self._retry()
+
+    def _retry(self) -> None:
+        wait = _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS) - 1)]
+        self._failures += 1
+        self._relay.loop.call_later(wait, self._connect)
+
+    def _tick(self) -> None:
+        now_ns = boottime_ns()
+        self._lag_ns = max(self._lag_ns, now_ns - self._due_ns)
+        self._due_ns = now_ns + round(TICK_SECONDS * 1e9)
+        self._relay.loop.call_later(TICK_SECONDS, self._tick)
+        if self._transport is None or self._full:
+            self._relay.ledger.shed(MAX_GAPS_KEPT)
+        elif self._relay.ledger.waiting or now_ns * 1e-9 - self._sent_at >= HEARTBEAT_SECONDS:
+            self._send_frame()
+
+    def _send_frame(self) -> None:
+        if self._transport is None or self._full:
+            return
+        relay = self._relay
+        self._sequence += 1
+        self._sent_at = boottime()
+        news = relay.ledger.drain()
+        message = RelayFrame(
+            at=self._sent_at,
+            worker=relay.plan.worker,
+            pid=self._pid,
+            sequence=self._sequence,
+            open_exchanges=len(relay.ledger.open),
+            parked=relay.hold.parked,
+            hold=relay.hold.state,
+            hold_op=relay.hold.op_id,
+            loop_lag_seconds=max(0, self._lag_ns) * 1e-9,
+            dropped_news=relay.ledger.dropped,
+            counters=relay.counters,
+            news=news,
+        )
+        self._lag_ns = 0
+        self._transport.write(frame(message))
+
+    # asyncio calls these.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._deframer = Deframer(_orders)
+        self._failures = 0
+        self._full = False
+        hello = RelayHello(
+            at=boottime(),
+            worker=self._relay.plan.worker,
+            pid=self._pid,
+            version=self._version,
+            listening=self._listening,
+            upstream=self._relay.plan.upstream,
+        )
+        self._transport.write(frame(hello))
+        self._relay.ledger.restate()
+        self._send_frame()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for order in self._deframer.feed(data):
+                self._relay.hold.obey(order)
+        except ProtocolFault:
+            if self._transport is not None:
+                self._transport.abort()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if not self._relay.draining:
+            self._retry()
