@@ -184,6 +184,10 @@ class RemediationSettings(Group):
     """HELD longer than this escalates (not for observe, paused)."""
     execute_seconds: Seconds = 120.0
     """Adapter deadline for starting a cure; the drain is not counted."""
+    ready_seconds: Seconds = 600.0
+    """How long a cure may take until the new incarnation serves a canary."""
+    blind_seconds: Seconds = 300.0
+    """No rule that wakes people can be judged for so long, although the engine serves: people are told."""
     observe_seconds: Seconds = 5.0
     """Adapter deadline for looking."""
     loop_lag_seconds: Seconds = 3.0

@@ -1,0 +1,351 @@
+"""A stage for the machine: a clock moved by hand, an engine, an adapter that counts what it really did, and a journal.
+
+The journal keeps only what a step committed. ``crash()`` throws away everything else, so a test can die at any point
+and come back exactly as the daemon would. The adapter runs what it is told at once, unless told otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from watchtower.remediation.events import (
+    Answered,
+    AskStatus,
+    Canaried,
+    Commanded,
+    Dispatch,
+    Drained,
+    Effect,
+    Event,
+    Evidence,
+    Fenced,
+    Hold,
+    RaiseFence,
+    Record,
+    Release,
+    Replied,
+    Seen,
+    SendCanary,
+    Started,
+    Tell,
+)
+from watchtower.remediation.machine import decide
+from watchtower.remediation.state import Incident, TargetState, decode, encode
+from watchtower.settings import RemediationSettings
+from watchtower.testing.clock import HandClock
+from watchtower.vocabulary.actions import (
+    Answer,
+    Capabilities,
+    Cure,
+    Incarnation,
+    Mode,
+    Plan,
+    Reply,
+    ReplyKind,
+    Verb,
+)
+from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, EngineSeen
+from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind
+from watchtower.vocabulary.readings import Reading, RuleVerdict, Severity, Verdict
+
+CLASS_A = Capabilities(
+    verbs=(Verb.RESTART_GROUP, Verb.RESTART_HOST), idempotent_durable=True, fence=True, cas_incarnation=True
+)
+CLASS_B = Capabilities(verbs=(Verb.RESTART_GROUP, Verb.RESTART_HOST), fence=True)
+CLASS_C = Capabilities(verbs=(Verb.RESTART_GROUP, Verb.RESTART_HOST))
+
+
+def limits(**changes: Any) -> RemediationSettings:
+    """Auto, short, and no gate in the way unless a test puts it there."""
+    usual: dict[str, Any] = {
+        "mode": Mode.AUTO,
+        "single_replica": "allow",
+        "startup_grace_seconds": 10,
+        "dwell_evaluations": 2,
+        "clear_dwell_seconds": 20,
+        "evidence_max_age_seconds": 5,
+        "stabilization_seconds": 10,
+        "verify_seconds": 60,
+        "soak_seconds": 60,
+        "cooldown_seconds": 30,
+        "cooldown_cap_seconds": 240,
+        "hold_deadline_seconds": 120,
+        "execute_seconds": 20,
+        "ready_seconds": 40,
+        "recurrence_seconds": 600,
+        "restarts_per_hour": 10,
+        "restarts_per_day": 20,
+        "breaker_failures": 10,
+        "flap_cycles": 10,
+        "blind_seconds": 30,
+    }
+    return RemediationSettings(**(usual | changes))
+
+
+@dataclass
+class Rule:
+    """One rule and what it says now. ``since`` is kept by the stage."""
+
+    name: str = "slow_tokens"
+    cure: Cure = Cure.WARM_RESTART
+    severity: Severity = Severity.PAGE
+    reading: str = "inter_token_latency_seconds.p95"
+    over: float = 1.0
+    verdict: Verdict = Verdict.OK
+    firing: bool | None = None
+    """None: whenever it breaches."""
+    held: str = ""
+    held_unknown: bool = False
+    sentence: str = ""
+    since: float | None = None
+    age: float = 0.0
+
+    def says(self, now: float) -> RuleVerdict:
+        breach = self.verdict is Verdict.BREACH
+        if not breach:
+            self.since = None
+        elif self.since is None:
+            self.since = now
+        value = {Verdict.OK: 0.04, Verdict.BREACH: 0.31, Verdict.UNKNOWN: None}[self.verdict]
+        return RuleVerdict(
+            rule=self.name,
+            verdict=self.verdict,
+            firing=breach if self.firing is None else self.firing,
+            since=self.since,
+            severity=self.severity,
+            cure=self.cure,
+            held=self.held,
+            held_unknown=self.held_unknown,
+            sentence=self.sentence or f"{self.name} is {self.verdict}",
+            value=value,
+            limit=0.13,
+            unit="s",
+            readings=(Reading(name=self.reading, over=self.over, at=now - self.age, value=value),),
+        )
+
+
+@dataclass
+class Adapter:
+    """The supervisor, with a ledger of its own that no crash of ours touches."""
+
+    capabilities: Capabilities
+    reply: ReplyKind = ReplyKind.ACKED
+    carries_out: bool = True
+    """Whether ``execute`` has its effect."""
+    answers: bool = True
+    """Whether anything ever comes back."""
+    status: Answer | None = None
+    """What ``status`` says; None: the truth (class A), or CANNOT_TELL."""
+    executions: Counter[str] = field(default_factory=Counter)
+    """Effects by op_id: what the engine felt."""
+    sends: Counter[str] = field(default_factory=Counter)
+    plans: list[Plan] = field(default_factory=list)
+    highest_fence: int = 0
+
+
+@dataclass
+class Stage:
+    """``tick`` is one second: the adapter looks, the rules are evaluated, and all that was wanted is done."""
+
+    settings: RemediationSettings = field(default_factory=limits)
+    capabilities: Capabilities = CLASS_A
+    rules: list[Rule] = field(default_factory=lambda: [Rule()])
+    cures: bool = True
+    """A restart makes every rule OK."""
+    canary: CanaryOutcome = CanaryOutcome.SERVED
+
+    def __post_init__(self) -> None:
+        self.clock = HandClock()
+        self.state = TargetState(target="engine")
+        self.disk = encode(self.state)
+        self.adapter = Adapter(self.capabilities)
+        self.generation = 1
+        self.running = True
+        self.serving = True
+        self.known = True
+        self.clean_since: float | None = None
+        self.lease_held = True
+        self.records: list[Record] = []
+        self.notices: list[Notice] = []
+        self.holding = False
+        self.canaries: list[str] = []
+        self.log: list[Effect] = []
+        self.die_before: type | None = None
+        """Crash between the commit and the first effect of this type."""
+        self.died = 0
+
+    # ── driving ─────────────────────────────────────────────────────────────────────────────────
+
+    def start(self, fault: str = "") -> Stage:
+        self.send(Started(fault))
+        return self
+
+    def crash(self) -> None:
+        """SIGKILL and a new process: only the committed state comes back."""
+        self.state = decode(self.disk)
+        self.send(Started())
+
+    def tick(self, times: int = 1, seconds: float = 1.0) -> Stage:
+        for _ in range(times):
+            self.clock.advance(seconds)
+            self.look()
+            self.evaluate()
+        return self
+
+    def until(self, *states: IncidentState, within: int = 400) -> Incident:
+        """Tick until the incident (or the last closed one) is in one of these states."""
+        for _ in range(within):
+            incident = self.newest
+            if incident and incident.state in states:
+                return incident
+            self.tick()
+        raise AssertionError(f"never {states}; it is {self.newest}")
+
+    def look(self) -> None:
+        self.send(
+            Seen(
+                EngineSeen(
+                    at=self.clock.now().boot,
+                    known=self.known,
+                    because="" if self.known else "the adapter did not answer",
+                    incarnation=self.incarnation if self.running and self.known else None,
+                    serving=self.serving and self.running and self.known,
+                )
+            )
+        )
+
+    def evaluate(self) -> None:
+        now = self.clock.now().boot
+        self.send(
+            Evidence(
+                verdicts=tuple(rule.says(now) for rule in self.rules),
+                window_clean_since=self.clean_since,
+                lease_held=self.lease_held,
+            )
+        )
+
+    def command(self, verb: str, **more: Any) -> None:
+        self.send(Commanded(verb=verb, author="ann", **more))
+
+    def send(self, event: Event) -> tuple[Effect, ...]:
+        """One step: decide, commit, then do what is wanted; what comes back is sent in turn."""
+        self.state, effects = decide(self.state, event, self.clock.now(), self.settings, self.capabilities)
+        self.disk = encode(self.state)
+        for effect in effects:
+            if isinstance(effect, Record):
+                self.records.append(effect)
+            elif isinstance(effect, Tell):
+                self.notices.append(effect.notice)
+        for effect in effects:
+            self.log.append(effect)
+            if self.die_before and isinstance(effect, self.die_before):
+                self.die_before = None
+                self.died += 1
+                self.crash()
+                break
+            self.perform(effect)
+        return effects
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case Hold(op_id=op_id):
+                self.holding = True
+                if self.adapter.answers:
+                    self.send(Drained(op_id, 0))
+            case Release():
+                self.holding = False
+            case Dispatch(plan=plan):
+                self.execute(plan)
+            case AskStatus(op_id=op_id) if self.adapter.answers:
+                self.send(Answered(op_id, self.answer(op_id)))
+            case RaiseFence(token=token) if self.adapter.answers:
+                self.adapter.highest_fence = max(token, self.adapter.highest_fence)
+                self.send(Fenced(token, confirmed=True))
+            case SendCanary(why=why):
+                self.canaries.append(why)
+                self.send_canary()
+
+    def execute(self, plan: Plan) -> None:
+        self.adapter.sends[plan.op_id] += 1
+        self.adapter.plans.append(plan)
+        if self.adapter.carries_out:
+            self.adapter.executions[plan.op_id] += 1
+            self.restart_engine()
+            if self.cures:
+                for rule in self.rules:
+                    rule.verdict = Verdict.OK
+        if self.adapter.answers:
+            self.send(Replied(plan.op_id, Reply(self.adapter.reply, f"said {self.adapter.reply}")))
+
+    def answer(self, op_id: str) -> Answer:
+        if self.adapter.status is not None:
+            return self.adapter.status
+        if not self.capabilities.idempotent_durable:
+            return Answer.CANNOT_TELL
+        return Answer.DONE if self.adapter.executions[op_id] else Answer.NOT_DONE
+
+    def send_canary(self) -> None:
+        now = self.clock.now().boot
+        self.send(Canaried(CanaryEnded(at=now, id="canary", started_at=now, outcome=self.canary, seconds=0.25)))
+
+    def restart_engine(self) -> None:
+        self.generation += 1
+        self.clean_since = self.clock.now().boot
+
+    # ── scenery ─────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def incarnation(self) -> Incarnation:
+        return Incarnation("4711", f"t{self.generation}", self.clock.now().boot_id)
+
+    @property
+    def rule(self) -> Rule:
+        return self.rules[0]
+
+    def breach(self, *names: str) -> Stage:
+        for rule in self.rules:
+            if not names or rule.name in names:
+                rule.verdict = Verdict.BREACH
+        return self
+
+    def well(self) -> Stage:
+        for rule in self.rules:
+            rule.verdict = Verdict.OK
+        return self
+
+    def quiet(self) -> Stage:
+        """Past the start-up grace, everything fine."""
+        return self.start().tick(12)
+
+    def acting(self) -> Stage:
+        """A breach, and the machine does something about it until something stops it."""
+        self.quiet().breach().tick(2)
+        return self
+
+    # ── what a test looks at ────────────────────────────────────────────────────────────────────
+
+    @property
+    def newest(self) -> Incident | None:
+        return self.state.incident or (self.state.recent[0] if self.state.recent else None)
+
+    @property
+    def incident(self) -> Incident:
+        assert self.newest is not None
+        return self.newest
+
+    @property
+    def effects(self) -> int:
+        """What the engine felt, all told."""
+        return sum(self.adapter.executions.values())
+
+    def kinds(self, prefix: str = "") -> list[str]:
+        return [record.kind for record in self.records if record.kind.startswith(prefix)]
+
+    def told(self, kind: NoticeKind) -> list[Notice]:
+        return [notice for notice in self.notices if notice.kind is kind]
+
+    @property
+    def held_by(self) -> set[str]:
+        return {str(refusal.gate) for refusal in self.incident.held}

@@ -1,0 +1,153 @@
+"""``decide``: the whole of remediation as one pure function.
+
+It is told what happened and answers with the next state and what is wanted, in order: the same state, event and
+instant give the same answer, on a live server, in a replay and after a crash. The runner commits the new state
+together with the records and notices, and only then does the rest; a crash at any point is just another state to
+start from.
+"""
+
+from __future__ import annotations
+
+from watchtower.remediation import action, evaluation, people, recovery
+from watchtower.remediation.events import (
+    Answered,
+    Canaried,
+    Commanded,
+    Drained,
+    Effect,
+    Event,
+    Evidence,
+    Fenced,
+    Release,
+    Replied,
+    Seen,
+    Started,
+    StorageFailed,
+)
+from watchtower.remediation.incident import came_back, clear, external_change
+from watchtower.remediation.state import Engine, TargetState, rebased, trimmed
+from watchtower.remediation.step import Step
+from watchtower.settings import RemediationSettings
+from watchtower.vocabulary.actions import Capabilities
+from watchtower.vocabulary.facts import EngineSeen
+from watchtower.vocabulary.incidents import IncidentState, NoticeKind
+from watchtower.vocabulary.instants import Instant
+from watchtower.vocabulary.readings import Severity
+
+
+def decide(
+    state: TargetState, event: Event, now: Instant, limits: RemediationSettings, capabilities: Capabilities
+) -> tuple[TargetState, tuple[Effect, ...]]:
+    """The next state, and the effects wanted, records first where order matters."""
+    step = Step(trimmed(rebased(state, now), now), now, limits, capabilities)
+    step.put(moment=now.boot)
+    people.expire_pause(step)
+    match event:
+        case Started():
+            started(step, event)
+        case Evidence():
+            evaluation.evaluate(step, event)
+        case Seen():
+            seen(step, event.fact)
+        case Drained():
+            action.drained(step, event)
+        case Replied():
+            action.replied(step, event)
+        case Fenced():
+            action.fenced(step, event)
+        case Answered():
+            action.answered(step, event)
+        case Canaried():
+            action.canaried(step, event.fact)
+        case Commanded():
+            people.commanded(step, event)
+        case StorageFailed():
+            storage_failed(step, event.because)
+    action.overdue(step)
+    evaluation.overdue(step)
+    recovery.overdue(step)
+    return step.state, tuple(step.effects)
+
+
+def started(step: Step, event: Started) -> None:
+    """A new run of Watchtower: evidence starts from nothing, what is under way is taken up where it is."""
+    step.put(
+        started_at=step.now.boot,
+        streaks={},
+        clean_since=None,
+        blind_since=None,
+        blind_told=False,
+        storage_fault="",
+        engine=_unseen(step.state.engine),
+    )
+    step.record("watchtower.started", storage_fault=event.storage_fault)
+    if event.storage_fault:
+        storage_failed(step, event.storage_fault)
+    incident = step.state.incident
+    if incident and incident.state is IncidentState.SUSPECT:
+        clear(step, "Watchtower restarted: evidence starts from nothing")
+    elif incident:
+        step.amend(ok_since=None)
+    if step.state.action:
+        action.restarted(step)
+    elif step.state.actions:
+        step.want(Release(step.action.op_id))  # the one wanted before the restart may have been lost
+
+
+def _unseen(engine: Engine) -> Engine:
+    """What was known of the engine is kept, but counts for nothing until somebody looks."""
+    return Engine(incarnation=engine.incarnation, changed_at=engine.changed_at)
+
+
+def storage_failed(step: Step, because: str) -> None:
+    """Latched until the next start: no action from here on, and people are told once."""
+    if step.state.storage_fault:
+        return
+    step.put(storage_fault=because or "unknown fault")
+    step.record("storage.fault", because=because)
+    step.tell(
+        NoticeKind.STORAGE_FAULT,
+        f"the journal cannot be relied on · Watchtower only observes until it is repaired and restarted: {because}.",
+        severity=str(Severity.PAGE),
+        subject=f"storage-{step.state.target}",
+    )
+
+
+def seen(step: Step, fact: EngineSeen) -> None:
+    """The adapter looked: the same engine, another one, none, or nobody knows."""
+    before = step.state.engine
+    if not fact.known:
+        step.put(
+            engine=Engine(
+                incarnation=before.incarnation,
+                because=fact.because or "the adapter could not tell",
+                changed_at=before.changed_at,
+                looked_at=fact.at,
+            )
+        )
+        return
+    gone = fact.incarnation is None
+    changed = not gone and before.incarnation is not None and fact.incarnation != before.incarnation
+    step.put(
+        engine=Engine(
+            incarnation=fact.incarnation or before.incarnation,
+            known=True,
+            running=not gone,
+            serving=fact.serving and not gone,
+            changed_at=fact.at if changed else before.changed_at,
+            looked_at=fact.at,
+        )
+    )
+    if changed or (not gone and before.incarnation is None):
+        step.put(streaks={})
+        step.record("engine.changed" if changed else "engine.identified", incarnation=str(fact.incarnation))
+    if gone and before.running:
+        step.put(streaks={})
+        step.record("engine.gone", incarnation=str(before.incarnation))
+    flying = step.state.action
+    if flying:
+        action.seen(step, fact)
+    elif changed:
+        external_change(step, f"the engine was restarted, not by Watchtower ({fact.incarnation})")
+    elif gone and step.state.incident and step.incident.state is IncidentState.RECOVERING:
+        came_back(step, "the engine went away")

@@ -1,0 +1,74 @@
+"""What a person may say, and what it does. Stopping needs an author, a reason and an end; every latch has its key.
+
+An in-flight cure is not touched by a pause: it goes on to a safe end, and so do verification and notices. Whatever
+lets the machine act again also makes it start from fresh evidence, so that no backlog is worked off.
+"""
+
+from __future__ import annotations
+
+from watchtower.remediation.events import Commanded
+from watchtower.remediation.incident import resolve
+from watchtower.remediation.state import Breaker, Pause
+from watchtower.remediation.step import Step
+from watchtower.vocabulary.incidents import IncidentState
+
+
+def commanded(step: Step, event: Commanded) -> None:
+    """Obey, or record why not."""
+    because = refused(step, event)
+    body = {"verb": event.verb, "author": event.author, "reason": event.reason}
+    if because:
+        step.record("command.refused", **body, because=because)
+        return
+    step.record(f"command.{event.verb}", **body, seconds=event.seconds)
+    by = f"{event.author}: {event.reason}" if event.reason else event.author
+    match event.verb:
+        case "pause":
+            now = step.now
+            step.put(
+                pause=Pause(
+                    author=event.author,
+                    reason=event.reason,
+                    since=now.boot,
+                    until=now.boot + event.seconds,
+                    until_wall=now.wall + event.seconds,
+                )
+            )
+        case "resume":
+            step.put(pause=None, streaks={})
+        case "breaker_reset":
+            step.put(breaker=Breaker(reset_at=step.now.boot), streaks={})
+        case "ack_resume":
+            step.put(streaks={}, cycles=())
+            step.move(IncidentState.OPEN, f"resumed by {by}", attempts_from=step.now.boot, ok_since=None, told=())
+        case "ack_resolve":
+            resolve(step, f"resolved by {by}")
+            step.put(streaks={}, cycles=())
+
+
+def refused(step: Step, event: Commanded) -> str:
+    """Why the command is not obeyed; "" when it is."""
+    if not event.author:
+        return "a command needs an author"
+    match event.verb:
+        case "pause" if not event.reason or event.seconds <= 0:
+            return "a pause needs a reason and an end"
+        case "resume" if step.state.pause is None:
+            return "nothing is paused"
+        case "breaker_reset" if not step.state.breaker.because:
+            return "the breaker is closed"
+        case "ack_resume" | "ack_resolve" if (
+            step.state.incident is None or step.incident.state is not IncidentState.ESCALATED
+        ):
+            return "no incident is escalated"
+        case "pause" | "resume" | "breaker_reset" | "ack_resume" | "ack_resolve":
+            return ""
+    return f"there is no command {event.verb!r}"
+
+
+def expire_pause(step: Step) -> None:
+    """A pause ends by itself; evidence starts again from nothing, as after a resume."""
+    pause = step.state.pause
+    if pause and step.now.boot >= pause.until:
+        step.put(pause=None, streaks={})
+        step.record("command.pause_expired", author=pause.author, reason=pause.reason)

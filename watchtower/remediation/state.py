@@ -1,0 +1,282 @@
+"""All that remediation remembers about one target, as one frozen value that fits into one journal row.
+
+Every duration is a difference of CLOCK_BOOTTIME marks. Marks of another boot mean nothing: ``rebased`` carries them
+over as if the host had not been off for one second. That is the latest instant at which each thing can have happened,
+so no budget is ever forgotten early and no wall clock, however wrong, can shorten one; a cooldown that was running
+starts again in full.
+
+Choice: the action in flight is the last row of ``actions`` and nothing else, so there cannot be two of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from watchtower.vocabulary.actions import TERMINAL_ACTIONS, ActionState, Incarnation, Verb
+from watchtower.vocabulary.errors import StorageFault
+from watchtower.vocabulary.incidents import IncidentState, Refusal
+from watchtower.vocabulary.instants import Instant
+
+SCHEMA = 1
+KEPT = 50
+"""How many closed incidents, and how many actions, people can look back at."""
+DAY = 86400.0
+MEMORY_SECONDS = DAY
+"""Actions younger than this are kept however many there are: budgets and the breaker count them."""
+
+
+class Engine(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine as the adapter last saw it."""
+
+    marks: ClassVar[tuple[str, ...]] = ("changed_at", "looked_at")
+
+    incarnation: Incarnation | None = None
+    """The last one that was identified; kept while nothing (or something unknown) runs."""
+    known: bool = False
+    running: bool = False
+    serving: bool = False
+    because: str = "nobody has looked yet"
+    """Why it is not known."""
+    changed_at: float | None = None
+    """When this incarnation replaced another one before our eyes; None: it was there when we came."""
+    looked_at: float | None = None
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """A person said stop. Always with an author, a reason and an end."""
+
+    marks: ClassVar[tuple[str, ...]] = ("since", "until")
+
+    author: str
+    reason: str
+    since: float
+    until: float
+    until_wall: float
+
+
+class Breaker(msgspec.Struct, frozen=True, kw_only=True):
+    """Open after too many cures that did not work; only a person closes it."""
+
+    marks: ClassVar[tuple[str, ...]] = ("opened_at", "reset_at")
+
+    because: str = ""
+    """Non-empty: open."""
+    opened_at: float | None = None
+    reset_at: float | None = None
+    """Failures before this no longer count."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits an action was begun under. A reload cannot loosen them while it runs."""
+
+    execute_seconds: float
+    ready_seconds: float
+    stabilization_seconds: float
+    verify_seconds: float
+    dwell_evaluations: int
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt at a cure, from the reserved budget to the verdict."""
+
+    marks: ClassVar[tuple[str, ...]] = (
+        "started_at",
+        "entered_at",
+        "dispatched_at",
+        "after_seen_at",
+        "settling_from",
+        "ended_at",
+        "not_after",
+    )
+
+    op_id: str
+    incident: str
+    rule: str
+    """The rule that asked for it."""
+    symptoms: tuple[str, ...]
+    """Rules that fired when it was decided; all must read OK again."""
+    verb: Verb
+    attempt: int
+    """1 for the first of its rung."""
+    state: ActionState
+    reason: str
+    drain: bool
+    before: Incarnation
+    fence_token: int
+    not_after: float
+    terms: Terms
+    charged: bool
+    """Counts against the budget. Taken back only when it is proven that nothing happened."""
+    started_at: float
+    started_wall: float
+    entered_at: float
+    """When the present state began; its deadline is counted from here."""
+    dispatched_at: float | None = None
+    after: Incarnation | None = None
+    after_seen_at: float | None = None
+    canary_seconds: float | None = None
+    """How long the first canary took that the new incarnation served."""
+    settling_from: float | None = None
+    """Traffic flows again (or Watchtower restarted) since then: stabilization is counted from here."""
+    fence_confirmed: bool = False
+    ask_again: bool = False
+    """The last answer of ``status`` settled nothing."""
+    breaches: int = 0
+    """Evaluations in a row, after stabilization, in which a symptom still breached."""
+    restarts: int = 0
+    """How often Watchtower itself restarted while this was under way."""
+    ended_at: float | None = None
+    ended_wall: float | None = None
+    verified_by: tuple[str, ...] = ()
+    because: str = ""
+
+    @property
+    def over(self) -> bool:
+        return self.state in TERMINAL_ACTIONS
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """One per target at a time; rules join it as symptoms."""
+
+    marks: ClassVar[tuple[str, ...]] = (
+        "opened_at",
+        "entered_at",
+        "held_since",
+        "ok_since",
+        "known_at",
+        "closed_at",
+        "attempts_from",
+    )
+
+    id: str
+    state: IncidentState
+    severity: str
+    title: str
+    rules: tuple[str, ...]
+    curative: bool
+    """At least one of its rules asked for an action."""
+    opened_at: float
+    opened_wall: float
+    entered_at: float
+    known_at: float
+    """Last evaluation in which any of its rules could be read."""
+    window_seconds: float
+    """Longest window of its rules."""
+    why: str = ""
+    """Why it is in its present state, one sentence."""
+    held: tuple[Refusal, ...] = ()
+    held_since: float | None = None
+    held_evaluations: int = 0
+    ok_since: float | None = None
+    proven: bool = False
+    """While RECOVERING: all its rules were seen to be OK."""
+    recurrences: int = 0
+    attempts_from: float | None = None
+    """Attempts before this were forgiven by a person (``ack_resume``)."""
+    actions: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    """What people were told once and need not be told again."""
+    closed_at: float | None = None
+    closed_wall: float | None = None
+
+
+class TargetState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything. ``TargetState(target="engine")`` is a target nothing is known about."""
+
+    marks: ClassVar[tuple[str, ...]] = ("started_at", "moment", "cooldown_from", "clean_since", "blind_since")
+
+    target: str
+    schema: int = SCHEMA
+    boot_id: str = ""
+    moment: float = 0.0
+    """When this state was decided."""
+    started_at: float | None = None
+    """When this run of Watchtower began."""
+    counter: int = 0
+    """Counts every name that was derived, so that none is derived twice."""
+    fence_token: int = 1
+    storage_fault: str = ""
+    pause: Pause | None = None
+    breaker: Breaker = Breaker()
+    engine: Engine = Engine()
+    lease_held: bool = True
+    clean_since: float | None = None
+    """Readings use nothing older than this."""
+    streaks: dict[str, int] = {}
+    """Per rule: evaluations in a row in which it fired, all of one incarnation, none older than a resume."""
+    cooldown_from: float | None = None
+    cooldown_seconds: float = 0.0
+    cycles: tuple[float, ...] = ()
+    """Marks: each time an incident came back or was resolved."""
+    blind_since: float | None = None
+    blind_told: bool = False
+    incident: Incident | None = None
+    recent: tuple[Incident, ...] = ()
+    """Closed incidents, newest first."""
+    actions: tuple[Action, ...] = ()
+    """Newest last."""
+
+    @property
+    def action(self) -> Action | None:
+        """The one in flight, if there is one."""
+        return self.actions[-1] if self.actions and not self.actions[-1].over else None
+
+
+def encode(state: TargetState) -> bytes:
+    """One line of JSON."""
+    return msgspec.json.encode(state)
+
+
+def decode(snapshot: bytes) -> TargetState:
+    """Raises StorageFault for anything but a snapshot of this schema: a damaged memory is never an empty one."""
+    try:
+        state = msgspec.json.decode(snapshot, type=TargetState)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise StorageFault("the stored state of remediation cannot be read") from exc
+    if state.schema != SCHEMA:
+        raise StorageFault(f"the stored state has schema {state.schema}; this version reads {SCHEMA}")
+    return state
+
+
+_Marked = TypeVar("_Marked", Engine, Pause, Breaker, Action, Incident, TargetState)
+
+
+def _moved(value: _Marked, by: float) -> _Marked:
+    changes: dict[str, Any] = {name: mark + by for name in value.marks if (mark := getattr(value, name)) is not None}
+    return msgspec.structs.replace(value, **changes)
+
+
+def rebased(state: TargetState, now: Instant) -> TargetState:
+    """``state`` with its marks on the clock of ``now``. The identity while the host has not rebooted."""
+    if state.boot_id == now.boot_id:
+        return state
+    if not state.boot_id:
+        return msgspec.structs.replace(state, boot_id=now.boot_id)
+    by = -state.moment  # the old boot's last known moment becomes second 0 of the new one
+    cooling = state.cooldown_from is not None and state.moment < state.cooldown_from + state.cooldown_seconds
+    moved = _moved(state, by)
+    return msgspec.structs.replace(
+        moved,
+        boot_id=now.boot_id,
+        cooldown_from=now.boot if cooling else moved.cooldown_from,
+        cycles=tuple(mark + by for mark in state.cycles),
+        pause=_moved(state.pause, by) if state.pause else None,
+        breaker=_moved(state.breaker, by),
+        engine=_moved(state.engine, by),
+        incident=_moved(state.incident, by) if state.incident else None,
+        recent=tuple(_moved(incident, by) for incident in state.recent),
+        actions=tuple(_moved(action, by) for action in state.actions),
+    )
+
+
+def trimmed(state: TargetState, now: Instant) -> TargetState:
+    """Without the actions nothing counts any more."""
+    last = len(state.actions) - KEPT
+    actions = tuple(
+        action
+        for index, action in enumerate(state.actions)
+        if index >= last or now.boot - action.started_at < MEMORY_SECONDS
+    )
+    return msgspec.structs.replace(state, actions=actions, recent=state.recent[:KEPT])

@@ -1,0 +1,166 @@
+"""One step of the machine under way: the state so far and the effects so far.
+
+``decide`` makes one, hands it from concern to concern, and takes the result out; nothing else ever sees it, so the
+machine as a whole stays a pure function. Names (``inc-…``, ``op-…``, ``ntc-…``) are hashes of target, counter, boot id
+and time: derived, short, typeable, never random.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2s
+from typing import Any
+
+import msgspec
+
+from watchtower.remediation.events import Effect, Record, Tell
+from watchtower.remediation.state import Action, Incident, TargetState
+from watchtower.settings import RemediationSettings
+from watchtower.vocabulary.actions import ActionState, Capabilities
+from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind, Refusal
+from watchtower.vocabulary.instants import Instant
+
+TITLE_LIMIT = 120
+
+
+class Step:
+    """State and effects of one ``decide``."""
+
+    def __init__(
+        self, state: TargetState, now: Instant, limits: RemediationSettings, capabilities: Capabilities
+    ) -> None:
+        self.state = state
+        self.now = now
+        self.limits = limits
+        self.capabilities = capabilities
+        self.effects: list[Effect] = []
+
+    def want(self, *effects: Effect) -> None:
+        self.effects.extend(effects)
+
+    def record(self, kind: str, **body: Any) -> None:
+        self.want(Record(kind, body))
+
+    def put(self, **changes: Any) -> None:
+        self.state = msgspec.structs.replace(self.state, **changes)
+
+    def derive(self, prefix: str, digits: int) -> str:
+        """A name never given before on this target."""
+        self.put(counter=self.state.counter + 1)
+        seed = f"{self.state.target}|{self.state.counter}|{self.now.boot_id}|{self.now.boot:.6f}"
+        return f"{prefix}-{blake2s(seed.encode()).hexdigest()[:digits]}"
+
+    # ── the incident ────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def incident(self) -> Incident:
+        """The current one; asking without one is a defect of the machine."""
+        if self.state.incident is None:
+            raise LookupError("there is no current incident")
+        return self.state.incident
+
+    def amend(self, **changes: Any) -> Incident:
+        """Change the incident without moving it."""
+        self.put(incident=msgspec.structs.replace(self.incident, **changes))
+        return self.incident
+
+    def move(self, to: IncidentState, why: str, **changes: Any) -> Incident:
+        """The incident enters ``to``: recorded, with the sentence that explains it."""
+        origin = self.incident.state
+        if to is not IncidentState.HELD:
+            changes = {"held": (), "held_since": None, "held_evaluations": 0} | changes
+        incident = self.amend(state=to, why=why, entered_at=self.now.boot, **changes)
+        body: dict[str, Any] = {
+            "incident": incident.id,
+            "from": str(origin),
+            "why": why,
+            "rules": list(incident.rules),
+            "gates": gates_of(incident.held),
+        }
+        self.record(f"incident.{to}", **body)
+        return incident
+
+    def once(self, key: str) -> bool:
+        """True the first time this incident asks."""
+        if key in self.incident.told:
+            return False
+        self.amend(told=(*self.incident.told, key))
+        return True
+
+    # ── the action ──────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def action(self) -> Action:
+        """The newest one; asking without one is a defect of the machine."""
+        return self.state.actions[-1]
+
+    def revise(self, **changes: Any) -> Action:
+        """Change the action without moving it."""
+        self.put(actions=(*self.state.actions[:-1], msgspec.structs.replace(self.action, **changes)))
+        return self.action
+
+    def advance(
+        self, to: ActionState, because: str = "", *, detail: dict[str, Any] | None = None, **changes: Any
+    ) -> Action:
+        """The action enters ``to``: recorded, with ``detail`` beside the usual."""
+        origin = self.action.state
+        action = self.revise(state=to, because=because, **({"entered_at": self.now.boot} | changes))
+        body: dict[str, Any] = {
+            "op_id": action.op_id,
+            "incident": action.incident,
+            "rule": action.rule,
+            "verb": str(action.verb),
+            "attempt": action.attempt,
+            "from": str(origin),
+            "because": because,
+            "charged": action.charged,
+            "before": str(action.before),
+            "after": str(action.after or ""),
+            "verified_by": list(action.verified_by),
+        }
+        self.record(f"action.{to}", **(body | (detail or {})))
+        return action
+
+    # ── people ──────────────────────────────────────────────────────────────────────────────────
+
+    def tell(self, kind: NoticeKind, text: str, *, severity: str = "", subject: str = "") -> None:
+        """A notice about the current incident, or about ``subject`` when there is none.
+
+        What stands before the first " · " is the title; the whole is the text.
+        """
+        incident = self.state.incident
+        about = subject or self.incident.id
+        self.want(
+            Tell(
+                Notice(
+                    id=self.derive("ntc", 16),
+                    kind=kind,
+                    target=self.state.target,
+                    incident=about,
+                    wall=self.now.wall,
+                    severity=severity or self.incident.severity,
+                    title=shortened(
+                        f"{self.state.target} {kind.replace('_', ' ')}: {text.split(' · ')[0].rstrip('.')}"
+                    ),
+                    text=text.replace(" · ", ". "),
+                    next_command="watchtower status" if subject else f"watchtower explain {about}",
+                    state=incident.state if incident else IncidentState.CLEAR,
+                )
+            )
+        )
+
+    def clock(self, mark: float) -> str:
+        """A mark as the time of day people compare with their own logs (UTC)."""
+        return self.now.later(mark - self.now.boot).iso()[11:19] + " UTC"
+
+
+def gates_of(refusals: tuple[Refusal, ...]) -> list[dict[str, str]]:
+    return [{"gate": str(refusal.gate), "because": refusal.because} for refusal in refusals]
+
+
+def sentence_of(refusals: tuple[Refusal, ...]) -> str:
+    """All the reasons, most general first, as one clause."""
+    return "; ".join(refusal.because for refusal in refusals)
+
+
+def shortened(title: str) -> str:
+    return title if len(title) <= TITLE_LIMIT else title[: TITLE_LIMIT - 1] + "…"
