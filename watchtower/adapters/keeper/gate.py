@@ -19,12 +19,10 @@ if __name__ == "__main__":
     try:
         if directory:
             os.chdir(directory)
-        for number in (
-            signal.SIGPIPE,
-            signal.SIGXFSZ,
-        ):  # this interpreter ignores them; the engine shall not inherit that
+        # this interpreter ignores them, and what is ignored is inherited
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
-        os.execvp(argv[0], argv)  # noqa: S606 (no shell on purpose: argv is the configured command line)
+        os.execvp(argv[0], argv)
     except OSError as problem:
         print(f"watchtower: the engine could not be started: {problem.strerror}", file=sys.stderr, flush=True)
         sys.exit(127)

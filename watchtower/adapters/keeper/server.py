@@ -52,7 +52,7 @@ class KeeperServer:
             except OSError:  # closed
                 return
             # no daemon threads: whoever asked the keeper to end still gets the answer
-            Thread(target=self._converse, args=(line,), name="conversation").start()
+            Thread(target=self._converse, args=(line,), name="conversation", daemon=False).start()
 
     def close(self) -> None:
         with suppress(OSError):

@@ -28,8 +28,10 @@ from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply, Rep
 from watchtower.vocabulary.errors import Deadline, NotReachable, ProtocolFault
 from watchtower.vocabulary.facts import EngineSeen
 
-LOOK_SECONDS = 4.0
-"""For questions that the keeper answers at once."""
+LOOK_SECONDS = 2.5
+"""For what the keeper answers at once; shorter than the adapter's own deadline, so that the reason is told."""
+NOTE_SECONDS = 4.5
+"""For what the keeper writes down, and syncs, before it answers."""
 END_SECONDS = 45.0
 """What a tree may take beyond its ``term_seconds``."""
 
@@ -82,13 +84,13 @@ class ProcessSupervisor:
 
     def status(self, op_id: str) -> Answer:
         try:
-            return ask(self._socket, Status(op_id), Stands, LOOK_SECONDS).standing
+            return ask(self._socket, Status(op_id), Stands, NOTE_SECONDS).standing
         except (NotReachable, Deadline, ProtocolFault):
             return Answer.CANNOT_TELL
 
     def fence(self, token: int) -> bool:
         try:
-            return ask(self._socket, Fence(token), Confirmed, LOOK_SECONDS).yes
+            return ask(self._socket, Fence(token), Confirmed, NOTE_SECONDS).yes
         except (NotReachable, Deadline, ProtocolFault):
             return False
 

@@ -1,0 +1,195 @@
+"""Engine "vllm": what one vLLM server says about itself, in our words, over its own HTTP API.
+
+``/health`` and the "running" gauge stay green in a real hang, so they are hints; only the canary, a fresh one-token
+generation, proves that the engine serves. Old and new metric names are read; values are summed over the data-parallel
+engines (a ratio: the fullest). No error carries a body, an address or a key.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import httpx
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+
+from watchtower.clock import boottime, boottime_ns
+from watchtower.settings import EngineSettings
+from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, EngineScrape
+
+LOOK_SECONDS = 1.0
+"""For questions that a living server answers at once."""
+SCRAPE_SECONDS = 4.0
+BODY_BYTES = 4 * 1024 * 1024
+"""A longer answer is not read to its end."""
+
+RUNNING = ("vllm:num_requests_running",)
+WAITING = ("vllm:num_requests_waiting",)
+KV_CACHE = ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc")
+GENERATED = ("vllm:generation_tokens_total", "vllm:generation_tokens")
+
+
+class Failed(Exception):
+    """No usable answer. ``str()`` is a kind, never a body."""
+
+    def __init__(self, because: str, outcome: CanaryOutcome = CanaryOutcome.REFUSED) -> None:
+        super().__init__(because)
+        self.outcome = outcome
+
+
+class VllmEngine:
+    """Port ``Engine``. Safe for use by several threads."""
+
+    def __init__(self, settings: EngineSettings, prompt: str = "Say one word.") -> None:
+        """``prompt``: what a canary asks; a salt is put before it."""
+        self._prompt = prompt
+        self._model = settings.model
+        headers = {"user-agent": "watchtower"}
+        if settings.api_key is not None:
+            headers["authorization"] = f"Bearer {settings.api_key.get_secret_value()}"
+        path = settings.url.removeprefix("unix:")
+        is_unix = path != settings.url
+        # no kept connections: each request proves that the engine still accepts; and no proxy of the environment
+        # stands between us and our neighbour
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(
+            base_url="http://engine" if is_unix else settings.url,
+            transport=httpx.HTTPTransport(uds=path if is_unix else None, limits=fresh, trust_env=False),
+            headers=headers,
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    def serving(self) -> tuple[bool, str]:
+        """Takes at most about two seconds."""
+        try:
+            self._get("/health", LOOK_SECONDS)
+        except Failed:
+            return False, ""
+        try:
+            version = _decoded(self._get("/version", LOOK_SECONDS)).get("version", "")
+        except Failed:
+            return True, ""
+        return True, version[:64] if isinstance(version, str) else ""
+
+    def scrape(self, at: float) -> EngineScrape:
+        """Takes at most about four seconds."""
+        try:
+            values = _values(self._get("/metrics", SCRAPE_SECONDS).decode("utf-8", "replace"))
+        except Failed as failed:
+            return EngineScrape(at=at, ok=False, because=str(failed))
+        if not any(name.startswith("vllm:") for name in values):
+            return EngineScrape(at=at, ok=False, because="no vllm metrics are exported (--disable-log-stats?)")
+        return EngineScrape(
+            at=at,
+            ok=True,
+            running=_first(values, RUNNING, sum),
+            waiting=_first(values, WAITING, sum),
+            kv_cache_ratio=_first(values, KV_CACHE, max),
+            generation_tokens=_first(values, GENERATED, sum),
+        )
+
+    def canary(self, id: str, started_at: float, deadline_seconds: float) -> CanaryEnded:
+        """Prompt and cache are salted freshly, so that no cache answers for the engine."""
+        began = boottime()
+        try:
+            self._generate(f"{id}-{boottime_ns():x}", deadline_seconds)
+            outcome, because = CanaryOutcome.SERVED, ""
+        except Failed as failed:
+            outcome, because = failed.outcome, str(failed)
+        ended = boottime()
+        return CanaryEnded(
+            at=ended, id=id, started_at=started_at, outcome=outcome, seconds=ended - began, because=because
+        )
+
+    def _generate(self, salt: str, seconds: float) -> None:
+        """Return when a completion of at least one token came. Raises ``Failed`` with the outcome."""
+        until = boottime() + seconds
+        body = {
+            "model": self._model or self._first_model(seconds),
+            "prompt": f"[{salt}] {self._prompt}",
+            "cache_salt": salt,
+            "max_tokens": 1,
+            "temperature": 0,
+            "stream": False,
+        }
+        remaining = max(0.1, until - boottime())
+        answer = _decoded(self._request("POST", "/v1/completions", remaining, json=body))
+        choices, usage = answer.get("choices"), answer.get("usage")
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            raise Failed("the answer is no completion", CanaryOutcome.BROKEN)
+        counted = usage.get("completion_tokens") if isinstance(usage, dict) else None
+        # one token may decode to no text, so the engine's own count goes first
+        if not (isinstance(counted, int) and counted > 0) and not choices[0].get("text"):
+            raise Failed("a completion without a token", CanaryOutcome.BROKEN)
+
+    def _first_model(self, seconds: float) -> str:
+        listed = _decoded(self._get("/v1/models", seconds)).get("data")
+        first = listed[0] if isinstance(listed, list) and listed else None
+        name = first.get("id") if isinstance(first, dict) else None
+        if not isinstance(name, str) or not name:
+            raise Failed("no model is listed", CanaryOutcome.BROKEN)
+        return name
+
+    def _get(self, path: str, seconds: float) -> bytes:
+        return self._request("GET", path, seconds)
+
+    def _request(self, method: str, path: str, seconds: float, json: object = None) -> bytes:
+        """The body of a 200, read within about ``seconds`` however slowly it drips. Raises ``Failed``."""
+        until = boottime() + seconds
+        try:
+            with self._client.stream(method, path, json=json, timeout=seconds) as reply:
+                if reply.status_code != httpx.codes.OK:
+                    raise Failed(f"HTTP {reply.status_code}")
+                body = b""
+                for part in reply.iter_bytes():
+                    body += part
+                    if len(body) > BODY_BYTES:
+                        raise Failed("the answer is too long", CanaryOutcome.BROKEN)
+                    if boottime() > until:
+                        raise Failed("no complete answer in time", CanaryOutcome.HUNG)
+                return body
+        except httpx.ConnectTimeout as problem:
+            raise Failed("no connection in time", CanaryOutcome.HUNG) from problem
+        except httpx.TimeoutException as problem:
+            raise Failed("no answer in time", CanaryOutcome.HUNG) from problem
+        except httpx.ConnectError as problem:
+            raise Failed("cannot connect") from problem
+        except httpx.RemoteProtocolError as problem:
+            raise Failed("broken off in mid-answer, or not HTTP", CanaryOutcome.BROKEN) from problem
+        except (httpx.HTTPError, httpx.InvalidURL) as problem:
+            raise Failed(type(problem).__name__) from problem
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        document = msgspec.json.decode(body)
+    except msgspec.DecodeError as problem:
+        raise Failed("the answer is not JSON", CanaryOutcome.BROKEN) from problem
+    if not isinstance(document, dict):
+        raise Failed("the answer is not a JSON object", CanaryOutcome.BROKEN)
+    return document
+
+
+def _values(exposition: str) -> Mapping[str, list[float]]:
+    """Finite values by sample name. Raises ``Failed`` for what is no exposition."""
+    values: dict[str, list[float]] = {}
+    try:
+        for family in text_string_to_metric_families(exposition):
+            for sample in family.samples:
+                if math.isfinite(sample.value):
+                    values.setdefault(sample.name, []).append(float(sample.value))
+    except (ValueError, KeyError, IndexError) as problem:
+        raise Failed("the metrics cannot be read", CanaryOutcome.BROKEN) from problem
+    return values
+
+
+def _first(
+    values: Mapping[str, list[float]], names: tuple[str, ...], over: Callable[[Iterable[float]], float]
+) -> float | None:
+    for name in names:
+        if name in values:
+            return float(over(values[name]))
+    return None

@@ -1,0 +1,153 @@
+"""The adapter child: the one process that talks to engine and supervisor, so that only it can hang.
+
+    python -m watchtower.programs.adapter          (calls on standard input, results on standard output)
+
+One thread per lane: a canary that hangs does not hold up ``observe``. It owns nothing, so it may be killed at any time;
+it dies with the daemon (PR_SET_PDEATHSIG, and the end of standard input).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+from queue import Full, Queue
+from threading import Lock, Thread
+from typing import Any
+
+import msgspec
+
+from watchtower.adapters.calls import LINE_BYTES, READY, Call, Method, Result, Setup
+from watchtower.catalogue import load
+from watchtower.ports import Engine, Supervisor
+from watchtower.settings import EngineSettings, SupervisorSettings
+from watchtower.vocabulary.errors import ExitCode
+from watchtower.vocabulary.facts import EngineSeen
+
+PR_SET_PDEATHSIG = 1
+LANES = {
+    Method.OBSERVE: "look",
+    Method.EXECUTE: "act",
+    Method.STATUS: "settle",
+    Method.FENCE: "settle",
+    Method.CAPABILITIES: "settle",
+    Method.SCRAPE: "scrape",
+    Method.CANARY: "canary",
+}
+WAITING = 16
+"""Calls that may wait in one lane."""
+
+
+class Adapter:
+    """A supervisor and an engine behind one menu of calls."""
+
+    def __init__(self, supervisor: Supervisor, engine: Engine) -> None:
+        self._supervisor = supervisor
+        self._engine = engine
+
+    def perform(self, call: Call) -> Any:
+        match call.method:
+            case Method.OBSERVE:
+                return self._observe(call.at)
+            case Method.EXECUTE:
+                if call.plan is None:
+                    raise ValueError("execute without a plan")
+                return self._supervisor.execute(call.plan)
+            case Method.STATUS:
+                return self._supervisor.status(call.op_id)
+            case Method.FENCE:
+                return self._supervisor.fence(call.token)
+            case Method.CAPABILITIES:
+                return self._supervisor.capabilities()
+            case Method.SCRAPE:
+                return self._engine.scrape(call.at)
+            case Method.CANARY:
+                return self._engine.canary(call.canary, call.at, call.seconds)
+
+    def _observe(self, at: float) -> EngineSeen:
+        seen = self._supervisor.observe(at)
+        if seen.known and seen.incarnation is None:
+            return seen  # whoever answers on that port is not our engine
+        serving, version = self._engine.serving()
+        return msgspec.structs.replace(seen, serving=serving, version=version)
+
+
+class Lanes:
+    """Hands each call to the thread of its lane and writes the results, whole lines, in any order."""
+
+    def __init__(self, adapter: Adapter, output: int) -> None:
+        self._adapter = adapter
+        self._output = output
+        self._writing = Lock()
+        self._queues: dict[str, Queue[Call]] = {lane: Queue(WAITING) for lane in set(LANES.values())}
+        for lane, queue in self._queues.items():
+            Thread(target=self._work, args=(queue,), name=lane, daemon=True).start()
+
+    def take(self, call: Call) -> None:
+        try:
+            self._queues[LANES[call.method]].put_nowait(call)
+        except Full:
+            self.write(Result(id=call.id, trouble="busy"))
+
+    def write(self, result: Result) -> None:
+        line = msgspec.json.encode(result) + b"\n"
+        with self._writing:
+            while line:
+                line = line[os.write(self._output, line) :]
+
+    def _work(self, queue: Queue[Call]) -> None:
+        while True:
+            call = queue.get()
+            try:
+                result = Result(id=call.id, value=msgspec.Raw(msgspec.json.encode(self._adapter.perform(call))))
+            except Exception as problem:
+                # a message may carry anything a server said; its kind may not
+                result = Result(id=call.id, trouble=type(problem).__name__)
+            self.write(result)
+
+
+def main() -> int:
+    _die_with_parent()
+    # results have standard output for themselves; whatever a library prints goes to standard error
+    output = os.dup(1)
+    os.dup2(2, 1)
+    calls = sys.stdin.buffer
+    try:
+        setup = msgspec.json.decode(calls.readline(LINE_BYTES), type=Setup)
+    except msgspec.MsgspecError:
+        return ExitCode.BAD_INPUT
+    lanes = Lanes(_adapter(setup), output)
+    lanes.write(Result(id=READY))
+    decode = msgspec.json.Decoder(Call).decode
+    while line := calls.readline(LINE_BYTES):
+        try:
+            call = decode(line)
+        except msgspec.MsgspecError:
+            return ExitCode.BAD_INPUT  # out of step with the daemon: it starts another
+        lanes.take(call)
+    return ExitCode.OK
+
+
+def _adapter(setup: Setup) -> Adapter:
+    supervisor = SupervisorSettings.model_validate(setup.supervisor)
+    engine = EngineSettings.model_validate(setup.engine)
+    return Adapter(
+        load("supervisors", supervisor.kind)(supervisor, Path(setup.state_directory)),
+        load("engines", engine.kind)(engine, setup.canary_prompt),
+    )
+
+
+def _die_with_parent() -> None:
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died in between
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    code = main()
+    # a lane may hang in a call for ever; nobody is left to hear its result
+    sys.stderr.flush()
+    os._exit(code)
