@@ -61,6 +61,13 @@ def build(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+def has_header(directory: Path) -> bool:
+    """The file begins like a SQLite database. Asked before SQLite opens it, because SQLite takes an empty file for a
+    new database and deletes the write-ahead log beside it, even when it may only read. Raises OSError."""
+    with (directory / DATABASE).open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
+
+
 def open_for_reading(directory: Path) -> sqlite3.Connection:
     """A connection that changes neither the database nor its log. Raises sqlite3.Error."""
     address = (directory / DATABASE).absolute().as_uri() + "?mode=ro"

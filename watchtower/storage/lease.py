@@ -48,7 +48,6 @@ class Lease:
             raise StorageFault(f"the lease cannot be written ({problem.strerror})") from problem
         return lease
 
-    @property
     def held(self) -> bool:
         """The lock file that we locked is still the one that others would lock."""
         try:

@@ -62,6 +62,8 @@ def inspect(directory: Path) -> Recovered | Damage:
     try:
         if not (directory / database.DATABASE).exists():
             return Damage(1, f"the database is missing; the head file promises {promised.sequence} entries")
+        if not database.has_header(directory):
+            return Damage(0, "the database file is not one")
         connection = database.open_for_reading(directory)
         try:
             connection.execute("BEGIN")
