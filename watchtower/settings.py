@@ -233,7 +233,7 @@ class Settings(Group):
     state_directory: Path = Path("/var/lib/watchtower")
     """Journal, outbox, keeper's ledger, sockets. Must survive restarts of the daemon."""
     rules: tuple[Path, ...] = ()
-    """Rule files; empty: the shipped ``rules/triad.yaml``. Relative to the configuration file."""
+    """Rule files, relative to this file; empty: the shipped ``triad.yaml`` (profile demo: ``demo.yaml``)."""
     tick_seconds: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     """How often the rules are evaluated."""
     relay: RelaySettings = RelaySettings()

@@ -7,7 +7,17 @@ a secret.
 """
 
 from watchtower.configuration.reading import SettingsRead, read_settings
-from watchtower.configuration.validating import validate
+from watchtower.configuration.validating import in_order, validate
 from watchtower.configuration.yamltree import Mapping, Scalar, Sequence, Tree, read_yaml
 
-__all__ = ["Mapping", "Scalar", "Sequence", "SettingsRead", "Tree", "read_settings", "read_yaml", "validate"]
+__all__ = [
+    "Mapping",
+    "Scalar",
+    "Sequence",
+    "SettingsRead",
+    "Tree",
+    "in_order",
+    "read_settings",
+    "read_yaml",
+    "validate",
+]

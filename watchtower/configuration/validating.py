@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
+from collections.abc import Iterable
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -41,7 +43,7 @@ def validate(model: type[Model], tree: Tree) -> tuple[Model | None, list[Problem
                     _as_text(tree, route)
                 continue
             problems += [_problem(model, tree, route, error) for route, error in errors if dotted(route) not in spoiled]
-            return None, sorted(set(problems), key=lambda problem: _order(tree, problem))
+            return None, in_order(set(problems))
         return (None, problems) if problems else (value, [])
     raise AssertionError("a number that became text was refused as text again")  # pragma: no cover
 
@@ -99,9 +101,14 @@ def _route(tree: Tree, location: tuple[int | str, ...]) -> Route:
     return route
 
 
-def _order(tree: Tree, problem: Problem) -> tuple[str, int, str]:
-    source, _, line = problem.where.rpartition(":")
-    return (source, int(line), problem.path) if line.isdigit() else (problem.where, 0, problem.path)
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """By file, line, column, path."""
+
+    def order(problem: Problem) -> tuple[str, list[int], str]:
+        source, *numbers = re.split(r":(?=\d)", problem.where)
+        return source, [int(number) for number in numbers if number.isdigit()], problem.path
+
+    return sorted(problems, key=order)
 
 
 def _problem(model: type[BaseModel], tree: Tree, route: Route, error: ErrorDetails) -> Problem:
@@ -123,15 +130,16 @@ def _said(model: type[BaseModel], tree: Tree, route: Route, error: ErrorDetails)
     if kind in ("enum", "literal_error", "union_tag_invalid"):
         listed = str(limits.get("expected") or limits.get("expected_tags") or "").replace("'", "").replace(" or ", ", ")
         choices = [choice.strip() for choice in listed.split(",")]
-        near = difflib.get_close_matches(node.text, choices, n=1) if isinstance(node, Scalar) else []
+        written = node.text if isinstance(node, Scalar) else str(limits.get("tag", ""))
+        near = difflib.get_close_matches(written, choices, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        what = f"unknown kind{shown}" if kind == "union_tag_invalid" else f"not a possible value{shown}"
+        what = f"unknown kind: {written[:24]}" if kind == "union_tag_invalid" else f"not a possible value{shown}"
         return what, f"{hint}one of: {', '.join(choices)}"
     if kind == "union_tag_not_found":
         return "kind is missing", "say which kind it is, e.g. kind: log"
     if kind in ("bool_type", "bool_parsing"):
         meant = _BOOLEANS.get(node.text.lower()) if isinstance(node, Scalar) else None
-        return f"not a boolean{shown}", f"write {meant}" if meant else "write true or false"
+        return f"not a boolean{shown}", f"write {meant}" if meant else "write true or false, without quotes"
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
         return f"out of range{shown}", f"write a number {words} {limits[name]:g}"
@@ -154,6 +162,7 @@ _TYPES = {
     "int_type": ("not a whole number", "write a whole number, without quotes"),
     "int_from_float": ("not a whole number", "write a whole number"),
     "float_type": ("not a number", "write a number, without quotes"),
+    "string_pattern_mismatch": ("not a name", "small letters, digits and underscores, beginning with a letter"),
     "string_type": ("not text", "put it in quotes"),
     "path_type": ("not a path", "write a path, in quotes if need be"),
     "tuple_type": ("not a list", "write [a, b] or one '- item' in a line"),

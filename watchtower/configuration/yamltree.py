@@ -234,6 +234,8 @@ def _translated(problem: yaml.MarkedYAMLError, source: str) -> Problem:
         return Problem(place.exact(), "", "a tab where YAML wants spaces", "indent with spaces")
     if "quoted scalar" in context and ("end of stream" in said or "document separator" in said):
         return Problem(opened.exact(), "", "the quote opened here is never closed", "close it")
+    if "unknown escape character" in said:
+        return Problem(place.exact(), "", "an unknown escape in double quotes", "write \\\\, or use single quotes")
     if "mapping values are not allowed" in said:
         return Problem(place.exact(), "", "a ':' where no key can stand", "check the indentation, or quote the value")
     if "undefined alias" in said:

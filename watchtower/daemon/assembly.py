@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from watchtower import __version__
+from watchtower.adapters.calls import setup
 from watchtower.adapters.child import AdapterChild
 from watchtower.adapters.keeper.launching import ensure_keeper
 from watchtower.adapters.supervisor.process import ProcessSupervisor, keeper_plan
@@ -28,15 +29,19 @@ from watchtower.daemon.relays import Relays
 from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load import LoadExplainsLatency, LoadSettings
 from watchtower.exporters.prometheus import BoardCollector, Exposition
+from watchtower.ports import Clock, Sink
 from watchtower.remediation.events import Commanded, Started
 from watchtower.remediation.runner import Runner
 from watchtower.remediation.state import TargetState, decode
-from watchtower.settings import EvidenceSettings, Settings, SupervisorKind
+from watchtower.settings import EvidenceSettings, LogSinkSettings, SinkSettings, SupervisorKind, SupervisorSettings
+from watchtower.sinks.log import LogSink
+from watchtower.sinks.webhook import WebhookSink
 from watchtower.storage.baseline import BaselineFile
 from watchtower.storage.journal import Journal, MemoryJournal
 from watchtower.storage.lease import Lease
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import ExitCode, StorageFault
+from watchtower.vocabulary.facts import AnyFact
 from watchtower.web.application import application
 from watchtower.web.server import bind_tcp, bind_unix, make_server
 from watchtower.windows.knobs import WindowSettings
@@ -92,14 +97,21 @@ class Daemon:
         if with_keeper:
             await self._start_engine(directory)
 
-        adapter = AdapterChild(settings.engine, settings.supervisor, directory, settings.remediation, clock)
-        await adapter.start()
-        sinks = {sink.name: sink for sink in settings.sinks}
-        memory = JournalMemory(journal, tuple(sinks))
-        relays = Relays(settings.relay, settings.engine.url, directory, lambda fact: pipeline.on_fact(fact), clock)
-        canaries = Canaries(
-            settings.canary, clock=clock, send=adapter.canary, on_fact=lambda fact: pipeline.on_fact(fact)
+        supervisor = settings.supervisor if lease else SupervisorSettings()
+        adapter = AdapterChild(
+            setup(settings.engine, supervisor, str(directory), settings.canary.prompt),
+            clock,
+            observe_seconds=settings.remediation.observe_seconds,
+            execute_seconds=settings.remediation.execute_seconds,
         )
+        sinks = [make_sink(sink, clock) for sink in settings.sinks]
+        memory = JournalMemory(journal, [sink.name for sink in sinks])
+
+        def on_fact(fact: AnyFact) -> None:
+            pipeline.on_fact(fact)
+
+        relays = Relays(settings.relay, settings.engine.url, directory, on_fact, clock)
+        canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=on_fact)
         runner = Runner(
             state,
             limits=settings.remediation,
@@ -114,10 +126,9 @@ class Daemon:
         )
         load = LoadExplainsLatency(settings.engine.model or settings.engine.url, _load_settings(settings.evidence))
         baseline = BaselineFile(directory / "baseline.json")
-        if stored := baseline.read():
-            if because := load.load(stored):
-                log.warning("baseline.refused", because=because)
-        pipeline = Pipeline(
+        if (stored := baseline.read()) and (because := load.load(stored)):
+            log.warning("baseline.refused", because=because)
+        pipeline: Pipeline = Pipeline(
             settings=settings,
             rules=self._loaded.rules,
             windows=Windows(self._window_settings()),
@@ -128,7 +139,7 @@ class Daemon:
             lease_held=lambda: lease is not None and lease.held,
         )
         publish(board, state)
-        deliveries = Deliveries(journal, settings.sinks, clock, random.Random())
+        deliveries = Deliveries(journal, sinks, clock, random.Random().random)  # noqa: S311 - jitter, no secret
         schedule = Schedule()
         schedule.every(settings.canary.every_seconds, "canary", lambda: canaries.wish("regular"))
         if lease:
@@ -158,14 +169,14 @@ class Daemon:
 
         runner.submit(Started(fault))
         await relays.start()
-        board.relay_listening = relays.listening
+        board.relay_listening = relays.address
         tasks = self._tasks
         tasks.start("web", lambda: server.serve(sockets))
         tasks.start("remediation", runner.run, restart_after=0.5)
         tasks.start("canaries", canaries.run)
         tasks.start("observe", lambda: self._observe(adapter, pipeline))
         tasks.start("scrape", lambda: self._scrape(adapter, pipeline))
-        tasks.start("deliveries", deliveries.run)
+        deliveries.start(tasks)
         tasks.start("tick", lambda: self._tick(pipeline, canaries, deliveries, runner, adapter))
         schedule.start()
         log.info("running", target=settings.target, mode=settings.remediation.mode.value)
@@ -178,7 +189,7 @@ class Daemon:
         server.should_exit = True
         await relays.stop(leave_running=not self._own_everything)
         await self._tasks.stop()
-        await adapter.stop()
+        await adapter.close()
         if with_keeper and self._own_everything:
             await asyncio.to_thread(ProcessSupervisor(settings.supervisor, directory).stop)
         (directory / SOCKET_NAME).unlink(missing_ok=True)
@@ -245,8 +256,7 @@ class Daemon:
             board.outbox = deliveries.counters()
             board.counters = {
                 "machine_events_dropped": runner.dropped,
-                "adapter_deadlines": adapter.deadlines,
-                "adapter_restarts": adapter.restarts,
+                "adapter_kills": adapter.kills,
                 **{f"task_failures_{name.split(' ')[0]}": count for name, count in self._tasks.failures.items()},
             }
             board.ready_because = self._not_ready()
@@ -268,12 +278,14 @@ class Daemon:
         return "" if since < allowed else f"no evaluation for {since:.0f} s"
 
 
+def make_sink(settings: SinkSettings, clock: Clock) -> Sink:
+    """Raises BadInput when what the sink needs is not there."""
+    return LogSink(settings) if isinstance(settings, LogSinkSettings) else WebhookSink(settings, clock)
+
+
 def _load_settings(evidence: EvidenceSettings) -> LoadSettings:
     return LoadSettings(
         minimum_blocks=evidence.baseline_blocks,
         block_seconds=evidence.baseline_block_seconds,
         quarantine_seconds=evidence.baseline_quarantine_seconds,
     )
-
-
-__all__ = ["Daemon", "Settings"]

@@ -37,7 +37,8 @@ class Loaded:
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Loaded:
     """Read configuration, environment, overrides and rules. Raises BadInput with all the mistakes of all of them.
 
-    Rule files are relative to the configuration file; without any, the shipped ``triad.yaml`` is used.
+    Rule files are relative to the configuration file; without any, the shipped ``triad.yaml`` is used
+    (``demo.yaml`` in profile demo, whose times it fits).
     """
     problems: list[Problem] = []
     rules = Ruleset()
@@ -46,7 +47,11 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     settings = read.settings
     beside = path.parent if path else Path()
     files = [beside / file for file in settings.rules] if settings else []
-    files = files or [shipped_rules() / "triad.yaml"]
+    for index, file in enumerate(files):
+        if not file.is_file():
+            where = str(place_of(read.tree, ("rules", index)))
+            problems.append(Problem(where, f"rules[{index}]", f"there is no file {file}", "paths start at this file"))
+    files = [file for file in files if file.is_file()] or [shipped_rules() / _DEFAULT_RULES[_profile(settings)]]
     try:
         rules = load_rules(files)
     except BadInput as problem:
@@ -59,6 +64,13 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     if settings is None or problems:
         raise BadInput(problems)
     return Loaded(settings, rules, (*([path] if path else []), *files), loosened(settings))
+
+
+_DEFAULT_RULES = {"safe": "triad.yaml", "demo": "demo.yaml"}
+
+
+def _profile(settings: Settings | None) -> str:
+    return settings.remediation.profile if settings else "safe"
 
 
 def _unknown_modes(settings: Settings, tree: Tree, rules: Ruleset) -> list[Problem]:

@@ -19,9 +19,10 @@ from watchtower.settings import Settings
 from watchtower.vocabulary.facts import AnyFact, CanaryEnded, EngineSeen, LoopLagged, RelayFrame, RelayGone
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Truth, Verdict
-from watchtower.windows.windows import FIRST_TOKEN, INTER_TOKEN, Windows
+from watchtower.windows.windows import Windows
 
 LOAD, LATENCY = "exchanges.open", "inter_token_latency_seconds.p95"
+EXPORTED = ("inter_token_latency_seconds", "time_to_first_token_seconds")
 
 
 class Pipeline:
@@ -111,7 +112,7 @@ class Pipeline:
     def _publish(self, now: Instant, readings: tuple[Reading, ...], verdicts: tuple[RuleVerdict, ...]) -> None:
         board = self._board
         board.readings, board.verdicts = readings, verdicts
-        for family in (INTER_TOKEN, FIRST_TOKEN):
+        for family in EXPORTED:
             totals = self._windows.histogram_for_export(family)
             *counts, count = totals.cumulative()
             board.histograms[family] = HistogramTotals(totals.bounds, tuple(counts), count, totals.sum_seconds)

@@ -138,21 +138,8 @@ class Relays:
     # ── finding and keeping workers ─────────────────────────────────────────────────────────────
 
     def _plan(self, number: int, listen_fd: int = -1) -> RelayPlan:
-        settings = self._settings
-        return RelayPlan(
-            worker=number,
-            listen=settings.listen,
-            listen_fd=listen_fd,
-            upstream=self._upstream,
-            run_directory=str(self._directory),
-            facts=str(self._directory / "facts.sock"),
-            guard=settings.guard,
-            allow_paths=settings.allow_paths,
-            tag_header=settings.tag_header,
-            connect_seconds=settings.connect_seconds,
-            max_connections=settings.max_connections,
-            drain_seconds=self._drain_seconds,
-        )
+        plan = worker_plan(self._settings, self._upstream, self._directory, number)
+        return msgspec.structs.replace(plan, listen_fd=listen_fd, drain_seconds=self._drain_seconds)
 
     def _find(self) -> list[tuple[socket.socket, Handed]]:
         """Living workers of any number, with what they hand over; those that cannot stay are told to leave."""
@@ -293,6 +280,22 @@ class Relays:
             self._hold = None
         else:
             writer.write(frame(msgspec.structs.replace(order, seconds=left)))
+
+
+def worker_plan(settings: RelaySettings, upstream: str, run_directory: Path, number: int) -> RelayPlan:
+    """What relay worker ``number`` of this run directory is told at start."""
+    return RelayPlan(
+        worker=number,
+        listen=settings.listen,
+        upstream=upstream,
+        run_directory=str(run_directory),
+        facts=str(run_directory / "facts.sock"),
+        guard=settings.guard,
+        allow_paths=settings.allow_paths,
+        tag_header=settings.tag_header,
+        connect_seconds=settings.connect_seconds,
+        max_connections=settings.max_connections,
+    )
 
 
 def _ask_to_leave(pidfd: int) -> None:

@@ -120,8 +120,8 @@ class BoardCollector(Collector):
         actions = GaugeMetricFamily(
             "watchtower_recent_actions", METRICS["watchtower_recent_actions"], labels=["verb", "state"]
         )
-        for (verb, result), count in sorted(outcomes.items()):
-            actions.add_metric([verb, result], count)
+        for (verb, result), times in sorted(outcomes.items()):
+            actions.add_metric([verb, result], times)
         yield actions
         yield _gauge("watchtower_paused", float(board.paused is not None))
         yield _gauge("watchtower_storage_fault", float(bool(board.storage_fault)))

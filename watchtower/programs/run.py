@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import structlog
 import uvloop
 
 from watchtower import __version__
 from watchtower.daemon.assembly import Daemon
 from watchtower.daemon.loading import Loaded, load
-from watchtower.vocabulary.errors import ExitCode
+from watchtower.daemon.relays import worker_plan
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,9 @@ def say_what_runs(loaded: Loaded) -> None:
 
 def relay_alone(config: Path | None, overrides: Mapping[str, str]) -> None:
     """Become one relay worker in the foreground. Does not return."""
-    from watchtower.daemon.relays import worker_command
-
     settings = load(config, os.environ, overrides).settings
-    command = worker_command(settings.relay, settings.engine.url, settings.state_directory)
-    os.execv(command[0], command)
-
-
-__all__ = ["ExitCode", "RunOptions", "main", "relay_alone"]
+    directory = settings.state_directory
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    plan = worker_plan(settings.relay, settings.engine.url, directory, number=0)
+    argument = msgspec.json.encode(plan).decode()
+    os.execv(sys.executable, [sys.executable, "-m", "watchtower.programs.relay", argument])

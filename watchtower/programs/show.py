@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from watchtower.vocabulary.instants import iso
-from watchtower.vocabulary.quantities import format_reading
+from watchtower.vocabulary.quantities import human
+from watchtower.vocabulary.readings import READINGS
 
 COLOURS = {
     "ok": "green",
@@ -71,11 +72,11 @@ def show_readings(console: Console, status: dict[str, Any]) -> None:
     )
     for reading in status["readings"]:
         name, value = reading["name"], reading["value"]
-        known = value is not None
+        unit, known = READINGS[name].unit, value is not None
         band = ""
         if known and reading["low"] is not None:
-            band = f"{format_reading(name, reading['low'])} – {format_reading(name, reading['high'])}"
-        shown = format_reading(name, value) if known else coloured("unknown")
+            band = f"{human(reading['low'], unit)} – {human(reading['high'], unit)}"
+        shown = human(value, unit) if known else coloured("unknown")
         table.add_row(name, shown, band, str(reading["samples"] or ""), escape(reading["because"]))
     console.print(table)
 
@@ -103,9 +104,8 @@ def show_explanation(console: Console, answer: dict[str, Any]) -> None:
     for held in incident["held"]:
         console.print(f"  held by {held['gate']}: {escape(held['because'])}")
     for action in answer["actions"]:
-        console.print(
-            f"\n[bold]{action['op_id']}[/bold] {action['verb']} · {coloured(action['state'])} · attempt {action['attempt']}"
-        )
+        state = coloured(action["state"])
+        console.print(f"\n[bold]{action['op_id']}[/bold] {action['verb']} · {state} · attempt {action['attempt']}")
         for sentence in action["verified_by"]:
             console.print(f"  verified: {escape(sentence)}")
         if action["because"]:

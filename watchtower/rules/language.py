@@ -275,5 +275,6 @@ class _Parser:
         elif near:
             cure = f"did you mean '{near[0]}'?"
         else:
-            cure = f"known readings: {', '.join(READINGS)}"
+            families = dict.fromkeys(known.partition(".")[0] for known in READINGS)
+            cure = f"known readings begin with: {', '.join(families)}"
         return BadInput([self._problem(name.offset, f"unknown reading '{name.text[:80]}'", cure)])

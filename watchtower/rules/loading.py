@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from watchtower.configuration import Mapping, Scalar, Sequence, Tree, validate
+from watchtower.configuration import Mapping, Scalar, Sequence, Tree, in_order, validate
 from watchtower.configuration.yamltree import Route, at, dotted, place_of, read_file, read_yaml
 from watchtower.rules.evaluation import PLACEHOLDERS, Rule, Ruleset
 from watchtower.rules.language import Expression, parse
@@ -118,7 +118,7 @@ def parse_rules(tree: Tree) -> list[Rule]:
                 )
             )
     if problems:
-        raise BadInput(problems)
+        raise BadInput(in_order(problems))
     return rules
 
 
@@ -132,7 +132,7 @@ class _Check:
     def _written(self, key: str) -> Scalar | None:
         """The field's text; None when it is absent or of a type that the model refuses already."""
         node = at(self._tree, (*self._route, key))
-        return node if isinstance(node, Scalar) and isinstance(node.value, str) and node.text else None
+        return node if isinstance(node, Scalar) and isinstance(node.value, str) else None
 
     def _problem(self, key: str, what: str, cure: str) -> None:
         route = (*self._route, key)
@@ -140,7 +140,7 @@ class _Check:
 
     def expression(self, key: str, *, conditions: bool = False) -> Expression | None:
         node = self._written(key)
-        if node is None:
+        if node is None or (conditions and not node.text):
             return None
         try:
             return parse(node.text, node.locate, dotted((*self._route, key)), conditions=conditions)

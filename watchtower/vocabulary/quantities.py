@@ -65,7 +65,7 @@ def quantity(text: str) -> Quantity:
     else:
         raise ValueError(f"unknown unit '{suffix[:12]}': known are {', '.join(SUFFIXES)}")
     if not math.isfinite(value):
-        raise ValueError("the number is too large")
+        raise ValueError("the number is too large: write a limit that can be reached")
     return Quantity(value, unit, suffix)
 
 
@@ -94,7 +94,10 @@ _IN_WORDS = {
 
 def duration(text: str) -> float:
     """``500ms``, ``60s``, ``5m``, ``2h`` (or a bare ``0``) in seconds. Raises ValueError with the cure."""
-    written = quantity(text)
+    try:
+        written = quantity(text)
+    except ValueError as problem:
+        raise ValueError("no duration: write e.g. 500ms, 60s, 5m or 2h") from problem
     if written.unit is None and written.value != 0:
         raise ValueError(f"{text.strip()[:20]} has no unit: write {text.strip()[:20]}s")
     if written.unit not in (None, Unit.SECONDS):

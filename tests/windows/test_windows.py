@@ -1,0 +1,555 @@
+"""Facts go in; a reading comes out only where there is evidence, and says why where there is none."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.windows.traffic import START, Relay, absorbed, busy_minute, closed, opened, seen, token
+from watchtower.vocabulary.facts import (
+    AnyFact,
+    CanaryEnded,
+    CanaryOutcome,
+    CanaryStarted,
+    Ending,
+    EngineScrape,
+    EngineSeen,
+    ExchangeNews,
+    LoopLagged,
+    Opened,
+    RelayFrame,
+    RelayGone,
+    RelayHello,
+)
+from watchtower.vocabulary.readings import READINGS, Reading
+from watchtower.windows import Windows, WindowSettings
+
+P95 = "inter_token_latency_seconds.p95"
+TTFT = "time_to_first_token_seconds.p95"
+STALLED = "token_progress.stalled"
+FEW = WindowSettings(minimum_tokens=3, minimum_requests=1, minimum_clusters=2)
+
+
+def read(relay: Relay, name: str, over: float = 60, knobs: WindowSettings | None = None) -> Reading:
+    return absorbed(relay.facts, knobs).read(name, over, relay.now)
+
+
+# ── values ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_busy_minute_reads_its_p95_with_a_band_and_counts_requests_not_tokens() -> None:
+    reading = read(busy_minute(), P95)
+    assert reading.value == pytest.approx(0.0625 * 1.02, rel=0.0055)
+    assert reading.low is not None and reading.high is not None
+    assert reading.low <= reading.value <= reading.high
+    assert reading.samples == 25
+
+
+def test_every_statistic_of_a_busy_minute_is_known() -> None:
+    relay = busy_minute()
+    windows = absorbed(relay.facts)
+    for stat in ("p50", "p90", "p95", "p99", "max", "mean"):
+        reading = windows.read(f"inter_token_latency_seconds.{stat}", 60, relay.now)
+        assert reading.value == pytest.approx(0.0632, rel=0.03), stat
+    assert windows.read("token_progress.rate", 60, relay.now).value == pytest.approx(25 / 0.0625, rel=0.03)
+    assert windows.read("exchanges.open", 60, relay.now).value == 25
+    assert windows.read(STALLED, 60, relay.now).value == 0
+
+
+def test_k_tokens_after_one_gap_are_k_observations_of_their_share() -> None:
+    relay = Relay()
+    relay.serve("a", [0.5] * 20, tokens=5)
+    windows = absorbed(relay.facts, FEW)
+    assert windows.read("inter_token_latency_seconds.p50", 10, relay.now).value == pytest.approx(0.1, rel=0.006)
+    assert windows.read("inter_token_latency_seconds.max", 10, relay.now).value == 0.5
+    assert windows.histogram_for_export("inter_token_latency_seconds").count == 100
+
+
+def test_time_to_first_token_runs_from_the_forwarding_of_the_head() -> None:
+    relay = Relay()
+    for number in range(30):
+        relay.serve(f"x{number}", [], ttft=0.5)
+        relay.silence(1)
+    assert "too few requests" in read(relay, "time_to_first_token_seconds.p50", over=20).because
+    reading = read(relay, "time_to_first_token_seconds.p50", over=45)
+    assert reading.value == pytest.approx(0.5, rel=0.006)
+    assert reading.samples == 30
+
+
+def test_the_longest_gap_includes_the_one_still_open() -> None:
+    relay = busy_minute()
+    relay.silence(7)
+    assert read(relay, "inter_token_latency_seconds.max").value == pytest.approx(7, abs=0.1)
+
+
+def test_the_error_ratio_leaves_out_our_own_answers_and_clients_that_left() -> None:
+    relay = Relay()
+    endings = [(Ending.COMPLETE, 200)] * 6 + [
+        (Ending.HTTP_ERROR, 500), (Ending.TRUNCATED, 200), (Ending.ERROR_EVENT, 200), (Ending.HTTP_ERROR, 400),
+        (Ending.OURS, 502), (Ending.CLIENT_LEFT, 200),
+    ]  # fmt: skip
+    for number, (ending, status) in enumerate(endings):
+        relay.now += 1
+        relay.frame([opened(f"x{number}", relay.now), closed(f"x{number}", relay.now, ending, status)])
+    reading = read(relay, "exchanges.error_ratio", over=12)
+    assert reading.value == pytest.approx(3 / 10)
+    assert reading.samples == 10
+    assert reading.low is not None and reading.high is not None
+    assert 0 < reading.low < 0.3 < reading.high < 1
+
+
+def test_open_exchanges_are_averaged_over_time_not_over_frames() -> None:
+    relay = Relay()
+    relay.now += 1
+    relay.frame([opened("a", relay.now)])
+    relay.silence(9, step=0.25)  # nine seconds with one open, in many frames
+    relay.frame([closed("a", relay.now)])
+    relay.silence(10)
+    assert read(relay, "exchanges.open", over=20).value == pytest.approx(9 / 20)
+
+
+def test_open_exchanges_of_two_workers_add_up() -> None:
+    first, second = Relay(worker=0), Relay(worker=1, pid=78)
+    for relay, name in ((first, "a"), (second, "b")):
+        relay.frame([opened(name, relay.now)])
+        relay.silence(20)
+    facts = sorted(first.facts + second.facts, key=lambda fact: fact.at)
+    assert absorbed(facts).read("exchanges.open", 20, first.now).value == 2
+
+
+def test_windows_slide_by_dropping_what_is_too_old() -> None:
+    relay = busy_minute(gap=0.25)
+    relay.frame([closed(f"x{n}", relay.now) for n in range(25)])
+    relay.silence(61)
+    assert read(relay, P95).because.startswith("idle")
+    relay = busy_minute(gap=0.25)
+    for _ in range(60 * 16):
+        relay.now += 0.0625
+        relay.frame(token(f"x{n}", relay.now, 0.0625) for n in range(25))
+    reading = read(relay, P95)
+    assert reading.value == pytest.approx(0.0625, rel=0.006)
+    assert read(relay, "inter_token_latency_seconds.p99", over=120).value == pytest.approx(0.25, rel=0.03)
+
+
+def test_an_hour_is_readable_and_small() -> None:
+    relay = Relay()
+    relay.frame([opened(f"x{n}", relay.now) for n in range(25)])
+    windows = absorbed(relay.facts)
+    for _ in range(1850):
+        relay.now += 2
+        relay.facts.clear()
+        relay.frame(token(f"x{n}", relay.now, 2, tokens=40) for n in range(25))
+        windows.absorb(relay.facts[0])
+    reading = windows.read(P95, 3600, relay.now)
+    assert reading.value == pytest.approx(0.05, rel=0.006)
+    assert windows.histogram_for_export("inter_token_latency_seconds").count == 1850 * 25 * 40
+
+
+# ── why not ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_name_reads_unknown_with_a_reason_before_anything_was_seen() -> None:
+    windows = Windows()
+    for name in READINGS:
+        reading = windows.read(name, 60, START)
+        assert not reading.known and reading.because, name
+    assert "NVML" in windows.read("gpu_utilization.spread", 60, START).because
+    assert "references" in windows.read("similarity.mean", 60, START).because
+
+
+def test_a_name_that_does_not_exist_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(KeyError, match="no_such"):
+        Windows().read("no_such.reading", 60, START)
+
+
+def test_a_silent_relay_is_not_an_idle_engine() -> None:
+    relay = busy_minute()
+    windows = absorbed(relay.facts)
+    for name in (P95, TTFT, STALLED, "exchanges.open", "exchanges.error_ratio", "token_progress.rate"):
+        assert "silent for 4.0 s" in windows.read(name, 60, relay.now + 4).because, name
+
+
+def test_an_idle_engine_owes_no_token() -> None:
+    relay = Relay()
+    relay.silence(61)
+    for name in (P95, TTFT, STALLED, "exchanges.error_ratio", "token_progress.rate"):
+        assert read(relay, name).because.startswith("idle"), name
+    assert read(relay, "exchanges.open").value == 0
+
+
+def test_too_few_requests_or_tokens_give_no_number_but_say_what_is_missing() -> None:
+    assert "19 of 20" in read(busy_minute(streams=19), P95).because
+    assert "of 2000000" in read(busy_minute(), P95, knobs=WindowSettings(minimum_tokens=2_000_000)).because
+    assert "of 90" in read(busy_minute(), P95, knobs=WindowSettings(minimum_clusters=90)).because
+
+
+def test_a_window_that_reaches_back_over_the_first_frame_is_not_clean() -> None:
+    relay = busy_minute()
+    windows = absorbed(relay.facts)
+    assert windows.clean_since == START
+    assert "connected" in windows.read(P95, 62, relay.now).because
+    assert windows.read(P95, 61, relay.now).known
+
+
+@pytest.mark.parametrize("hole", ["sequence", "dropped", "pid", "gone", "hello", "silence", "lag"])
+def test_any_hole_in_the_story_makes_the_windows_over_it_unknown(hole: str) -> None:
+    relay = busy_minute()
+    if hole == "sequence":
+        relay.sequence += 1
+    elif hole == "dropped":
+        relay.dropped += 1
+    elif hole == "pid":
+        relay.pid += 1
+    elif hole == "gone":
+        relay.facts.append(RelayGone(at=relay.now, worker=0, pid=relay.pid))
+        assert "no relay worker is connected" in read(relay, P95).because
+    elif hole == "hello":
+        relay.facts.append(
+            RelayHello(at=relay.now, worker=0, pid=relay.pid, version="1", listening="a:1", upstream="b:2")
+        )
+    elif hole == "silence":
+        relay.now += 4
+    elif hole == "lag":
+        relay.facts.append(LoopLagged(at=relay.now + 1, seconds=4))
+    relay.silence(1)
+    windows = absorbed(relay.facts)
+    assert windows.clean_since == relay.now
+    assert "inside the window" in windows.read(P95, 60, relay.now).because
+
+
+def test_a_lagging_relay_spoils_the_latencies_of_its_window_and_only_those() -> None:
+    relay = busy_minute()
+    relay.frame(lag=0.006)
+    windows = absorbed(relay.facts)
+    assert "6.0 ms" in windows.read(P95, 60, relay.now).because
+    assert windows.read("token_progress.rate", 60, relay.now).known
+    assert absorbed(relay.facts, WindowSettings(relay_lag_seconds=0.05)).read(P95, 60, relay.now).known
+
+
+# ── incarnations ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_first_incarnation_ever_seen_starts_no_warm_up() -> None:
+    relay = busy_minute()
+    windows = absorbed([seen(START), *relay.facts, seen(relay.now)])
+    assert windows.read(P95, 60, relay.now).known
+
+
+def test_an_engine_that_is_not_running_is_no_new_incarnation() -> None:
+    relay = busy_minute()
+    down = EngineSeen(at=START + 1, known=True, incarnation=None)
+    windows = absorbed([seen(START), down, seen(START + 2), *relay.facts])
+    assert windows.read(P95, 60, relay.now).known
+
+
+def test_a_new_incarnation_warms_up_until_enough_requests_are_served() -> None:
+    relay = busy_minute()
+    knobs = replace(FEW, warmup_requests=3)
+    facts = [seen(START), *relay.facts, seen(relay.now, id="200")]
+    windows = absorbed(facts, knobs)
+    relay.facts.clear()
+    relay.silence(1)
+    for number in range(3):
+        assert f"{number} of 3 requests" in windows.read(P95, 5, relay.now).because
+        relay.serve(f"new{number}", [0.25] * 4)
+        for fact in relay.facts:
+            windows.absorb(fact)
+        relay.facts.clear()
+    warm = relay.now
+    assert windows.clean_since == warm
+    assert "warmed up" in windows.read(P95, 5, relay.now).because
+    relay.serve("after", [0.25] * 24)
+    for fact in relay.facts:
+        windows.absorb(fact)
+    assert windows.read(P95, 5, relay.now).value == pytest.approx(0.25, rel=0.006)
+
+
+def test_a_warm_up_ends_by_time_when_there_is_no_traffic() -> None:
+    relay = Relay()
+    windows = absorbed([*relay.facts, seen(START), seen(START + 1, id="200")])
+    relay.facts.clear()
+    relay.silence(700)
+    for fact in relay.facts:
+        windows.absorb(fact)
+    assert "warming up" in windows.read(STALLED, 60, START + 600).because
+    assert windows.read(STALLED, 60, relay.now).because.startswith("idle")
+    assert windows.clean_since == START + 601
+
+
+def test_what_a_dead_engine_left_behind_is_ignored() -> None:
+    relay = busy_minute()
+    relay.facts = [seen(START), *relay.facts, seen(relay.now, id="200")]
+    for _ in range(30):
+        relay.now += 1
+        relay.frame(token(f"x{n}", relay.now, 1.0) for n in range(25))
+    windows = absorbed(relay.facts, replace(FEW, warmup_requests=0))
+    assert windows.read(P95, 20, relay.now).because.startswith("idle")
+    assert windows.open_exchanges == 0
+
+
+# ── stall ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_hang_counts_from_the_last_token_of_anybody() -> None:
+    relay = busy_minute()
+    relay.silence(12)
+    assert read(relay, STALLED).value == pytest.approx(12)
+    relay.now += 1
+    relay.frame([token("x3", relay.now, 13)])
+    assert read(relay, STALLED).value == 0
+
+
+def test_after_an_idle_hour_a_stall_counts_from_the_opening_of_the_oldest() -> None:
+    relay = Relay()
+    relay.serve("a", [0.25])
+    relay.silence(100)
+    relay.frame([opened("b", relay.now)])
+    relay.silence(8)
+    reading = read(relay, STALLED)
+    assert reading.value == 8
+    assert "1 of 1 open exchanges still wait for their first token" in reading.because
+
+
+def test_a_completed_response_is_progress_even_without_a_streamed_token() -> None:
+    relay = Relay()
+    relay.frame([opened("a", relay.now), opened("b", relay.now)])
+    relay.silence(30)
+    relay.frame([closed("a", relay.now)])
+    relay.silence(5)
+    assert read(relay, STALLED).value == 5
+
+
+def test_after_a_reconnect_a_stall_is_not_claimed_for_the_time_nobody_watched() -> None:
+    relay = busy_minute()
+    relay.facts.append(RelayGone(at=relay.now, worker=0, pid=relay.pid))
+    relay.now += 30
+    relay.frame([opened("x1", START)])
+    relay.silence(3)
+    assert not read(relay, STALLED, over=5).known
+    relay.silence(3)
+    assert read(relay, STALLED, over=5).value == 6
+
+
+# ── probes ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def ended(at: float, outcome: CanaryOutcome, seconds: float, because: str = "") -> CanaryEnded:
+    return CanaryEnded(at=at, id=f"c{at}", started_at=at - seconds, outcome=outcome, seconds=seconds, because=because)
+
+
+def unanswered(facts: list[AnyFact], now: float, over: float = 60) -> Reading:
+    return absorbed(facts).read("canary.unanswered", over, now)
+
+
+def test_a_served_canary_reads_zero_unanswered_and_its_latency() -> None:
+    windows = absorbed([ended(100, CanaryOutcome.SERVED, 0.2)])
+    assert windows.read("canary.unanswered", 60, 130).value == 0
+    assert windows.read("canary.latency", 60, 130).value == 0.2
+    assert not windows.read("canary.unanswered", 60, 161).known
+    assert not windows.read("canary.latency", 60, 161).known
+
+
+def test_a_running_canary_counts_while_it_runs() -> None:
+    assert unanswered([CanaryStarted(at=100, id="a")], 107).value == 7
+
+
+def test_a_canary_that_never_reports_back_is_no_evidence() -> None:
+    assert "never reported back" in unanswered([CanaryStarted(at=100, id="a")], 200).because
+
+
+def test_a_hung_canary_reads_its_deadline_and_the_next_one_does_not_reset_it() -> None:
+    facts: list[AnyFact] = [ended(115, CanaryOutcome.HUNG, 15)]
+    assert unanswered(facts, 120).value == 15
+    assert unanswered([*facts, CanaryStarted(at=117, id="b")], 120).value == 20
+    assert unanswered([*facts, ended(135, CanaryOutcome.HUNG, 15)], 140).value == 35
+    assert unanswered([*facts, ended(135, CanaryOutcome.SERVED, 1)], 140).value == 0
+
+
+def test_a_dead_engine_is_seen_once_it_had_served() -> None:
+    refused = [ended(100.0 + 10 * n, CanaryOutcome.REFUSED, 0.01, "connection refused") for n in range(8)]
+    never = unanswered([*refused], 175)
+    assert not never.known
+    assert "connection refused" in never.because
+    assert unanswered([ended(50, CanaryOutcome.SERVED, 0.2), *refused], 175).value == pytest.approx(70.01)
+
+
+def test_canaries_from_before_a_restart_or_a_gap_of_ours_do_not_count() -> None:
+    hung: AnyFact = ended(115, CanaryOutcome.HUNG, 15)
+    assert not unanswered([seen(1), hung, seen(116, id="200")], 120).known
+    assert not unanswered([hung, LoopLagged(at=116, seconds=5)], 120).known
+    assert not unanswered([seen(1), seen(110, id="200"), hung], 120).known
+
+
+def test_engine_figures_come_from_the_newest_scrape_in_the_window() -> None:
+    windows = absorbed([EngineScrape(at=100, ok=True, running=3, waiting=1, kv_cache_ratio=0.5)])
+    assert windows.read("engine_running", 10, 105).value == 3
+    assert windows.read("engine_waiting", 10, 105).value == 1
+    assert windows.read("engine_kv_cache_ratio", 10, 105).value == 0.5
+    assert "11 s old" in windows.read("engine_running", 10, 111).because
+    windows.absorb(EngineScrape(at=106, ok=False, because="timeout"))
+    assert "timeout" in windows.read("engine_running", 10, 107).because
+    windows.absorb(EngineScrape(at=108, ok=True, running=math.nan))
+    assert not windows.read("engine_running", 10, 109).known
+    assert "does not report" in windows.read("engine_waiting", 10, 109).because
+
+
+# ── metamorphic ─────────────────────────────────────────────────────────────────────────────────
+
+
+def shifted(facts: list[AnyFact], by: float) -> list[AnyFact]:
+    """The same trace at another time: every stamp is moved."""
+
+    def move(value: object) -> object:
+        if isinstance(value, msgspec.Struct):
+            stamps = {"at", "first_token_at", "last_token_at", "started_at"}
+            return msgspec.structs.replace(
+                value,
+                **{
+                    field: getattr(value, field) + by
+                    if field in stamps and getattr(value, field) is not None
+                    else move(getattr(value, field))
+                    for field in value.__struct_fields__
+                },
+            )
+        return [move(item) for item in value] if isinstance(value, list) else value
+
+    return [move(fact) for fact in facts]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("by", [0.5, 3600.0, 123456.25])
+def test_shifting_a_trace_in_time_changes_no_reading(by: float) -> None:
+    relay = busy_minute()
+    relay.silence(3)
+    here, there = absorbed(relay.facts), absorbed(shifted(relay.facts, by))
+    for name in READINGS:
+        one, other = here.read(name, 60, relay.now), there.read(name, 60, relay.now + by)
+        assert one.known == other.known, name
+        if one.value is not None:
+            assert other.value == pytest.approx(one.value, abs=1e-6), name
+
+
+def random_minute(seed: int, order: int) -> Relay:
+    """A minute of random gaps; ``order`` shuffles which of them comes when and to whom, nothing else."""
+    rng, shuffle = random.Random(seed), random.Random(order)
+    gaps = [rng.lognormvariate(-3, 0.5) for _ in range(60 * 30)]
+    shuffle.shuffle(gaps)
+    relay = Relay()
+    relay.frame([opened(f"x{n}", relay.now) for n in range(30)])
+    names = [f"x{n}" for n in range(30)]
+    for second in range(60):
+        relay.now += 1
+        shuffle.shuffle(names)
+        relay.frame(token(name, relay.now, gap) for name, gap in zip(names, gaps[second * 30 :], strict=False))
+    return relay
+
+
+def test_the_order_inside_a_window_changes_no_value() -> None:
+    straight, mixed = random_minute(1, order=1), random_minute(1, order=2)
+    for stat in ("p50", "p95", "p99", "mean", "max"):
+        name = f"inter_token_latency_seconds.{stat}"
+        assert read(straight, name).value == read(mixed, name).value
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_adding_ok_samples_never_raises_p95(seed: int) -> None:
+    relay = random_minute(seed, order=0)
+    before = read(relay, P95).value
+    assert before is not None
+    for _ in range(20):
+        relay.frame(token(f"x{n}", relay.now, 0.5 * before) for n in range(30))
+        after = read(relay, P95).value
+        assert after is not None
+        assert after <= before
+        before = after
+
+
+strange = st.sampled_from([math.nan, math.inf, -math.inf, -1.0, 0.0, START, START + 1, START + 2.5, 1e300])
+whole = st.sampled_from([-(2**62), -1, 0, 1, 2, 3, 10**12, 2**62])
+some_news = st.builds(
+    ExchangeNews,
+    id=st.sampled_from("abc"),
+    opened=st.none() | st.builds(Opened, at=strange, path=st.just("/v1/completions")),
+    first_token_at=st.none() | strange,
+    first_tokens=whole,
+    last_token_at=st.none() | strange,
+    gaps_ns=st.lists(whole, max_size=3),
+    tokens=st.lists(whole, max_size=3),
+    closed=st.none() | st.sampled_from([closed("a", START).closed, closed("a", math.nan).closed]),
+)
+some_fact = st.one_of(
+    st.builds(
+        RelayFrame, at=strange, worker=st.integers(0, 1), pid=st.integers(0, 1), sequence=whole, open_exchanges=whole,
+        loop_lag_seconds=strange, dropped_news=whole, news=st.lists(some_news, max_size=3),
+    ),
+    st.builds(RelayGone, at=strange, worker=st.integers(0, 1), pid=st.just(1)),
+    st.builds(EngineScrape, at=strange, ok=st.booleans(), running=st.none() | strange),
+    st.builds(CanaryStarted, at=strange, id=st.sampled_from("ab")),
+    st.builds(
+        CanaryEnded, at=strange, id=st.sampled_from("ab"), started_at=strange,
+        outcome=st.sampled_from(CanaryOutcome), seconds=strange,
+    ),
+    st.sampled_from([seen(START), seen(START + 1, id="200"), EngineSeen(at=START, known=False)]),
+    st.builds(LoopLagged, at=strange, seconds=strange),
+)  # fmt: skip
+
+
+@given(st.lists(some_fact, max_size=12))
+@settings(max_examples=300, deadline=None)
+def test_no_strange_input_raises_or_gives_a_number_that_is_none(facts: list[AnyFact]) -> None:
+    windows = absorbed(facts)
+    for name in READINGS:
+        reading = windows.read(name, 2, START + 3)
+        assert reading.known or reading.because
+        assert reading.value is None or (math.isfinite(reading.value) and reading.value >= 0), name
+
+
+def test_a_frame_stamped_in_the_far_future_does_not_blind_us() -> None:
+    relay = busy_minute()
+    windows = absorbed(relay.facts)
+    assert windows.read(P95, 60, relay.now).known
+    poison = RelayFrame(at=relay.now + 1e6, worker=5, pid=5, sequence=0, open_exchanges=0)
+    windows.absorb(poison)
+    assert windows.refused == 1
+    assert windows.read(P95, 60, relay.now).known
+
+
+def test_a_repeated_frame_counts_once() -> None:
+    relay = busy_minute()
+    twice = [fact for fact in relay.facts for _ in range(2)]
+    assert absorbed(twice).read("token_progress.rate", 60, relay.now) == read(relay, "token_progress.rate")
+
+
+# ── cost ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_thousand_tokens_a_second_cost_far_less_than_a_twentieth_of_a_core() -> None:
+    relay = busy_minute(streams=64)  # 1,024 tokens/s for a minute
+    windows = Windows()
+    began = time.process_time()
+    for fact in relay.facts:
+        windows.absorb(fact)
+    assert (time.process_time() - began) / 61 < 0.05
+
+
+def test_twenty_readings_over_a_minute_are_quick() -> None:
+    relay = busy_minute(streams=64)
+    windows = absorbed(relay.facts)
+    windows.read(P95, 60, relay.now)
+    best = math.inf
+    for _ in range(10):
+        relay.now += 0.0625
+        relay.facts.clear()
+        relay.frame(token(f"x{n}", relay.now, 0.0625) for n in range(64))
+        windows.absorb(relay.facts[0])
+        began = time.perf_counter()
+        for name in list(READINGS)[:20]:
+            windows.read(name, 60, relay.now)
+        best = min(best, time.perf_counter() - began)
+    assert best < 0.005, f"{best * 1000:.1f} ms"
