@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from watchtower.windows.estimates import mean, quantile, share, student_t
 from watchtower.windows.series import LatencySlot, Sample
 
 
-def sample_of(seconds: list[np.ndarray]) -> Sample:
+def sample_of(seconds: list[NDArray[np.float64]]) -> Sample:
     slots = []
     for values in seconds:
         slot = LatencySlot(())
@@ -19,7 +20,7 @@ def sample_of(seconds: list[np.ndarray]) -> Sample:
     return Sample.of(slots, ())
 
 
-def clustered(rng: np.random.Generator, clusters: int, size: int, together: float) -> list[np.ndarray]:
+def clustered(rng: np.random.Generator, clusters: int, size: int, together: float) -> list[NDArray[np.float64]]:
     """Log-normal latencies (sd 25 %) whose seconds share a common factor of sd ``together``."""
     return [np.exp(-3 + together * rng.normal() + 0.25 * rng.normal(size=size)) for _ in range(clusters)]
 

@@ -6,26 +6,28 @@ import gzip
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from watchtower.windows.histogram import LARGEST, RELATIVE_ERROR, SCALE, SMALLEST, Histogram
 
 QUANTILES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
 SIZES = (1, 2, 3, 10, 100, 1_000, 20_000)
 RNG = np.random.default_rng(20261122)
-DISTRIBUTIONS = {
+DISTRIBUTIONS: dict[str, Callable[[int], NDArray[np.float64]]] = {
     "uniform": lambda n: RNG.uniform(0.001, 1, n),
     "exponential": lambda n: RNG.exponential(0.05, n),
     "lognormal": lambda n: RNG.lognormal(-3, 1, n),
     "heavy tail": lambda n: 0.01 * (1 + RNG.pareto(1.1, n)),
     "two humps": lambda n: np.where(RNG.random(n) < 0.9, RNG.normal(0.03, 0.001, n), RNG.normal(3, 0.1, n)),
     "constant": lambda n: np.full(n, 0.13),
-    "powers of two": lambda n: 2.0 ** RNG.integers(-19, 16, n),
+    "powers of two": lambda n: np.exp2(RNG.integers(-19, 16, n)),
     "micro to hours": lambda n: 10 ** RNG.uniform(-6, 5, n),
     "arithmetic": lambda n: np.arange(1, n + 1) * 1e-3,
     "linear steps": lambda n: np.repeat(0.02, n) * (1 + np.arange(n) % 7),
@@ -33,7 +35,7 @@ DISTRIBUTIONS = {
 durations = st.floats(SMALLEST, LARGEST)
 
 
-def exact(values: np.ndarray, q: float) -> float:
+def exact(values: NDArray[np.float64], q: float) -> float:
     """The smallest value that at least a share q does not exceed; ``values`` in ascending order."""
     return float(values[max(0, math.ceil(round(q * len(values), 9)) - 1)])
 

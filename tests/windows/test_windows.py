@@ -47,7 +47,7 @@ def read(relay: Relay, name: str, over: float = 60, knobs: WindowSettings | None
 def test_a_busy_minute_reads_its_p95_with_a_band_and_counts_requests_not_tokens() -> None:
     reading = read(busy_minute(), P95)
     assert reading.value == pytest.approx(0.0625 * 1.02, rel=0.0055)
-    assert reading.low is not None and reading.high is not None
+    assert reading.value is not None and reading.low is not None and reading.high is not None
     assert reading.low <= reading.value <= reading.high
     assert reading.samples == 25
 
@@ -425,7 +425,7 @@ def shifted(facts: list[AnyFact], by: float) -> list[AnyFact]:
 
 @pytest.mark.parametrize("by", [0.5, 3600.0, 123456.25])
 def test_shifting_a_trace_in_time_changes_no_reading(by: float) -> None:
-    relay = busy_minute()
+    relay = busy_minute(gap=0.25)
     relay.silence(3)
     here, there = absorbed(relay.facts), absorbed(shifted(relay.facts, by))
     for name in READINGS:
@@ -460,11 +460,13 @@ def test_the_order_inside_a_window_changes_no_value() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_adding_ok_samples_never_raises_p95(seed: int) -> None:
     relay = random_minute(seed, order=0)
-    before = read(relay, P95).value
+    windows = absorbed(relay.facts)
+    before = windows.read(P95, 60, relay.now).value
     assert before is not None
     for _ in range(20):
         relay.frame(token(f"x{n}", relay.now, 0.5 * before) for n in range(30))
-        after = read(relay, P95).value
+        windows.absorb(relay.facts[-1])
+        after = windows.read(P95, 60, relay.now).value
         assert after is not None
         assert after <= before
         before = after
@@ -501,7 +503,7 @@ some_fact = st.one_of(
 
 
 @given(st.lists(some_fact, max_size=12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_strange_input_raises_or_gives_a_number_that_is_none(facts: list[AnyFact]) -> None:
     windows = absorbed(facts)
     for name in READINGS:
