@@ -48,12 +48,26 @@ def small_disk(place: Path, options: str) -> Iterator[Path]:
         subprocess.run(["umount", place], check=True)
 
 
+def make_read_only(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+
+
+def exit_status(script: str, *arguments: Path) -> int:
+    return subprocess.run([sys.executable, "-c", script, *arguments], timeout=20).returncode
+
+
 async def refuses_then_recovers(journal: Journal, directory: Path) -> None:
     """Fill until the disk refuses; what was promised before is there afterwards, and nothing else."""
     promised = 0
-    with pytest.raises(StorageFault, match="cannot be written"):
+    filler = Entry("filler", {"text": "x" * 2000})
+
+    async def fill_up() -> None:
+        nonlocal promised
         for _ in range(2000):
-            promised = await journal.commit([Entry("filler", {"text": "x" * 2000})], b"state", [], NOW)
+            promised = await journal.commit([filler], b"state", [], NOW)
+
+    with pytest.raises(StorageFault, match="cannot be written"):
+        await fill_up()
     assert journal.fault.startswith("the journal cannot be written (SQLITE_")
     with pytest.raises(StorageFault):
         await journal.commit([Entry("action.intent")], None, [], NOW)
@@ -94,7 +108,7 @@ async def test_a_read_only_disk_is_a_fault_at_open(tmp_path: Path) -> None:
         journal = opened(disk / "state")
         await fill(journal)
         await journal.close()
-        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        make_read_only(disk)
         nothing, fault = Journal.open(disk / "state")
         assert nothing is None
         assert "journal is damaged" in fault or "unusable" in fault
@@ -157,8 +171,7 @@ BEFORE_THE_HEAD = "head.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL
 
 @pytest.mark.parametrize("death", ["pass", BEFORE_THE_HEAD], ids=["after the head", "between commit and head"])
 async def test_a_killed_writer_leaves_its_commit_and_a_sound_journal(tmp_path: Path, death: str) -> None:
-    child = subprocess.run([sys.executable, "-c", KILLED_BETWEEN.format(death=death), tmp_path], timeout=20)
-    assert child.returncode == -signal.SIGKILL
+    assert exit_status(KILLED_BETWEEN.format(death=death), tmp_path) == -signal.SIGKILL
     promised = head.read(tmp_path)
     assert promised is not None and promised.sequence == (2 if death == BEFORE_THE_HEAD else 5)
     journal = opened(tmp_path)
