@@ -44,7 +44,7 @@ def _lay(
     if not all(words):
         problems.append(Problem(str(place), "", "an empty name", "write WATCHTOWER__SECTION__FIELD"))
         return
-    if text.isascii() is False and "\ufffd" in text.encode("utf-8", "replace").decode("utf-8", "replace"):
+    if any("\ud800" <= character <= "\udfff" for character in text):  # how Python keeps bytes that are no UTF-8
         problems.append(Problem(str(place), "", "not UTF-8 text", "set it to UTF-8"))
         return
     node: Tree = tree
@@ -53,6 +53,8 @@ def _lay(
         step = _step(tree, model, route, word)
         last = index == len(words) - 1
         made = _value(text, place, is_secret(shape_at(model, tree, (*route, step))), problems) if last else None
+        if last and made is None:
+            return
         child = _child(node, step, made, words[index + 1 : index + 2], place)
         if child is None:
             what = "there is nothing to go into" if isinstance(node, Scalar) else "this list has no such place"
@@ -91,14 +93,14 @@ def _branch(following: list[str], place: Place) -> Tree:
     return Sequence(place) if following and following[0].isdigit() else Mapping(place)
 
 
-def _value(text: str, place: Place, secret: bool, problems: list[Problem]) -> Tree:
+def _value(text: str, place: Place, secret: bool, problems: list[Problem]) -> Tree | None:
     if text[:1] not in ("[", "{") or secret:
         return Scalar(text, place, plain=bool(text))  # VAR= is the empty text, not "nothing"
     try:
         wrapped = read_yaml("value: " + text, place.source)
     except BadInput as problem:
         problems.extend(Problem(str(place), "", mistake.what, mistake.cure) for mistake in problem.problems)
-        return Scalar("", place)
+        return None
     assert isinstance(wrapped, Mapping)
     return _replaced(wrapped.entries["value"], place)
 

@@ -18,12 +18,12 @@ from watchtower.vocabulary.errors import BadInput, Problem
 
 LARGEST = 512 * 1024
 """Bytes of one file."""
-MOST_NODES = 50_000
+MOST_NODES = 20_000
 """After aliases are followed: an alias bomb ends here."""
 DEEPEST = 50
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.?[0-9]+([eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _CORE = ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
 _IMPLICIT = {f"tag:yaml.org,2002:{name}" for name in _CORE}
 

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from watchtower.configuration import read_settings
+from watchtower.configuration.reading import SettingsRead
+from watchtower.settings import Settings, SupervisorKind, WebhookSinkSettings
+
+
+def read(folder: Path, text: str, environ: dict[str, str] | None = None, **overrides: str) -> SettingsRead:
+    file = folder / "watchtower.yaml"
+    file.write_text(text)
+    return read_settings(file, environ or {}, {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+def good(result: SettingsRead) -> Settings:
+    assert result.settings is not None, [str(problem) for problem in result.problems]
+    return result.settings
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    assert good(read_settings(None, {})) == Settings()
+
+
+def test_durations_are_numbers_or_written_with_a_unit(tmp_path: Path) -> None:
+    settings = good(
+        read(tmp_path, "engine:\n  scrape_seconds: 500ms\n  observe_seconds: 3\ncanary:\n  every_seconds: 5m\n")
+    )
+    assert (settings.engine.scrape_seconds, settings.engine.observe_seconds) == (0.5, 3.0)
+    assert settings.canary.every_seconds == 300.0
+
+
+def test_an_unquoted_number_in_a_command_is_the_text_that_was_written(tmp_path: Path) -> None:
+    text = (
+        "supervisor:\n  kind: process\n  command: [vllm, serve, --port, 8000, --x, 1e3, 0.90]\n  environment: {N: 04}\n"
+    )
+    settings = good(read(tmp_path, text))
+    assert settings.supervisor.command == ("vllm", "serve", "--port", "8000", "--x", "1e3", "0.90")
+    assert settings.supervisor.environment == {"N": "04"}
+
+
+def test_variables_go_over_the_file_and_overrides_over_variables(tmp_path: Path) -> None:
+    environ = {
+        "WATCHTOWER__TARGET": "from-environment",
+        "WATCHTOWER__RELAY__WORKERS": "3",
+        "WATCHTOWER_PORT": "ignored",
+    }
+    settings = good(read(tmp_path, "target: from-file\nrelay:\n  guard: false\n", environ))
+    assert (settings.target, settings.relay.workers, settings.relay.guard) == ("from-environment", 3, False)
+    assert good(read(tmp_path, "target: x\n", environ, target="from-flag")).target == "from-flag"
+
+
+def test_a_variable_reaches_into_a_list_by_index(tmp_path: Path) -> None:
+    text = "sinks:\n  - kind: webhook\n    url: https://ops.example\n"
+    sink = good(read(tmp_path, text, {"WATCHTOWER__SINKS__0__SECRET": "whsec_[not-yaml"})).sinks[0]
+    assert isinstance(sink, WebhookSinkSettings)
+    assert sink.secret.get_secret_value() == "whsec_[not-yaml"
+
+
+def test_a_variable_may_carry_a_list_or_a_mapping() -> None:
+    environ = {
+        "WATCHTOWER__SUPERVISOR__KIND": "process",
+        "WATCHTOWER__SUPERVISOR__COMMAND": "[sleep, 10]",
+        "WATCHTOWER__SUPERVISOR__ENVIRONMENT__CUDA_VISIBLE_DEVICES": "0",
+    }
+    supervisor = good(read_settings(None, environ)).supervisor
+    assert (supervisor.kind, supervisor.command) == (SupervisorKind.PROCESS, ("sleep", "10"))
+    assert supervisor.environment == {"CUDA_VISIBLE_DEVICES": "0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("WATCHTOWER__RELAY__LISTNE", "x", "did you mean listen?"),
+        ("WATCHTOWER__RELAY__GUARD", "off", "write false"),
+        ("WATCHTOWER__SINKS__1__KIND", "log", "indexes count from 0"),
+        ("WATCHTOWER__TARGET__DEEPER", "x", "not text"),
+        ("WATCHTOWER__", "x", "an empty name"),
+        ("WATCHTOWER__RULES", "[a", "the bracket opened here is never closed"),
+        ("WATCHTOWER__TARGET", "caf\udce9", "not UTF-8"),
+    ],
+)
+def test_a_wrong_variable_is_told_by_its_name(name: str, value: str, said: str) -> None:
+    problems = read_settings(None, {name: value}).problems
+    assert [problem.where for problem in problems] == [f"environment {name}"]
+    assert said in str(problems[0])
+
+
+def test_a_secret_is_read_from_the_file_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("SECRET\n")
+    settings = good(read(tmp_path, "engine:\n  api_key_file: key\n"))
+    assert settings.engine.api_key is not None
+    assert settings.engine.api_key.get_secret_value() == "SECRET"
+    assert "SECRET" not in repr(settings)
+
+
+def test_the_companion_may_come_from_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("SECRET")
+    settings = good(read_settings(None, {"WATCHTOWER__WEB__TOKEN_FILE": str(tmp_path / "key")}))
+    assert settings.web.token is not None
+    assert settings.web.token.get_secret_value() == "SECRET"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"x" * 70_000])
+def test_a_file_that_is_no_secret_is_refused_without_showing_it(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "key").write_bytes(content)
+    problems = read(tmp_path, "engine:\n  api_key_file: key\n").problems
+    assert [problem.path for problem in problems] == ["engine.api_key_file"]
+    assert "xxx" not in str(problems[0])
+
+
+def test_the_demo_profile_replaces_defaults_and_not_what_was_written(tmp_path: Path) -> None:
+    settings = good(read(tmp_path, "remediation:\n  profile: demo\n  soak_seconds: 7\n"))
+    assert settings.remediation.soak_seconds == 7
+    assert settings.remediation.cooldown_seconds == 10
+    assert settings.relay.hold.wait_seconds == 45
+
+
+def test_a_variable_counts_as_written(tmp_path: Path) -> None:
+    environ = {"WATCHTOWER__REMEDIATION__PROFILE": "demo", "WATCHTOWER__RELAY__HOLD__WAIT_SECONDS": "9s"}
+    assert good(read_settings(None, environ)).relay.hold.wait_seconds == 9
