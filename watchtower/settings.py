@@ -126,6 +126,8 @@ class EvidenceSettings(Group):
     """Token latencies in a window."""
     minimum_requests: Annotated[int, Field(ge=1)] = 20
     """Requests in a window; tokens of one request are not independent."""
+    minimum_clusters: Annotated[int, Field(ge=3)] = 5
+    """Seconds with data in a window; a confidence band needs that many clusters."""
     relay_lag_seconds: Seconds = 0.005
     """A relay worker whose own loop was later than this measured itself, not the engine."""
     baseline_block_seconds: Seconds = 10.0

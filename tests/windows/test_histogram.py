@@ -27,9 +27,9 @@ DISTRIBUTIONS: dict[str, Callable[[int], NDArray[np.float64]]] = {
     "heavy tail": lambda n: 0.01 * (1 + RNG.pareto(1.1, n)),
     "two humps": lambda n: np.where(RNG.random(n) < 0.9, RNG.normal(0.03, 0.001, n), RNG.normal(3, 0.1, n)),
     "constant": lambda n: np.full(n, 0.13),
-    "powers of two": lambda n: np.exp2(RNG.integers(-19, 16, n)),
+    "powers of two": lambda n: np.exp2(RNG.integers(-19, 16, n).astype(np.float64)),
     "micro to hours": lambda n: 10 ** RNG.uniform(-6, 5, n),
-    "arithmetic": lambda n: np.arange(1, n + 1) * 1e-3,
+    "arithmetic": lambda n: np.linspace(0.001, n / 1000, n),
     "linear steps": lambda n: np.repeat(0.02, n) * (1 + np.arange(n) % 7),
 }
 durations = st.floats(SMALLEST, LARGEST)

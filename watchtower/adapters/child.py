@@ -88,6 +88,15 @@ class AdapterChild:
         self.kills = 0
         """Children killed at a deadline or for garbage, since the start of the daemon."""
 
+    async def start(self) -> bool:
+        """Start the child ahead of the first call, which else has to wait for it; whether it became ready."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._ready_child()
+        except (TimeoutError, NotReachable):
+            return False
+        return True
+
     async def observe(self) -> EngineSeen:
         at = self._clock.now().boot
         try:

@@ -136,7 +136,7 @@ class Daemon:
             clock=clock,
             board=board,
             submit=runner.submit,
-            lease_held=lambda: lease is not None and lease.held,
+            lease_held=lambda: lease is not None and lease.held(),
         )
         publish(board, state)
         deliveries = Deliveries(journal, sinks, clock, random.Random().random)  # noqa: S311 - jitter, no secret
@@ -228,6 +228,7 @@ class Daemon:
         return WindowSettings(
             minimum_tokens=evidence.minimum_tokens,
             minimum_requests=evidence.minimum_requests,
+            minimum_clusters=evidence.minimum_clusters,
             relay_lag_seconds=evidence.relay_lag_seconds,
             warmup_requests=settings.remediation.warmup_requests,
             warmup_seconds=settings.remediation.warmup_seconds,

@@ -7,8 +7,8 @@ exactly those.
 
 from __future__ import annotations
 
-from watchtower.remediation import action as cure
 from watchtower.remediation import recovery
+from watchtower.remediation.action import begin
 from watchtower.remediation.events import Evidence, SendCanary
 from watchtower.remediation.gates import Judgement, Question, judge, mode_of, tried
 from watchtower.remediation.incident import (
@@ -23,6 +23,7 @@ from watchtower.remediation.incident import (
     suspect,
 )
 from watchtower.remediation.ladder import LADDER, next_rung
+from watchtower.remediation.reconciliation import ask_again
 from watchtower.remediation.recovery import fires
 from watchtower.remediation.step import Step, gates_of, sentence_of
 from watchtower.vocabulary.actions import Cure, Mode
@@ -55,7 +56,7 @@ def evaluate(step: Step, event: Evidence) -> None:
         case IncidentState.OPEN | IncidentState.HELD:
             handle(step, symptoms)
         case IncidentState.ACTING:
-            cure.ask_again(step)
+            ask_again(step)
         case IncidentState.VERIFYING:
             recovery.verify(step, symptoms)
         case IncidentState.RECOVERING:
@@ -131,7 +132,7 @@ def handle(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
     permitted = next((judgement for judgement in judgements if not judgement.refusals), None)
     if permitted:
         symptoms = tuple(verdict.rule for verdict in firing if serious(verdict))
-        return cure.begin(step, permitted, symptoms, drain=not any(map(hangs, asking)))
+        return begin(step, permitted, symptoms, drain=not any(map(hangs, asking)))
     final = [judgement for judgement in judgements if is_final(judgement)]
     if len(final) == len(judgements):
         return escalate(step, sentence_of(final[0].refusals))

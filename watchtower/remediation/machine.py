@@ -8,7 +8,7 @@ start from.
 
 from __future__ import annotations
 
-from watchtower.remediation import action, evaluation, people, recovery
+from watchtower.remediation import action, arrival, evaluation, people, reconciliation, recovery
 from watchtower.remediation.events import (
     Answered,
     Canaried,
@@ -54,11 +54,11 @@ def decide(
         case Replied():
             action.replied(step, event)
         case Fenced():
-            action.fenced(step, event)
+            reconciliation.fenced(step, event)
         case Answered():
-            action.answered(step, event)
+            reconciliation.answered(step, event)
         case Canaried():
-            action.canaried(step, event.fact)
+            arrival.canaried(step, event.fact)
         case Commanded():
             people.commanded(step, event)
         case StorageFailed():
@@ -89,7 +89,7 @@ def started(step: Step, event: Started) -> None:
     elif incident:
         step.amend(ok_since=None)
     if step.state.action:
-        action.restarted(step)
+        reconciliation.restarted(step)
     elif step.state.actions:
         step.want(Release(step.action.op_id))  # the one wanted before the restart may have been lost
 

@@ -7,9 +7,9 @@ proves nothing either way; at the deadline it counts as a failure.
 
 from __future__ import annotations
 
-from watchtower.remediation.action import cool_down, finish
 from watchtower.remediation.gates import reaches_back_to
 from watchtower.remediation.incident import came_back, escalate, hold, recover, resolve, serious
+from watchtower.remediation.outcome import cool_down, finish
 from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import ActionState
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind, Refusal

@@ -120,6 +120,15 @@ class Step:
         self.record(f"action.{to}", **(body | (detail or {})))
         return action
 
+    def awaited(self, op_id: str, *states: ActionState) -> bool:
+        """The action this answer belongs to waits for it."""
+        action = self.state.action
+        return action is not None and action.op_id == op_id and action.state in states
+
+    def ignore(self, what: str, op_id: str) -> None:
+        """Late, duplicate and foreign answers change nothing, and are on record."""
+        self.record("action.ignored", op_id=op_id, what=what, because="no action in flight waits for it")
+
     # ── people ──────────────────────────────────────────────────────────────────────────────────
 
     def tell(self, kind: NoticeKind, text: str, *, severity: str = "", subject: str = "") -> None:

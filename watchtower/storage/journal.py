@@ -32,8 +32,8 @@ __all__ = ["AnyJournal", "Damage", "Entry", "Journal", "MemoryJournal", "StoredE
 
 T = TypeVar("T")
 
-KEEP_ENTRIES = 200_000
-"""Default of ``compact``: months of decisions, about 100 MB, verified in a few seconds at start."""
+KEEP_ENTRIES = 100_000
+"""Default of ``compact``: months of decisions, some 50 MB, verified in about a second at start."""
 
 
 class Journal:

@@ -23,7 +23,8 @@ class Continuity:
         self._warming = False
         self._warm_since = -math.inf
         self.changed_at = -math.inf
-        """When a new incarnation was first seen. Exchanges opened before belong to the old one."""
+        """When a new incarnation was first seen; it began earlier, by up to one interval of looking. Exchanges opened
+        before count as the old one's: a few of the new one's are lost, none of the old one's is believed."""
         self.lagged_at = -math.inf
         """When our own loop last came back from standing still."""
 

@@ -47,6 +47,8 @@ class Intake:
                 slot.worst_lag = frame.loop_lag_seconds if math.isfinite(frame.loop_lag_seconds) else math.inf
         for news in frame.news:
             self._news(frame, news)
+        if heard.shed and self.roster.of_worker(frame.worker) > frame.open_exchanges:
+            self.roster.forget_worker(frame.worker)  # an ending was among what was shed: better none than a ghost
 
     def new_incarnation(self) -> None:
         self.roster.forget_all()
@@ -73,7 +75,8 @@ class Intake:
         exchange.first_token_at = exchange.last_token_at = at
         if at > self.relays.clean_since:  # after a hole, a first token told again is an old one
             self.first_token.add(at, at - exchange.opened_at, 1, exchange.number)
-        self._count(exchange, at, max(1, news.first_tokens))
+        self.roster.progressed(at)
+        self._count(exchange, at, news.first_tokens)
 
     def _tokens(self, frame: RelayFrame, news: ExchangeNews, exchange: OpenExchange) -> None:
         if news.last_token_at is None and not news.gaps_ns:
@@ -94,7 +97,8 @@ class Intake:
         closed = news.closed
         assert closed is not None
         at = _instant(closed.at, frame)
-        self._count(exchange, at, closed.completion_tokens - exchange.tokens)  # what was not streamed
+        if exchange.first_token_at is None:  # an answer in one piece: its tokens arrive with its end
+            self._count(exchange, at, closed.completion_tokens)
         slot = self.traffic.at(at)
         if slot is not None:
             slot.closed(closed)
@@ -106,7 +110,6 @@ class Intake:
     def _count(self, exchange: OpenExchange, at: float, tokens: int) -> None:
         if not 0 < tokens <= MOST_TOKENS_IN_A_READ:
             return
-        exchange.tokens += tokens
         self.roster.progressed(at)
         slot = self.traffic.at(at)
         if slot is not None:

@@ -53,9 +53,12 @@ class Relays:
         if frame.sequence <= known.sequence:
             return Heard(repeated=True)
         self._workers[frame.worker] = now
-        if frame.sequence != known.sequence + 1 or frame.dropped_news > known.dropped_news:
-            self._broken(frame.at, f"frames of relay worker {frame.worker} were dropped")
+        if frame.sequence != known.sequence + 1:
+            self._broken(frame.at, f"frames of relay worker {frame.worker} were lost")
             return Heard(fresh=True)
+        if frame.dropped_news > known.dropped_news:
+            self._broken(frame.at, f"news of relay worker {frame.worker} fell off its queue")
+            return Heard(shed=True)
         seconds = frame.at - known.heard_at
         if seconds > self._silence:
             self._broken(frame.at, f"relay worker {frame.worker} was silent for {seconds:.1f} s")
@@ -85,6 +88,8 @@ class Heard:
 
     fresh: bool = False
     """The first of a new story: exchanges known from this worker may have ended unseen."""
+    shed: bool = False
+    """News is missing: gaps for certain, in the worst case endings."""
     repeated: bool = False
     """Seen before, or overtaken: to be ignored."""
     watched_seconds: float = 0.0

@@ -20,7 +20,6 @@ class OpenExchange:
     opened_at: float
     first_token_at: float | None = None
     last_token_at: float | None = None
-    tokens: int = 0
 
 
 class Roster:
@@ -59,6 +58,9 @@ class Roster:
     def forget_all(self) -> None:
         self._open.clear()
         self.progress_at = -math.inf
+
+    def of_worker(self, worker: int) -> int:
+        return sum(exchange.worker == worker for exchange in self._open.values())
 
     def oldest_opened_at(self) -> float | None:
         return min((exchange.opened_at for exchange in self._open.values()), default=None)

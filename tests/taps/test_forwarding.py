@@ -1,0 +1,310 @@
+"""Bytes pass as they are, in both directions, whatever they are; endings are mirrored as they were."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.exchanges.streams import CHAT_ESTIMATED, RECORDED, Recorded, chat, event
+from tests.taps.conftest import ANSWER, Script, Start, until
+from watchtower.vocabulary.facts import Ending
+
+GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
+BODY = b'{"model": "m", "stream": true, "messages": []}'
+POST = b"POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+
+
+def reply(wire: bytes, *, cut: int = 0, then_close: bool = False, pause: float = 0.0) -> Script:
+    """Answer the first request with ``wire`` in pieces of ``cut`` bytes."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        size = cut or len(wire)
+        for begin in range(0, len(wire), size):
+            writer.write(wire[begin : begin + size])
+            await asyncio.sleep(pause)
+        if then_close:
+            writer.close()
+
+    return script
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
+async def test_an_answer_arrives_byte_for_byte_and_is_observed(start: Start, recorded: Recorded) -> None:
+    bench = await start(reply(recorded.wire, cut=37))
+
+    assert await bench.ask(POST) == recorded.wire
+    assert bytes(bench.engine.received[0]) == POST
+    news = bench.relay.ledger.drain()[0]
+    assert news.opened is not None
+    assert (news.opened.path, news.opened.request_bytes) == ("/v1/chat/completions", len(BODY))
+    assert news.closed is not None
+    assert news.closed.ending is recorded.ending
+    assert news.first_tokens + sum(news.tokens) == recorded.tokens
+
+
+async def test_the_request_itself_tells_model_and_stream_before_any_answer(start: Start) -> None:
+    bench = await start(reply(b""))
+    await bench.ask(POST)
+
+    opened = bench.relay.ledger.drain()[0].opened
+    assert opened is not None
+    assert (opened.model, opened.stream) == ("m", True)
+    assert len(bench.relay.ledger.open) == 1
+
+
+async def test_pipelined_requests_are_answered_in_order_one_at_a_time(start: Start) -> None:
+    bench = await start()
+    requests = [GET, POST, b"HEAD /health HTTP/1.1\r\n\r\n"]
+    reader, writer = await bench.client()
+    writer.write(b"".join(requests[:2]) * 3)
+
+    assert await bench.read(reader) == ANSWER * 6
+    assert bytes(bench.engine.received[0]) == b"".join(requests[:2]) * 3
+
+
+async def test_a_successor_waits_until_the_answer_before_it_has_ended(start: Start) -> None:
+    bench = await start(reply(CHAT_ESTIMATED.wire[:100]))
+    await bench.ask(POST + GET)
+
+    assert bytes(bench.engine.received[0]) == POST
+
+
+@pytest.mark.parametrize("size", [1_000_000, 8_000_000])
+async def test_large_bodies_pass_unharmed_both_ways(start: Start, size: int) -> None:
+    blob = os.urandom(size)
+    wire = b"HTTP/1.1 200 OK\r\ncontent-type: x/y\r\ncontent-length: %d\r\n\r\n" % size + blob
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(size)
+        writer.write(wire)
+        await writer.drain()
+
+    bench = await start(script)
+    request = b"POST /v1/files HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size + blob
+
+    assert await bench.ask(request) == wire
+    assert bytes(bench.engine.received[0]) == request
+
+
+async def test_a_client_that_does_not_read_stops_us_from_reading_the_engine(start: Start) -> None:
+    sent = 0
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: x/y\r\ncontent-length: 1000000000\r\n\r\n")
+        writer.transport.set_write_buffer_limits(high=65536)
+        while not writer.is_closing():
+            writer.write(b"x" * 65536)
+            sent += 65536
+            await writer.drain()
+
+    bench = await start(flood)
+    _, writer = await bench.client()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio.Transport is what it is
+    writer.write(GET)
+    await until(lambda: bench.relay.counters["clients_slow"] == 1)
+    await asyncio.sleep(0.1)
+    before = sent
+    await asyncio.sleep(0.2)
+
+    assert sent == before, "the engine is stopped by its own full buffers"
+    assert before < 64_000_000
+
+
+async def test_garbage_passes_unchanged_and_is_counted(start: Start) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(10)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\nno")
+        writer.close()
+
+    bench = await start(script)
+    garbage = b"\x00\x01garbage\xff\nGET / HTTP/1.1\n\n"
+
+    assert await bench.ask(garbage) == b"HTTP/1.1 400 Bad Request\r\n\r\nno"
+    assert bytes(bench.engine.received[0]) == garbage
+    assert bench.relay.counters["requests_malformed"] == 1
+
+
+async def test_an_answer_that_is_not_http_passes_unchanged_and_is_counted(start: Start) -> None:
+    bench = await start(reply(b"\x00\x01 what is this", then_close=True))
+
+    assert await bench.ask(POST) == b"\x00\x01 what is this"
+    assert bench.relay.counters["responses_malformed"] == 1
+    closed = bench.relay.ledger.drain()[0].closed
+    assert closed is not None
+    assert closed.ending is Ending.UNOBSERVED
+
+
+async def test_an_accepted_upgrade_becomes_a_tunnel(start: Start) -> None:
+    switching = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(switching)
+        while data := await reader.read(100):
+            writer.write(data[::-1])
+
+    bench = await start(script)
+    reader, writer = await bench.client()
+    writer.write(b"GET /echo HTTP/1.1\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+    assert await reader.readexactly(len(switching)) == switching
+    writer.write(b"\x81\x05abc")
+
+    assert await reader.readexactly(5) == b"cba\x05\x81"
+    assert bench.relay.counters["relay_tunnels"] == 1
+
+
+async def test_an_engine_behind_a_unix_socket_is_reached(start: Start, tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ANSWER)
+        await writer.drain()
+
+    server = await asyncio.start_unix_server(serve, tmp_path / "engine.sock")
+    bench = await start(upstream=f"unix:{tmp_path}/engine.sock")
+
+    assert await bench.ask(GET) == ANSWER
+    server.close()
+
+
+# ── endings ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_death_in_mid_answer_is_a_reset_after_everything_that_came(start: Start) -> None:
+    part = CHAT_ESTIMATED.wire[:300]
+    bench = await start(reply(part, then_close=True))
+    reader, writer = await bench.client()
+    writer.write(POST)
+
+    assert await reader.readexactly(len(part)) == part
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    assert bench.relay.counters["upstream_deaths"] == 1
+    closed = bench.relay.ledger.drain()[0].closed
+    assert closed is not None
+    assert closed.ending is Ending.TRUNCATED
+
+
+async def test_an_answer_without_length_ends_cleanly_with_its_connection(start: Start) -> None:
+    wire = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nthe end"
+    bench = await start(reply(wire, then_close=True))
+    reader, writer = await bench.client()
+    writer.write(GET)
+
+    assert await asyncio.wait_for(reader.read(), 2) == wire
+    assert bench.relay.counters["upstream_deaths"] == 0
+
+
+async def test_an_engine_that_is_down_is_a_502_in_the_openai_shape(start: Start) -> None:
+    bench = await start(engine_up=False)
+    head, _, body = (await bench.ask(POST)).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
+    assert b"Connection: close" in head
+    error = json.loads(body)["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["code"] == "upstream_unreachable"
+    assert bench.caused() == {"upstream_unreachable": 1}
+    closed = bench.relay.ledger.drain()[0].closed
+    assert closed is not None
+    assert closed.ending is Ending.OURS
+
+
+async def test_our_answer_to_head_has_no_body(start: Start) -> None:
+    bench = await start(engine_up=False)
+    answer = await bench.ask(b"HEAD /health HTTP/1.1\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 502")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_an_engine_that_closes_before_it_answers_is_a_502(start: Start) -> None:
+    bench = await start(reply(b"", then_close=True))
+
+    assert (await bench.ask(POST)).startswith(b"HTTP/1.1 502 ")
+    assert bench.caused() == {"upstream_closed": 1}
+
+
+async def test_a_client_that_leaves_takes_its_upstream_with_it(start: Start) -> None:
+    bench = await start(reply(CHAT_ESTIMATED.wire[:300]))
+    reader, writer = await bench.client()
+    writer.write(POST)
+    await reader.readexactly(300)
+    writer.close()
+    await asyncio.wait_for(bench.engine.ended[0].wait(), 2)
+
+    assert bench.relay.counters["clients_left"] == 1
+    closed = bench.relay.ledger.drain()[0].closed
+    assert closed is not None
+    assert closed.ending is Ending.CLIENT_LEFT
+
+
+async def test_an_idle_connection_closes_when_the_engine_closes_it(start: Start) -> None:
+    bench = await start(reply(ANSWER, then_close=True))
+    reader, writer = await bench.client()
+    writer.write(GET)
+
+    assert await asyncio.wait_for(reader.read(), 2) == ANSWER
+    assert bench.caused() == {}
+
+
+async def test_one_connection_too_many_is_told_so(start: Start) -> None:
+    bench = await start(max_connections=1)
+    first_reader, first = await bench.client()
+    first.write(GET)
+    await first_reader.readexactly(len(ANSWER))
+    refused = await bench.ask(POST)
+
+    assert refused.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"Retry-After: 1\r\n" in refused
+    assert bench.caused() == {"connection_limit": 1}
+    first.write(GET)
+    assert await first_reader.readexactly(len(ANSWER)) == ANSWER
+
+
+async def test_draining_lets_open_answers_end_and_closes_idle_connections(start: Start) -> None:
+    gate = asyncio.Event()
+    token = event(chat({"content": "a"}))
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"GET"):
+            writer.write(ANSWER)
+            return
+        await reader.readexactly(len(BODY))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(token))
+        await gate.wait()
+        writer.write(token)
+
+    bench = await start(script)
+    idle_reader, idle = await bench.client()
+    idle.write(GET)
+    await idle_reader.readexactly(len(ANSWER))
+    busy_reader, busy = await bench.client()
+    busy.write(POST)
+    await busy_reader.readuntil(b"\r\n\r\n")
+    draining = asyncio.create_task(bench.relay.drain(5))
+    assert await asyncio.wait_for(idle_reader.read(), 2) == b""
+    gate.set()
+
+    assert await asyncio.wait_for(busy_reader.read(), 2) == token
+    await asyncio.wait_for(draining, 2)
+    assert bench.caused() == {}
+
+
+async def test_what_has_not_ended_at_the_deadline_is_reset_and_counted_as_ours(start: Start) -> None:
+    bench = await start(reply(CHAT_ESTIMATED.wire[:300]))
+    reader, writer = await bench.client()
+    writer.write(POST)
+    await reader.readexactly(300)
+    await bench.relay.drain(0.05)
+
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    assert bench.caused() == {"shutdown": 1}

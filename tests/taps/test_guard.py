@@ -1,0 +1,150 @@
+"""Control paths do not reach the engine, in no disguise; everything else does."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.taps.conftest import Start
+from watchtower.taps.guard import CONTROL_PATHS, Guard, normal_path
+
+DISGUISES = [
+    b"/sleep",
+    b"/sleep?level=2",
+    b"/sleep/",
+    b"//sleep",
+    b"/./sleep",
+    b"/x/../sleep",
+    b"/v1/../sleep",
+    b"/%73leep",
+    b"/%2573leep",
+    b"/SLEEP",
+    b"/x%2f..%2Fsleep",
+    b"/\\sleep",
+    b"/sleep;x=1",
+    b"/sleep#x",
+    b"/sleep%3Flevel=2",
+    b"http://engine:8000/sleep",
+    b"HTTP://engine/sleep?x",
+    b"/engine/sleep",
+    b"/collective_rpc",
+    b"/update_weights_from_disk",
+    b"/v1/load_lora_adapter",
+    b"/v1//load_lora_adapter",
+    b"/load_lora_adapter",
+    b"/fault_tolerance/apply",
+    b"/sim/fault",
+    b"/weight_checker",
+    b"/flush_cache",
+]
+HARMLESS = [
+    b"/",
+    b"*",
+    b"/v1/chat/completions",
+    b"/v1/models",
+    b"/health",
+    b"/metrics",
+    b"/is_paused",
+    b"/is_sleeping",
+    b"/weight_info",
+    b"/fault_tolerance/status",
+    b"/sleepy",
+    b"/v1/models/sleep-1b",
+    b"/v1/completions?next=/sleep",
+]
+
+
+@pytest.mark.parametrize("target", DISGUISES)
+def test_a_control_path_is_refused_in_every_disguise(target: bytes) -> None:
+    assert Guard().refuses(normal_path(target))
+
+
+@pytest.mark.parametrize("target", HARMLESS)
+def test_a_harmless_path_is_not(target: bytes) -> None:
+    assert not Guard().refuses(normal_path(target))
+
+
+@pytest.mark.parametrize("pattern", CONTROL_PATHS)
+def test_every_listed_path_is_refused_framed_and_unframed(pattern: str) -> None:
+    path = pattern.removesuffix("*") + ("now" if pattern.endswith("*") else "")
+    assert Guard().refuses(normal_path(path.encode()))
+    assert Guard().scanner().finds(b"POST " + path.encode() + b" HTTP/1.1\n\n")
+
+
+def test_what_the_configuration_allows_is_allowed() -> None:
+    guard = Guard(allow_paths=("/v1/load_lora_adapter", "/sim/*"))
+    assert not guard.refuses("/v1/load_lora_adapter")
+    assert not guard.refuses("/sim/fault")
+    assert guard.refuses("/sleep")
+    assert not Guard(enabled=False).refuses("/sleep")
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_control_path_is_found_across_reads(cut: int) -> None:
+    scanner = Guard().scanner()
+    data = b"X /sl%65ep \n"
+    assert not scanner.finds(data[:cut]) or cut > 9
+    assert scanner.finds(data[cut:]) or cut > 9
+
+
+# ── on the wire ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_not_one_byte_of_a_guarded_request_is_forwarded(start: Start) -> None:
+    bench = await start()
+    get = b"GET /health HTTP/1.1\r\n\r\n"
+    answer = await bench.ask(get + b"POST /sleep?level=2 HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody" + get)
+
+    assert answer.count(b"HTTP/1.1 200 OK") == 1
+    assert b"HTTP/1.1 403 Forbidden\r\n" in answer
+    assert b'"code":"guarded"' in answer
+    assert bytes(bench.engine.received[0]) == get
+    assert bench.caused() == {"guarded": 1}
+
+
+SMUGGLED = {
+    "length and coding disagree": b"POST /v1/completions HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"0\r\n\r\nPOST /sleep HTTP/1.1\r\n\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 30\r\n\r\nPOST /sleep HTTP/1.1\r\n\r\n",
+    "bare LF": b"POST /sleep HTTP/1.1\nHost: x\n\n",
+    "obs-fold": b"POST /%73leep HTTP/1.1\r\nHost: x\r\n y\r\n\r\n",
+    "a broken chunk": b"POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"1\r\nxy\r\n0\r\n\r\nPOST /sleep HTTP/1.1\r\n\r\n",
+    "an ignored upgrade": b"GET /health HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    b"POST /sleep HTTP/1.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_bytes", SMUGGLED.values(), ids=SMUGGLED.keys())
+@pytest.mark.parametrize("step", [1, 1000])
+async def test_ambiguous_framing_does_not_smuggle_a_control_path(start: Start, request_bytes: bytes, step: int) -> None:
+    bench = await start()
+    reader, writer = await bench.client()
+    try:
+        for begin in range(0, len(request_bytes), step):
+            writer.write(request_bytes[begin : begin + step])
+            await asyncio.sleep(0)
+        await bench.read(reader)
+    except ConnectionError:
+        pass
+
+    received = b"".join(bench.engine.received)
+    assert b"/sleep " not in received
+    assert b"/%73leep " not in received
+    assert sum(bench.caused().values()) == 1
+
+
+async def test_opaque_bytes_without_a_control_path_pass(start: Start) -> None:
+    bench = await start()
+    await bench.ask(b"POST /v1/completions HTTP/1.1\nHost: x\n\n")
+
+    assert bytes(bench.engine.received[0]) == b"POST /v1/completions HTTP/1.1\nHost: x\n\n"
+    assert bench.caused() == {}
+
+
+async def test_an_allowed_path_passes(start: Start) -> None:
+    bench = await start(allow_paths=("/sleep",))
+    await bench.ask(b"POST /sleep HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+
+    assert bench.engine.received

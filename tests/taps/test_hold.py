@@ -1,0 +1,218 @@
+"""While a cure is under way new generation requests wait at their head; everything else passes, and nothing waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.taps.conftest import ANSWER, Bench, Start, until
+from watchtower.taps.hold import Hold
+from watchtower.vocabulary.facts import Ending, HoldOrder, HoldState, ReleaseOrder
+
+GET = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def hold_order(op_id: str = "op-1", **more: Any) -> HoldOrder:
+    return HoldOrder(
+        **{"op_id": op_id, "seconds": 5.0, "wait_seconds": 5.0, "max_parked": 10, "max_bytes": 100_000, **more}
+    )
+
+
+async def parked(bench: Bench, count: int) -> None:
+    await until(lambda: bench.relay.hold.parked == count)
+
+
+async def test_a_held_request_goes_on_at_release_byte_for_byte(start: Start) -> None:
+    bench = await start()
+    bench.relay.hold.obey(hold_order())
+    reader, writer = await bench.client()
+    writer.write(POST)
+    await parked(bench, 1)
+    assert bench.engine.received == []
+    bench.relay.hold.obey(ReleaseOrder(op_id="op-1"))
+
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    assert bytes(bench.engine.received[0]) == POST
+    assert bench.relay.hold.state is HoldState.OPEN
+    assert bench.caused() == {}
+
+
+async def test_health_metrics_and_models_pass_during_a_hold(start: Start) -> None:
+    bench = await start()
+    bench.relay.hold.obey(hold_order())
+
+    assert await bench.ask(GET) == ANSWER
+    assert await bench.ask(b"POST /tokenize HTTP/1.1\r\nContent-Length: 0\r\n\r\n") == ANSWER
+
+
+async def test_answers_that_are_open_go_on_during_a_hold(start: Start) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ANSWER[:-1])
+        await until(lambda: bench.relay.hold.holding)
+        writer.write(ANSWER[-1:])
+
+    bench = await start(script)
+    reader, writer = await bench.client()
+    writer.write(POST)
+    await reader.readexactly(len(ANSWER) - 1)
+    bench.relay.hold.obey(hold_order())
+
+    assert await reader.readexactly(1) == ANSWER[-1:]
+
+
+async def test_an_engine_restart_under_a_hold_costs_an_idle_connection_nothing(start: Start) -> None:
+    bench = await start()
+    reader, writer = await bench.client()
+    writer.write(POST)
+    await reader.readexactly(len(ANSWER))
+    bench.relay.hold.obey(hold_order())
+    port = bench.engine.port
+    await bench.engine.stop()  # closes the idle upstream connection: not mirrored
+    await bench.engine.ended[0].wait()
+    writer.write(POST)
+    await parked(bench, 1)
+    await bench.engine.start(port)
+    bench.relay.hold.obey(ReleaseOrder(op_id="op-1"))
+
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    assert [bytes(received) for received in bench.engine.received] == [POST, POST]
+
+
+async def test_without_a_hold_the_same_restart_closes_the_idle_connection(start: Start) -> None:
+    bench = await start()
+    reader, writer = await bench.client()
+    writer.write(POST)
+    await reader.readexactly(len(ANSWER))
+    await bench.engine.stop()
+
+    assert await asyncio.wait_for(reader.read(), 2) == b""
+
+
+async def test_release_opens_a_fresh_upstream_even_if_the_old_one_looks_alive(start: Start) -> None:
+    bench = await start()
+    reader, writer = await bench.client()
+    writer.write(POST)
+    await reader.readexactly(len(ANSWER))
+    bench.relay.hold.obey(hold_order())
+    writer.write(POST)
+    await parked(bench, 1)
+    bench.relay.hold.obey(ReleaseOrder(op_id="op-1"))
+    await reader.readexactly(len(ANSWER))
+
+    assert len(bench.engine.received) == 2
+
+
+async def test_an_engine_that_is_not_up_at_release_is_a_502_and_not_held_against_it(start: Start) -> None:
+    bench = await start(engine_up=False)
+    bench.relay.hold.obey(hold_order())
+    reader, writer = await bench.client()
+    writer.write(POST)
+    await parked(bench, 1)
+    bench.relay.hold.obey(ReleaseOrder(op_id="op-1"))
+
+    assert (await bench.read(reader)).startswith(b"HTTP/1.1 502 ")
+    assert bench.caused() == {"upstream_unreachable": 1}
+    closed = bench.relay.ledger.drain()[0].closed
+    assert closed is not None
+    assert closed.ending is Ending.OURS
+
+
+async def test_one_request_waits_no_longer_than_it_may(start: Start) -> None:
+    bench = await start()
+    bench.relay.hold.obey(hold_order(wait_seconds=0.05))
+    answer = await bench.ask(POST)
+
+    assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"\r\nRetry-After: " in answer
+    assert bench.caused() == {"hold_wait": 1}
+    assert bench.engine.received == []
+    assert bench.relay.hold.parked == 0
+
+
+async def test_the_worker_releases_by_itself_when_the_order_is_over(start: Start) -> None:
+    bench = await start()
+    bench.relay.hold.obey(hold_order(seconds=0.1))
+
+    assert await bench.ask(POST) == b""  # `ask` reads until it is quiet: still parked, or just released
+    await until(lambda: not bench.relay.hold.holding)
+    assert bench.relay.counters["released"] == 1
+    assert await bench.ask(POST) == ANSWER
+
+
+async def test_more_requests_than_may_wait_get_a_503_at_once(start: Start) -> None:
+    bench = await start()
+    bench.relay.hold.obey(hold_order(max_parked=1))
+    _, writer = await bench.client()
+    writer.write(POST)
+    await parked(bench, 1)
+
+    assert (await bench.ask(POST)).startswith(b"HTTP/1.1 503 ")
+    assert bench.caused() == {"hold_full": 1}
+
+
+async def test_parked_bytes_are_bounded_and_arrive_complete_all_the_same(start: Start) -> None:
+    body = b"x" * 4_000_000
+    bench = await start()
+    bench.relay.hold.obey(hold_order(max_bytes=100_000))
+    reader, writer = await bench.client()
+    request = b"POST /v1/completions HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    writer.write(request[:1000])
+    await parked(bench, 1)
+    writer.write(request[1000:])
+    await asyncio.sleep(0.1)
+    assert bench.relay.hold._bytes < 1_000_000
+    bench.relay.hold.obey(ReleaseOrder(op_id="op-1"))
+
+    assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), 3) == ANSWER
+    assert bytes(bench.engine.received[0]) == request
+
+
+async def test_a_client_that_stops_waiting_is_forgotten(start: Start) -> None:
+    bench = await start()
+    bench.relay.hold.obey(hold_order())
+    _, writer = await bench.client()
+    writer.write(POST)
+    await parked(bench, 1)
+    writer.close()
+    await parked(bench, 0)
+    bench.relay.hold.obey(ReleaseOrder(op_id="op-1"))
+    await asyncio.sleep(0.05)
+
+    assert bench.engine.received == []
+
+
+# ── orders ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+async def hold() -> Hold:
+    return Hold(asyncio.get_running_loop(), lambda: None)
+
+
+async def test_repeating_an_order_does_not_prolong_it(hold: Hold) -> None:
+    hold.obey(hold_order(seconds=0.05))
+    await asyncio.sleep(0.03)
+    hold.obey(hold_order(seconds=5))
+    await asyncio.sleep(0.04)
+
+    assert not hold.holding
+
+
+async def test_an_order_that_is_over_does_not_hold_again(hold: Hold) -> None:
+    hold.obey(hold_order())
+    hold.obey(ReleaseOrder(op_id="op-1"))
+    hold.obey(hold_order())
+    assert not hold.holding
+    hold.obey(hold_order("op-2"))
+    assert hold.op_id == "op-2"
+
+
+async def test_a_release_for_another_order_releases_nothing(hold: Hold) -> None:
+    hold.obey(hold_order("op-2"))
+    hold.obey(ReleaseOrder(op_id="op-1"))
+
+    assert hold.op_id == "op-2"

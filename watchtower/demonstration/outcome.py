@@ -1,0 +1,134 @@
+"""What became of one fault, read from the API's incidents and actions. Pure.
+
+*Detected* is the instant the incident opened (or was reopened), *cured* the instant its action was judged effective:
+both are the daemon's own CLOCK_BOOTTIME marks, compared with the injector's on the same clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from watchtower.simulator.faults import Proof
+from watchtower.simulator.traffic import PhaseCounts
+
+Json = dict[str, Any]
+DETECTED_STATES = frozenset({"open", "held", "acting", "verifying", "recovering", "resolved", "escalated"})
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """What the API says about everything since one injection."""
+
+    incident: Json | None = None
+    detected_at: float | None = None
+    cured_at: float | None = None
+    would_act: bool = False
+    acted: bool = False
+    """Anything was dispatched, effective or not."""
+    action: Json | None = None
+    """The effective action, else the newest."""
+
+    @property
+    def escalated(self) -> bool:
+        return self.incident is not None and self.incident["state"] == "escalated"
+
+
+NOTHING = Sighting()
+
+
+def sighting(injected_at: float, now: float, incidents: list[Json], actions: list[Json], before: Sighting) -> Sighting:
+    """Add one look at ``now`` to what was seen ``before``. Only what happened after the injection counts."""
+    mine = [action for action in actions if action["started_at"] >= injected_at]
+    cured = next((action for action in mine if action["state"] == "effective"), None)
+    incident = next((one for one in incidents if _concerns(one, injected_at, mine)), None)
+    detected_at = before.detected_at
+    if detected_at is None and incident is not None and incident["state"] in DETECTED_STATES:
+        # An incident that was reopened keeps its first instant: then the instant we saw it is the honest one.
+        detected_at = incident["opened_at"] if incident["opened_at"] >= injected_at else now
+    return Sighting(
+        incident=incident or before.incident,
+        detected_at=detected_at,
+        cured_at=cured["ended_at"] if cured else None,
+        would_act=any(action["state"] == "would_act" for action in mine),
+        acted=any(action["dispatched_at"] is not None for action in mine),
+        action=cured or (mine[0] if mine else None),
+    )
+
+
+def _concerns(incident: Json, injected_at: float, actions: list[Json]) -> bool:
+    if incident["opened_at"] is not None and incident["opened_at"] >= injected_at:
+        return True
+    return incident["closed_at"] is None or any(action["incident"] == incident["id"] for action in actions)
+
+
+class FaultReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """One line of the table, one object of the JSON. Seconds count from the injection."""
+
+    fault: str
+    detected_s: float | None
+    cured_s: float | None
+    verified: bool
+    verified_by: tuple[str, ...]
+    requests: int
+    failed_requests: int
+    failed_by_kind: dict[str, int]
+    would_act: bool
+    acted: bool
+    process_before: Json | None
+    process_after: Json | None
+    process_replaced: bool
+    """Looked up in /proc by the demo itself: the old process is gone, another one serves."""
+    incident: str
+    op_id: str
+    proof: Proof
+
+
+def report(
+    proof: Proof, seen: Sighting, counts: PhaseCounts, *, before: Json | None, after: Json | None, replaced: bool
+) -> FaultReport:
+    action = seen.action or {}
+
+    def since(instant: float | None) -> float | None:
+        return None if instant is None else round(instant - proof.injected_at, 2)
+
+    verified_by = tuple(action.get("verified_by") or ()) if seen.cured_at is not None else ()
+    return FaultReport(
+        fault=proof.fault,
+        detected_s=since(seen.detected_at),
+        cured_s=since(seen.cured_at),
+        verified=bool(verified_by) and replaced,
+        verified_by=verified_by,
+        requests=counts.requests,
+        failed_requests=counts.failed_requests,
+        failed_by_kind=dict(counts.failed),
+        would_act=seen.would_act,
+        acted=seen.acted,
+        process_before=before,
+        process_after=after,
+        process_replaced=replaced,
+        incident=(seen.incident or {}).get("id", ""),
+        op_id=action.get("op_id", ""),
+        proof=proof,
+    )
+
+
+def as_promised(reports: list[FaultReport], mode: str, faults: int) -> list[str]:
+    """What was not as promised, each in one sentence; empty when all was."""
+    wrong = [] if len(reports) == faults else [f"only {len(reports)} of {faults} faults were shown"]
+    for one in reports:
+        if one.detected_s is None:
+            wrong.append(f"{one.fault}: not detected")
+        if mode == "observe":
+            if not one.would_act:
+                wrong.append(f"{one.fault}: no would-act was recorded")
+            if one.acted or one.cured_s is not None or one.process_replaced:
+                wrong.append(f"{one.fault}: something was done in mode observe")
+            continue
+        if one.cured_s is None:
+            wrong.append(f"{one.fault}: not cured")
+        elif not one.verified:
+            wrong.append(f"{one.fault}: the cure is not verified")
+        if one.fault == "slow" and one.failed_requests:
+            wrong.append(f"slow: the cure cost {one.failed_requests} requests")
+    return wrong

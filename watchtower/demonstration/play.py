@@ -1,0 +1,197 @@
+"""The play: healthy traffic, then one fault after another, each from its injection to calm again.
+
+Everything is observed from outside, twice a second. The play ends early, and says why, when the daemon dies or an
+incident is left to a person; whatever happens, the fault is taken away and the traffic stopped before it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from watchtower.demonstration.narration import Line, Look, changes
+from watchtower.demonstration.outcome import NOTHING, FaultReport, Json, Sighting, report, sighting
+from watchtower.demonstration.receiver import Notices
+from watchtower.demonstration.screen import Screen
+from watchtower.demonstration.stage import Stage
+from watchtower.ports import Clock
+from watchtower.simulator.faults import Injector, Proof
+from watchtower.simulator.processes import process
+from watchtower.simulator.traffic import Traffic
+from watchtower.vocabulary.errors import NotReachable
+
+LOOK_SECONDS = 0.5
+HEALTHY_SECONDS = 20.0
+"""Calm, in one piece, before the first fault: as long as the demo's load baseline takes to stand."""
+UNCURED_SECONDS = 12.0
+"""How long a fault must stay uncured in mode observe, after the would-act."""
+WATCHED_RULES = ("slow_tokens", "hang")
+
+
+class Unfinished(Exception):
+    """The play cannot go on; the text says why."""
+
+
+@dataclass(slots=True)
+class Play:
+    stage: Stage
+    clock: Clock
+    http: httpx.AsyncClient
+    traffic: Traffic
+    injector: Injector
+    notices: Notices
+    screen: Screen
+    mode: str
+    reports: list[FaultReport] = field(default_factory=list)
+    versions: set[str] = field(default_factory=set)
+    last: Look | None = None
+    notices_told: int = 0
+
+    # ── looking ───────────────────────────────────────────────────────────────────────────────
+
+    async def look(self) -> Look | None:
+        """One look at the API, told and shown; None when the daemon does not answer just now."""
+        self.stage.must_live()
+        try:
+            look = Look(
+                await self._get("status"),
+                (await self._get("incidents"))["incidents"],
+                (await self._get("actions"))["actions"],
+            )
+        except (httpx.TransportError, httpx.HTTPStatusError):
+            return None
+        self.screen.tell(*changes(self.last, look))
+        self.last = look
+        if look.status["engine"]["version"]:
+            self.versions.add(look.status["engine"]["version"])
+        arrived = self.notices.all()
+        for notice in arrived[self.notices_told :]:
+            self.screen.tell(Line("tells", f"{notice['type']}, signature valid: {notice['title']}"))
+        self.notices_told = len(arrived)
+        self.screen.show(look, self.traffic)
+        return look
+
+    async def _get(self, what: str) -> Any:
+        answer = await self.http.get(f"{self.stage.web}/api/v1/{what}", timeout=5.0)
+        answer.raise_for_status()
+        return answer.json()
+
+    async def watch(self, seconds: float, until: Callable[[Look], bool]) -> bool:
+        """Look until ``until`` says so; False when ``seconds`` passed first."""
+        deadline = self.clock.now().boot + seconds
+        while self.clock.now().boot < deadline:
+            look = await self.look()
+            if look is not None and until(look):
+                return True
+            await self.clock.sleep(LOOK_SECONDS)
+        return False
+
+    # ── acts ──────────────────────────────────────────────────────────────────────────────────
+
+    async def wait_ready(self) -> None:
+        """The daemon watches, and its engine serves. Raises Unfinished."""
+
+        def ready(look: Look) -> bool:
+            return bool(look.status["ready"] and look.status["engine"]["serving"])
+
+        if not await self.watch(self.stage.plan.start_seconds, ready):
+            raise Unfinished(f"the engine did not serve within {self.stage.plan.start_seconds:g} s")
+
+    async def healthy(self, seconds: float) -> None:
+        """Calm without a break for ``seconds``. Raises Unfinished."""
+        since: float | None = None
+
+        def calm(look: Look) -> bool:
+            nonlocal since
+            now = self.clock.now().boot
+            since = (since or now) if _is_calm(look) else None
+            return since is not None and now - since >= seconds
+
+        if not await self.watch(self.stage.plan.cure_seconds + seconds, calm):
+            raise Unfinished("it did not become calm: " + _why_not_calm(self.last))
+
+    async def fault(self, name: str, inject: Callable[[], Awaitable[Proof]]) -> None:
+        """One fault, from its injection until everything is calm again. Raises Unfinished."""
+        before = self._incarnation()
+        self.traffic.phase = name
+        self.screen.tell(Line("demo", f"injecting the fault: {name}"))
+        try:
+            proof = await inject()
+            facts = ", ".join(f"{key} {value}" for key, value in proof.evidence.items())
+            self.screen.tell(Line("demo", f"the fault is proven: {facts}"))
+            seen = await self._observed(proof) if self.mode == "observe" else await self._cured(proof)
+        finally:
+            await self.injector.clear()
+        if self.mode == "observe":
+            self.screen.tell(Line("demo", "nothing was cured, as mode observe promises; the demo took the fault away"))
+        after = self._incarnation()
+        try:
+            await self.healthy(2.0)
+        finally:
+            replaced = before != after and _is_gone(before) and not _is_gone(after)
+            counts = self.traffic.counts(name)
+            self.reports.append(report(proof, seen, counts, before=before, after=after, replaced=replaced))
+
+    async def _cured(self, proof: Proof) -> Sighting:
+        seen = NOTHING
+
+        def done(look: Look) -> bool:
+            nonlocal seen
+            seen = sighting(proof.injected_at, look.status["now"]["boot"], look.incidents, look.actions, seen)
+            return seen.cured_at is not None or seen.escalated
+
+        await self.watch(self.stage.plan.cure_seconds, done)
+        return seen
+
+    async def _observed(self, proof: Proof) -> Sighting:
+        seen = NOTHING
+
+        def recorded(look: Look) -> bool:
+            nonlocal seen
+            seen = sighting(proof.injected_at, look.status["now"]["boot"], look.incidents, look.actions, seen)
+            return seen.would_act and seen.detected_at is not None
+
+        await self.watch(self.stage.plan.cure_seconds, recorded)
+        self.screen.tell(Line("demo", f"watching for {UNCURED_SECONDS:g} s whether anything is done"))
+
+        def never(look: Look) -> bool:
+            recorded(look)
+            return False
+
+        await self.watch(UNCURED_SECONDS, never)
+        return seen
+
+    def _incarnation(self) -> Json | None:
+        found: Json | None = self.last.status["engine"]["incarnation"] if self.last else None
+        return found
+
+
+def _is_calm(look: Look) -> bool:
+    verdicts = {rule["rule"]: rule["verdict"] for rule in look.status["rules"]}
+    return look.status["incident"] is None and all(verdicts.get(name) == "ok" for name in WATCHED_RULES)
+
+
+def _why_not_calm(look: Look | None) -> str:
+    if look is None:
+        return "the daemon never answered"
+    if (incident := look.status["incident"]) is not None:
+        return f"an incident is {incident['state'].upper()}: {incident['title']}"
+    return "; ".join(
+        f"{rule['rule']} {rule['verdict']}: {rule['sentence']}"
+        for rule in look.status["rules"]
+        if rule["rule"] in WATCHED_RULES and rule["verdict"] != "ok"
+    )
+
+
+def _is_gone(incarnation: Json | None) -> bool:
+    """Looked up in /proc: no such process any more, or another one under its pid."""
+    if incarnation is None or not incarnation["id"].isdecimal():
+        return False
+    found = process(int(incarnation["id"]))
+    return found is None or found.state == "Z" or found.started != incarnation["started"]
+
+
+__all__ = ["NotReachable", "Play", "Unfinished"]

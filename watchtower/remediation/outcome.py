@@ -1,0 +1,67 @@
+"""How a cure ends when it was not proven effective, and what that leaves behind.
+
+Whatever the outcome, the traffic is released and the attempt is remembered: for the cooldown, the breaker and the
+ladder. The budget is given back only for outcomes that mean "it never happened".
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from watchtower.remediation.events import Release
+from watchtower.remediation.gates import cooldown_length, failures, tried
+from watchtower.remediation.incident import escalate, external_change, hold
+from watchtower.remediation.ladder import FAILED, UNDONE, next_rung
+from watchtower.remediation.state import Action
+from watchtower.remediation.step import Step
+from watchtower.vocabulary.actions import ActionState, Cure, Verb
+from watchtower.vocabulary.incidents import HoldReason, NoticeKind, Refusal
+
+
+def finish(step: Step, state: ActionState, because: str, *, cooldown: bool = True, external: bool = False) -> None:
+    """The action is over and was not proven effective: release, remember, and say where the incident goes."""
+    refund = state in UNDONE
+    action = step.advance(
+        state,
+        because,
+        charged=step.action.charged and not refund,
+        ended_at=step.now.boot,
+        ended_wall=step.now.wall,
+    )
+    step.want(Release(action.op_id))
+    if cooldown:
+        cool_down(step)
+    if state in FAILED:
+        trip_breaker(step)
+    result = f"{action.verb} (attempt {action.attempt}) is {state}: {because}"
+    if external:
+        external_change(step, result)
+    elif state is ActionState.AMBIGUOUS:
+        escalate(step, result)
+    elif exhausted(step, action):
+        escalate(step, f"{result}; no attempt is left")
+    else:
+        hold(step, (Refusal(HoldReason.COOLDOWN if cooldown else HoldReason.DATA_UNKNOWN, result),))
+        step.tell(NoticeKind.RESULT, f"{step.incident.title} · {result}.")
+
+
+def exhausted(step: Step, action: Action) -> bool:
+    """No further attempt is allowed in this incident."""
+    used = tried(step.state, step.incident)
+    cure = Cure.ROLLBACK if action.verb is Verb.ROLLBACK else Cure.WARM_RESTART
+    rung = next_rung(cure, step.capabilities.verbs, used, step.limits.attempts_per_rung)
+    return rung.exhausted or len(used) >= step.limits.attempts_per_incident
+
+
+def cool_down(step: Step) -> None:
+    step.put(cooldown_from=step.now.boot, cooldown_seconds=cooldown_length(step.state, step.now, step.limits))
+
+
+def trip_breaker(step: Step) -> None:
+    """Latched: it stays open until a person resets it, however long ago the failures were."""
+    count, limit = failures(step.state, step.now), step.limits.breaker_failures
+    if count < limit or step.state.breaker.because:
+        return
+    because = f"{count} cures in 24 h did not help; {limit} open the breaker"
+    step.put(breaker=msgspec.structs.replace(step.state.breaker, because=because, opened_at=step.now.boot))
+    step.record("breaker.open", because=because)
