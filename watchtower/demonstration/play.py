@@ -6,7 +6,7 @@ incident is left to a person; whatever happens, the fault is taken away and the 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,6 @@ from watchtower.ports import Clock
 from watchtower.simulator.faults import Injector, Proof
 from watchtower.simulator.processes import process
 from watchtower.simulator.traffic import Traffic
-from watchtower.vocabulary.errors import NotReachable
 
 LOOK_SECONDS = 0.5
 HEALTHY_SECONDS = 20.0
@@ -41,14 +40,20 @@ class Play:
     clock: Clock
     http: httpx.AsyncClient
     traffic: Traffic
-    injector: Injector
+    make_injector: Callable[[Callable[[], int]], Injector]
+    """From a function that tells the engine's pid of that moment."""
     notices: Notices
     screen: Screen
     mode: str
+    injector: Injector = field(init=False)
     reports: list[FaultReport] = field(default_factory=list)
-    versions: set[str] = field(default_factory=set)
     last: Look | None = None
+    engine_version: str = ""
+    first_incarnation: Json | None = None
     notices_told: int = 0
+
+    def __post_init__(self) -> None:
+        self.injector = self.make_injector(self._engine_pid)
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────
 
@@ -65,8 +70,7 @@ class Play:
             return None
         self.screen.tell(*changes(self.last, look))
         self.last = look
-        if look.status["engine"]["version"]:
-            self.versions.add(look.status["engine"]["version"])
+        self.engine_version = look.status["engine"]["version"] or self.engine_version
         arrived = self.notices.all()
         for notice in arrived[self.notices_told :]:
             self.screen.tell(Line("tells", f"{notice['type']}, signature valid: {notice['title']}"))
@@ -91,17 +95,33 @@ class Play:
 
     # ── acts ──────────────────────────────────────────────────────────────────────────────────
 
-    async def wait_ready(self) -> None:
-        """The daemon watches, and its engine serves. Raises Unfinished."""
+    async def opening(self) -> None:
+        """The daemon watches, its engine serves and has answered once. Raises Unfinished."""
+        patience = self.stage.plan.start_seconds
 
         def ready(look: Look) -> bool:
-            return bool(look.status["ready"] and look.status["engine"]["serving"])
+            return bool(look.status["ready"] and look.status["engine"]["serving"] and self.incarnation)
 
-        if not await self.watch(self.stage.plan.start_seconds, ready):
-            raise Unfinished(f"the engine did not serve within {self.stage.plan.start_seconds:g} s")
+        if not await self.watch(patience, ready):
+            raise Unfinished(f"the engine did not serve within {patience:g} s")
+        self.first_incarnation = self.incarnation
+        self.screen.tell(Line("demo", "warming the engine up with one request of our own, sent to it directly"))
+        body = {"model": self.stage.plan.model, "messages": [{"role": "user", "content": "Hello."}], "max_tokens": 2}
+        try:
+            answer = await self.http.post(
+                f"{self.stage.plan.url}/v1/chat/completions", json=body, timeout=self.stage.plan.start_seconds
+            )
+            answer.raise_for_status()
+        except httpx.HTTPError as problem:
+            raise Unfinished(f"the engine did not answer a first request: {type(problem).__name__}") from problem
 
-    async def healthy(self, seconds: float) -> None:
-        """Calm without a break for ``seconds``. Raises Unfinished."""
+    async def healthy_traffic(self) -> None:
+        callers = self.stage.plan.callers
+        self.screen.tell(Line("demo", f"healthy traffic first: {callers} callers, {HEALTHY_SECONDS:g} s of calm"))
+        await self.calm(HEALTHY_SECONDS)
+
+    async def calm(self, seconds: float) -> None:
+        """No incident and both rules OK, without a break for ``seconds``. Raises Unfinished."""
         since: float | None = None
 
         def calm(look: Look) -> bool:
@@ -113,25 +133,25 @@ class Play:
         if not await self.watch(self.stage.plan.cure_seconds + seconds, calm):
             raise Unfinished("it did not become calm: " + _why_not_calm(self.last))
 
-    async def fault(self, name: str, inject: Callable[[], Awaitable[Proof]]) -> None:
-        """One fault, from its injection until everything is calm again. Raises Unfinished."""
-        before = self._incarnation()
+    async def fault(self, name: str) -> None:
+        """``slow`` or ``hang``, from injection until all is calm again. Raises Unfinished, FaultNotProven."""
+        before = self.incarnation
         self.traffic.phase = name
         self.screen.tell(Line("demo", f"injecting the fault: {name}"))
         try:
-            proof = await inject()
+            proof = await (self.injector.slow() if name == "slow" else self.injector.hang())
             facts = ", ".join(f"{key} {value}" for key, value in proof.evidence.items())
             self.screen.tell(Line("demo", f"the fault is proven: {facts}"))
-            seen = await self._observed(proof) if self.mode == "observe" else await self._cured(proof)
+            seen = await (self._observed(proof) if self.mode == "observe" else self._cured(proof))
+            after = self.incarnation
         finally:
             await self.injector.clear()
         if self.mode == "observe":
-            self.screen.tell(Line("demo", "nothing was cured, as mode observe promises; the demo took the fault away"))
-        after = self._incarnation()
+            self.screen.tell(Line("demo", "the demo itself took the fault away: mode observe cures nothing"))
         try:
-            await self.healthy(2.0)
+            await self.calm(2.0)
         finally:
-            replaced = before != after and _is_gone(before) and not _is_gone(after)
+            replaced = before != after and _is_gone(before) and after is not None and not _is_gone(after)
             counts = self.traffic.counts(name)
             self.reports.append(report(proof, seen, counts, before=before, after=after, replaced=replaced))
 
@@ -164,9 +184,14 @@ class Play:
         await self.watch(UNCURED_SECONDS, never)
         return seen
 
-    def _incarnation(self) -> Json | None:
+    @property
+    def incarnation(self) -> Json | None:
+        """The engine's, as the daemon last said."""
         found: Json | None = self.last.status["engine"]["incarnation"] if self.last else None
         return found
+
+    def _engine_pid(self) -> int:
+        return int(self.incarnation["id"]) if self.incarnation else 0
 
 
 def _is_calm(look: Look) -> bool:
@@ -188,10 +213,7 @@ def _why_not_calm(look: Look | None) -> str:
 
 def _is_gone(incarnation: Json | None) -> bool:
     """Looked up in /proc: no such process any more, or another one under its pid."""
-    if incarnation is None or not incarnation["id"].isdecimal():
+    if incarnation is None:
         return False
     found = process(int(incarnation["id"]))
     return found is None or found.state == "Z" or found.started != incarnation["started"]
-
-
-__all__ = ["NotReachable", "Play", "Unfinished"]

@@ -18,7 +18,14 @@ from watchtower.demonstration.outcome import FaultReport
 from watchtower.ports import Clock
 from watchtower.simulator.traffic import Traffic
 
-_COLOURS = {"sees": "yellow", "decides": "magenta", "does": "cyan", "verifies": "green", "tells": "blue", "demo": "bold"}
+_COLOURS = {
+    "sees": "yellow",
+    "decides": "magenta",
+    "does": "cyan",
+    "verifies": "green",
+    "tells": "blue",
+    "demo": "bold",
+}
 _VERDICTS = {"ok": "[green]ok[/]", "breach": "[red]BREACH[/]", "unknown": "[dim]unknown[/]"}
 _ALIVE_SECONDS = 5.0
 
@@ -38,7 +45,9 @@ class Screen:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, what: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, what: BaseException | None, where: TracebackType | None
+    ) -> None:
         if self._live:
             self._live.stop()
 
@@ -46,7 +55,9 @@ class Screen:
         self._last = self._clock.now().boot
         for line in lines:
             colour = _COLOURS[line.who]
-            self.console.print(f"[dim]{self._last - self._began:6.1f} s[/]  [{colour}]{line.who:<8}[/]  {escape(line.text)}")
+            self.console.print(
+                f"[dim]{self._last - self._began:6.1f} s[/]  [{colour}]{line.who:<8}[/]  {escape(line.text)}"
+            )
 
     def show(self, look: Look, traffic: Traffic) -> None:
         """The present, after every look."""
@@ -56,7 +67,9 @@ class Screen:
             self.tell(Line("demo", _traffic_sentence(traffic)))
 
     def table(self, reports: list[FaultReport]) -> None:
-        table = Table("fault", "detected after", "cured after", "verified by", "requests", "failed", title="Watchtower demo")
+        table = Table(
+            "fault", "detected after", "cured after", "verified by", "requests", "failed", title="Watchtower demo"
+        )
         for one in reports:
             table.add_row(
                 one.fault,
@@ -87,4 +100,6 @@ def _panel(look: Look, traffic: Traffic) -> Panel:
     state = f"{incident['state'].upper()} · {incident['title']}" if incident else "no incident"
     relay = look.status["relay"]
     below = f"{_traffic_sentence(traffic)} · relay {relay['hold']}, {relay['parked']} parked"
-    return Panel(Group(rules, "", f"[bold]{escape(state)}[/]", f"[dim]{escape(below)}[/]"), title="what Watchtower sees")
+    return Panel(
+        Group(rules, "", f"[bold]{escape(state)}[/]", f"[dim]{escape(below)}[/]"), title="what Watchtower sees"
+    )

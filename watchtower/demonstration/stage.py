@@ -97,6 +97,14 @@ class Stage:
     keep_files: bool = False
     """Leave the directory (configuration, rules, log, journal) behind for whoever wants to look."""
 
+    @property
+    def rules(self) -> Path:
+        return self.directory / "rules.yaml"
+
+    @property
+    def state(self) -> Path:
+        return self.directory / "state"
+
     def must_live(self) -> None:
         """Raises NotReachable, with the daemon's last words, when it has ended."""
         if self.daemon.returncode is not None:

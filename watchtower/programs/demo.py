@@ -7,8 +7,10 @@ when every fault was detected, a would-act recorded, and nothing was done.
 from __future__ import annotations
 
 import asyncio
+import json
+import shlex
 import signal
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +21,14 @@ from watchtower import __version__
 from watchtower.clock import SystemClock
 from watchtower.demonstration.narration import Line
 from watchtower.demonstration.outcome import as_promised
-from watchtower.demonstration.play import HEALTHY_SECONDS, Play, Unfinished
+from watchtower.demonstration.play import Play, Unfinished
 from watchtower.demonstration.receiver import Notices, receiving
 from watchtower.demonstration.screen import Screen
 from watchtower.demonstration.stage import PLANS, Stage, make_secret, staged
 from watchtower.simulator.faults import FaultNotProven, Injector, SimulatorFaults, WorkerFaults
 from watchtower.simulator.traffic import Traffic, TrafficPlan
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.errors import BadInput, ExitCode, Problem
+from watchtower.vocabulary.errors import BadInput, ExitCode, NotReachable, Problem
 
 FAULTS = ("slow", "hang")
 
@@ -56,10 +58,7 @@ def _check(flag: str, given: str, known: tuple[str, ...]) -> None:
 
 
 async def _demo(options: DemoOptions) -> int:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, task.cancel)
+    _cancel_once_on_signals()
     clock = SystemClock()
     with Screen(clock, to_stderr=options.json) as screen:
         if options.engine == "vllm":
@@ -69,71 +68,122 @@ async def _demo(options: DemoOptions) -> int:
         notices = Notices(secret)
         with receiving(notices) as address:
             async with (
-                staged(plan, mode=options.mode, notices=address, secret=secret) as stage,
                 httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=64)) as http,
+                staged(plan, mode=options.mode, notices=address, secret=secret) as stage,
             ):
-                return await _play(options, clock, screen, stage, http, notices)
+                code = await _perform(options, clock, screen, stage, http, notices)
+                screen.tell(Line("demo", "ending daemon, relay, keeper and engine"))
+                return code
 
 
-async def _play(
+def _cancel_once_on_signals() -> None:
+    """The first signal begins an orderly end; a second one does not disturb it."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def cancel() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, cancel)
+
+
+async def _perform(
     options: DemoOptions, clock: SystemClock, screen: Screen, stage: Stage, http: httpx.AsyncClient, notices: Notices
 ) -> int:
-    plan = stage.plan
     screen.tell(
-        Line("demo", f"engine: {' '.join(plan.command)}"),
-        Line("demo", f"configuration {stage.config}, rules {stage.directory / 'rules.yaml'}, log {stage.log}"),
-        Line("demo", f"clients → {stage.relay} → {plan.url}; console and API {stage.web}/"),
+        Line("demo", f"engine: {shlex.join(stage.plan.command)}"),
+        Line("demo", f"configuration {stage.config}, rules {stage.rules}, log {stage.log}"),
+        Line("demo", f"clients → {stage.relay} → {stage.plan.url}; console and API {stage.web}/"),
     )
-    traffic = Traffic(
-        TrafficPlan(
-            stage.relay,
-            plan.model,
-            concurrency=plan.callers,
-            max_tokens=plan.max_tokens,
-            think_seconds=0.1,
-            request_seconds=plan.cure_seconds + 30,
-            most_seconds=plan.start_seconds + 4 * plan.cure_seconds,
-            seed=options.seed,
-        ),
-        clock,
-        http,
+
+    def make_injector(engine_pid: Callable[[], int]) -> Injector:
+        if stage.plan.kind == "vllm":
+            return WorkerFaults(engine_pid, clock)
+        return SimulatorFaults(stage.plan.url, clock, http)
+
+    traffic = Traffic(_traffic_plan(options, stage), clock, http)
+    play = Play(
+        stage=stage,
+        clock=clock,
+        http=http,
+        traffic=traffic,
+        make_injector=make_injector,
+        notices=notices,
+        screen=screen,
+        mode=options.mode,
     )
-    play = Play(stage, clock, http, traffic, _injector(play_root := _Root(), stage, clock, http), notices, screen, options.mode)
-    play_root.play = play
     tasks = TaskGroup(clock.sleep)
-    unfinished = ""
+    wrong = []
     try:
-        await play.wait_ready()
-        screen.tell(Line("demo", "warming the engine up with one request of our own"))
-        await _warm_up(http, plan.url, plan.model, plan.start_seconds)
+        await play.opening()
         tasks.start("traffic", traffic.run, restart_after=None)
-        screen.tell(Line("demo", f"healthy traffic first: {plan.callers} callers, {HEALTHY_SECONDS:g} s of calm"))
-        await play.healthy(HEALTHY_SECONDS)
+        await play.healthy_traffic()
         for name in FAULTS:
-            await play.fault(name, getattr(play.injector, name))
-    except (Unfinished, FaultNotProven) as problem:
-        unfinished = str(problem)
-        screen.tell(Line("demo", f"cannot go on: {problem}"))
-    finally:
-        traffic.phase = "after"
-        traffic.stop()
-    wrong = ([unfinished] if unfinished else []) + as_promised(play.reports, options.mode, len(FAULTS))
+            await play.fault(name)
+    except (Unfinished, FaultNotProven, NotReachable) as problem:
+        wrong.append(str(problem))
+    traffic.phase = "after"
+    wrong += as_promised(play.reports, options.mode, len(FAULTS))
+    stage.keep_files = bool(wrong) or options.keep
     screen.table(play.reports)
     for sentence in wrong:
         screen.tell(Line("demo", f"NOT AS PROMISED: {sentence}"))
-    if wrong:
-        stage.keep_files = True
-        screen.tell(Line("demo", f"everything was left in {stage.directory}"))
-    else:
-        screen.tell(Line("demo", "as promised"))
+    screen.tell(Line("demo", f"everything was left in {stage.directory}" if wrong else "all as promised"))
     if options.json:
-        print(json_text(options, play, wrong), flush=True)
+        print(json.dumps(_summary(options, play, wrong), indent=2), flush=True)
     if options.keep:
-        stage.keep_files = True
-        screen.tell(
-            Line("demo", f"left running until Ctrl-C: clients {stage.relay} · engine {plan.url} · {stage.web}/"),
-            Line("demo", f"look closer: watchtower status --state-dir {stage.directory / 'state'}"),
-        )
-        await asyncio.Event().wait()
+        await _until_interrupted(screen, stage)
     await tasks.stop()
     return ExitCode.PROBLEM_FOUND if wrong else ExitCode.OK
+
+
+def _traffic_plan(options: DemoOptions, stage: Stage) -> TrafficPlan:
+    plan, day = stage.plan, 86400.0
+    return TrafficPlan(
+        url=stage.relay,
+        model=plan.model,
+        concurrency=plan.callers,
+        max_tokens=plan.max_tokens,
+        think_seconds=0.1,
+        request_seconds=plan.cure_seconds + 60,
+        most_requests=10_000_000 if options.keep else 20_000,
+        most_seconds=day if options.keep else plan.start_seconds + 4 * plan.cure_seconds,
+        seed=options.seed,
+    )
+
+
+async def _until_interrupted(screen: Screen, stage: Stage) -> None:
+    screen.tell(
+        Line("demo", f"left running until Ctrl-C: clients {stage.relay} · engine {stage.plan.url} · {stage.web}/"),
+        Line("demo", f"look closer: watchtower status --state-dir {stage.state}"),
+    )
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        assert task is not None
+        task.uncancel()  # here the interruption is the agreed end, not a failure
+
+
+def _summary(options: DemoOptions, play: Play, wrong: list[str]) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "faults": msgspec.to_builtins(play.reports),
+        "engine": {
+            "kind": options.engine,
+            "version": play.engine_version,
+            "before": play.first_incarnation,
+            "after": play.incarnation,
+        },
+        "mode": options.mode,
+        "watchtower": __version__,
+        "seed": options.seed,
+        "traffic": {
+            phase: {"requests": counts.requests, "tokens": counts.tokens, "failed": dict(counts.failed)}
+            for phase, counts in play.traffic.phases.items()
+        },
+        "notices": {"taken": [notice["type"] for notice in play.notices.all()], "refused": play.notices.refused},
+        "broken_promises": wrong,
+    }
+    return summary
