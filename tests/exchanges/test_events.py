@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from watchtower.exchanges.events import MAX_EVENT_BYTES, EventSplitter
 from watchtower.vocabulary.errors import ProtocolFault
-import itertools
 
 
 def split(*reads: bytes) -> list[bytes]:

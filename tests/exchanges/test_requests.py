@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watchtower.exchanges.requests import MAX_HEAD_BYTES, End, Opacity, Piece, RequestFramer, RequestHead
-import itertools
 
 GET = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /v1/completions HTTP/1.1\r\nContent-Length: 5\r\nX-Team: blue\r\n\r\nhello"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 
@@ -13,7 +14,6 @@ from tests.exchanges.streams import CHAT_ESTIMATED, CHAT_TOKEN_IDS, RECORDED, ST
 from watchtower.exchanges.ledger import Ledger
 from watchtower.exchanges.responses import ResponseReader
 from watchtower.vocabulary.facts import Ending, ExchangeNews
-import itertools
 
 MILLISECOND = 1_000_000
 

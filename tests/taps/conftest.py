@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest_asyncio
+import uvloop
 
 from watchtower.taps.listening import bound
 from watchtower.taps.plan import Address, RelayPlan
@@ -115,11 +116,16 @@ class Bench:
 async def until(condition: Callable[[], bool], seconds: float = 3.0) -> None:
     """Wait for ``condition``; fail after ``seconds``."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  (it waits for plain values of the product)
             await asyncio.sleep(0.005)
 
 
 Start = Callable[..., Awaitable[Bench]]
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that relay workers run on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest_asyncio.fixture

@@ -23,7 +23,7 @@ def reply(wire: bytes, *, cut: int = 0, then_close: bool = False, pause: float =
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        size = cut or len(wire)
+        size = cut or len(wire) or 1
         for begin in range(0, len(wire), size):
             writer.write(wire[begin : begin + size])
             await asyncio.sleep(pause)
@@ -164,7 +164,8 @@ async def test_an_engine_behind_a_unix_socket_is_reached(start: Start, tmp_path:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(ANSWER)
-        await writer.drain()
+        await reader.read()
+        writer.close()
 
     server = await asyncio.start_unix_server(serve, tmp_path / "engine.sock")
     bench = await start(upstream=f"unix:{tmp_path}/engine.sock")

@@ -109,10 +109,10 @@ class ClientConnection(asyncio.Protocol):
             self._upstream.hold_back(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._reader.awaited:
-            self._reader.end(Ending.CLIENT_LEFT, boottime_ns())
         if self._state is _State.OPEN and not self.idle:
             self._relay.count("clients_left")
+        if self._reader.awaited:
+            self._reader.end(Ending.CLIENT_LEFT, boottime_ns())
         self._state = _State.CLOSED
         if self._timer is not None:
             self._timer.cancel()
@@ -204,8 +204,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _forward(self, data: bytes) -> None:
         if self._upstream is None:
-            plan = self._relay.plan
-            self._upstream = Upstream(self._relay.loop, self._relay.upstream, plan.connect_seconds, self, self._reader)
+            assert self._transport is not None  # bytes came through it
+            relay = self._relay
+            self._upstream = Upstream(
+                relay.loop, relay.upstream, relay.plan.connect_seconds, self, self._transport.write, self._reader
+            )
         self._upstream.send(data)
 
     # ── the hold ────────────────────────────────────────────────────────────────────────────────
@@ -225,10 +228,6 @@ class ClientConnection(asyncio.Protocol):
         self._answer(answers.HOLD_WAIT)
 
     # ── from the engine ─────────────────────────────────────────────────────────────────────────
-
-    def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
 
     def answer_moved(self) -> None:
         reader = self._reader

@@ -22,8 +22,6 @@ _MAX_PENDING_BYTES: Final = 256 * 1024
 class Downstream(Protocol):
     """What an upstream tells its client connection."""
 
-    def write(self, data: bytes) -> None: ...
-
     def answer_moved(self) -> None:
         """An answer ended, or can no longer be followed."""
 
@@ -36,7 +34,7 @@ class Downstream(Protocol):
 
 
 class Upstream(asyncio.Protocol):
-    """Starts to connect when made; what is sent before it is up waits."""
+    """Starts to connect when made; what is sent before it is up waits. ``write`` is the client transport's own."""
 
     def __init__(
         self,
@@ -44,10 +42,11 @@ class Upstream(asyncio.Protocol):
         address: Address,
         connect_seconds: float,
         client: Downstream,
+        write: Callable[[bytes], None],
         reader: ResponseReader,
     ) -> None:
         self._client: Downstream | None = client
-        self._write: Callable[[bytes], None] = client.write
+        self._write = write
         self._reader = reader
         self._transport: asyncio.Transport | None = None
         self._pending: list[bytes] = []
