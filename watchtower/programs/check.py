@@ -143,7 +143,7 @@ def _show_timing(out: Console, times: list[Timing]) -> None:
         )
     _line(out, "")
     out.print(table)
-    _line(out, "The engine's own start comes on top of 'verified'; so does a person's answer in mode approve.")
+    _line(out, "On top of 'verified' come the engine's own start and, in mode approve, a person's answer.")
 
 
 # ── reports ─────────────────────────────────────────────────────────────────────────────────────

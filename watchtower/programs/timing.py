@@ -1,8 +1,9 @@
 """How fast Watchtower can be with this configuration: arithmetic over windows, waits and limits, nothing measured.
 
 *Fastest*: the fault is blatant and begins just before an evaluation; nothing is open, so nothing is drained.
-*Typical*: a rule needs its whole window to be after the fault, the drain takes half its allowance, and the verdict
-waits for the warm-up where that is longer than stabilization. The engine's own start is not in it.
+*Typical*: a rule needs its whole window to lie after the fault, the drain takes half its allowance, and traffic ends the
+warm-up by its requests, so that stabilization decides (without traffic: up to ``warmup_seconds``). The engine's own
+start is in neither.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def timings(settings: Settings, rules: Ruleset) -> list[Timing]:
         confirm = settings.tick_seconds * (limits.dwell_evaluations - 1)
         wait = 0.0 if _is_hang(rule.when) else drain / 2
         act = (fastest + confirm, typical + confirm + wait)
-        verify = max(limits.stabilization_seconds, min(limits.warmup_seconds, limits.verify_seconds))
+        verify = max(limits.stabilization_seconds, rule.over) + settings.tick_seconds
         rows.append(
             Timing(
                 rule=rule.name,
