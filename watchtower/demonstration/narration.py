@@ -16,7 +16,11 @@ class Look(NamedTuple):
 
     status: Json
     incidents: list[Json]
+    """Newest first."""
     actions: list[Json]
+    """Newest first."""
+    openings: list[float]
+    """When the newest incident turned OPEN, each time: CLOCK_BOOTTIME seconds."""
 
 
 class Line(NamedTuple):
@@ -50,9 +54,9 @@ def _rules(before: Look | None, after: Look) -> list[Line]:
 
 
 def _incidents(before: Look | None, after: Look) -> list[Line]:
-    told = {one["id"]: one for one in before.incidents} if before else {}
+    told = _newest(before.incidents) if before else {}
     lines = []
-    for one in reversed(after.incidents):
+    for one in reversed(_newest(after.incidents).values()):
         was = told.get(one["id"], {"state": "", "held": []})
         if one["state"] != was["state"]:
             again = f" (recurrence {one['recurrences']})" if one["recurrences"] else ""
@@ -64,6 +68,14 @@ def _incidents(before: Look | None, after: Look) -> list[Line]:
             if held["gate"] not in known
         ]
     return lines
+
+
+def _newest(incidents: list[Json]) -> dict[str, Json]:
+    """By id, newest first. One that comes back is listed twice: as it is, and as it was closed."""
+    found: dict[str, Json] = {}
+    for one in incidents:
+        found.setdefault(one["id"], one)
+    return found
 
 
 def _actions(before: Look | None, after: Look) -> list[Line]:

@@ -1,20 +1,16 @@
 """What became of one fault, read from the API's incidents and actions. Pure.
 
-*Detected* is the instant the incident opened (or was reopened), *cured* the instant its action was judged effective:
-both are the daemon's own CLOCK_BOOTTIME marks, compared with the injector's on the same clock.
+*Detected* is the instant the incident turned OPEN (suspecting is not detecting), *cured* the instant its action was
+judged effective: both are the daemon's own marks, compared with the injector's on the same clock, CLOCK_BOOTTIME.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from watchtower.demonstration.narration import Json, Look
 from watchtower.simulator.faults import Proof
 from watchtower.simulator.traffic import PhaseCounts
-
-Json = dict[str, Any]
-DETECTED_STATES = frozenset({"open", "held", "acting", "verifying", "recovering", "resolved", "escalated"})
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,29 +33,19 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
 NOTHING = Sighting()
 
 
-def sighting(injected_at: float, now: float, incidents: list[Json], actions: list[Json], before: Sighting) -> Sighting:
-    """Add one look at ``now`` to what was seen ``before``. Only what happened after the injection counts."""
-    mine = [action for action in actions if action["started_at"] >= injected_at]
+def sighting(injected_at: float, look: Look) -> Sighting:
+    """What ``look`` says of the time since the injection; what happened before it does not count."""
+    mine = [action for action in look.actions if action["started_at"] >= injected_at]
     cured = next((action for action in mine if action["state"] == "effective"), None)
-    incident = next((one for one in incidents if _concerns(one, injected_at, mine)), None)
-    detected_at = before.detected_at
-    if detected_at is None and incident is not None and incident["state"] in DETECTED_STATES:
-        # An incident that was reopened keeps its first instant: then the instant we saw it is the honest one.
-        detected_at = incident["opened_at"] if incident["opened_at"] >= injected_at else now
+    detected_at = min((opening for opening in look.openings if opening >= injected_at), default=None)
     return Sighting(
-        incident=incident or before.incident,
+        incident=look.incidents[0] if detected_at is not None else None,
         detected_at=detected_at,
         cured_at=cured["ended_at"] if cured else None,
         would_act=any(action["state"] == "would_act" for action in mine),
         acted=any(action["dispatched_at"] is not None for action in mine),
         action=cured or (mine[0] if mine else None),
     )
-
-
-def _concerns(incident: Json, injected_at: float, actions: list[Json]) -> bool:
-    if incident["opened_at"] is not None and incident["opened_at"] >= injected_at:
-        return True
-    return incident["closed_at"] is None or any(action["incident"] == incident["id"] for action in actions)
 
 
 class FaultReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from watchtower.demonstration.narration import Line, Look, changes
-from watchtower.demonstration.outcome import NOTHING, FaultReport, Json, Sighting, report, sighting
+from watchtower.demonstration.narration import Json, Line, Look, changes
+from watchtower.demonstration.outcome import NOTHING, FaultReport, Sighting, report, sighting
 from watchtower.demonstration.receiver import Notices
 from watchtower.demonstration.screen import Screen
 from watchtower.demonstration.stage import Stage
@@ -61,11 +61,9 @@ class Play:
         """One look at the API, told and shown; None when the daemon does not answer just now."""
         self.stage.must_live()
         try:
-            look = Look(
-                await self._get("status"),
-                (await self._get("incidents"))["incidents"],
-                (await self._get("actions"))["actions"],
-            )
+            status, incidents = await self._get("status"), (await self._get("incidents"))["incidents"]
+            actions = (await self._get("actions"))["actions"]
+            look = Look(status, incidents, actions, await self._openings(status["now"], incidents[:1]))
         except (httpx.TransportError, httpx.HTTPStatusError):
             return None
         self.screen.tell(*changes(self.last, look))
@@ -82,6 +80,11 @@ class Play:
         answer = await self.http.get(f"{self.stage.web}/api/v1/{what}", timeout=5.0)
         answer.raise_for_status()
         return answer.json()
+
+    async def _openings(self, now: Json, newest: list[Json]) -> list[float]:
+        """The journal's instants at which the newest incident turned OPEN, moved to the boot clock."""
+        records = [record for one in newest for record in (await self._get(f"incidents/{one['id']}"))["records"]]
+        return [record["wall"] - now["wall"] + now["boot"] for record in records if record["kind"] == "incident.open"]
 
     async def watch(self, seconds: float, until: Callable[[Look], bool]) -> bool:
         """Look until ``until`` says so; False when ``seconds`` passed first."""
@@ -160,7 +163,7 @@ class Play:
 
         def done(look: Look) -> bool:
             nonlocal seen
-            seen = sighting(proof.injected_at, look.status["now"]["boot"], look.incidents, look.actions, seen)
+            seen = sighting(proof.injected_at, look)
             return seen.cured_at is not None or seen.escalated
 
         await self.watch(self.stage.plan.cure_seconds, done)
@@ -171,7 +174,7 @@ class Play:
 
         def recorded(look: Look) -> bool:
             nonlocal seen
-            seen = sighting(proof.injected_at, look.status["now"]["boot"], look.incidents, look.actions, seen)
+            seen = sighting(proof.injected_at, look)
             return seen.would_act and seen.detected_at is not None
 
         await self.watch(self.stage.plan.cure_seconds, recorded)

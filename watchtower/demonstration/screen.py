@@ -28,6 +28,7 @@ _COLOURS = {
 }
 _VERDICTS = {"ok": "[green]ok[/]", "breach": "[red]BREACH[/]", "unknown": "[dim]unknown[/]"}
 _ALIVE_SECONDS = 5.0
+_PLAIN_WIDTH = 132
 
 
 class Screen:
@@ -35,6 +36,8 @@ class Screen:
 
     def __init__(self, clock: Clock, *, to_stderr: bool) -> None:
         self.console = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            self.console.width = _PLAIN_WIDTH
         self._clock = clock
         self._began = clock.now().boot
         self._last = self._began
@@ -52,7 +55,7 @@ class Screen:
             self._live.stop()
 
     def tell(self, *lines: Line) -> None:
-        self._last = self._clock.now().boot
+        self._last = self._clock.now().boot if lines else self._last
         for line in lines:
             colour = _COLOURS[line.who]
             self.console.print(

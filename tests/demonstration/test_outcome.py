@@ -1,0 +1,77 @@
+from typing import Any
+
+from watchtower.demonstration.narration import Json, Look
+from watchtower.demonstration.outcome import NOTHING, FaultReport, as_promised, report, sighting
+from watchtower.simulator.faults import Proof
+from watchtower.simulator.traffic import PhaseCounts
+
+PROOF = Proof(fault="slow", injected_at=100.0, seen_at=101.0, evidence={"pid": 7})
+INCIDENT = {"id": "inc-1", "state": "recovering"}
+
+
+def action(state: str, started_at: float = 110.0, **more: Any) -> Json:
+    known = {"op_id": "op-1", "state": state, "started_at": started_at, "dispatched_at": 111.0, "ended_at": 130.0}
+    return {**known, "verified_by": ["served a canary"], **more}
+
+
+def look(*actions: Json, openings: tuple[float, ...] = (106.5,)) -> Look:
+    return Look({}, [INCIDENT], list(actions), list(openings))
+
+
+def shown(*actions: Json, replaced: bool = True, counts: PhaseCounts | None = None) -> FaultReport:
+    seen = sighting(100.0, look(*actions))
+    return report(PROOF, seen, counts or PhaseCounts(requests=9), before=None, after=None, replaced=replaced)
+
+
+def test_times_count_from_the_injection() -> None:
+    one = shown(action("effective"))
+    assert (one.detected_s, one.cured_s, one.verified, one.verified_by) == (6.5, 30.0, True, ("served a canary",))
+    assert one.incident == "inc-1" and one.op_id == "op-1" and one.requests == 9
+
+
+def test_what_happened_before_the_injection_does_not_count() -> None:
+    seen = sighting(100.0, look(action("effective", started_at=60.0), openings=(55.0,)))
+    assert (seen.detected_at, seen.cured_at, seen.incident, seen.acted) == (None, None, None, False)
+
+
+def test_an_incident_that_came_back_counts_from_its_new_opening() -> None:
+    assert sighting(100.0, look(openings=(55.0, 108.0, 120.0))).detected_at == 108.0
+
+
+def test_an_action_under_way_is_no_cure() -> None:
+    one = shown(action("verifying", ended_at=None))
+    assert one.cured_s is None and one.acted and not one.verified and one.verified_by == ()
+
+
+def test_a_second_attempt_may_be_the_cure() -> None:
+    one = shown(action("effective", started_at=150.0, ended_at=170.0, op_id="op-2"), action("ineffective"))
+    assert (one.cured_s, one.op_id) == (70.0, "op-2")
+
+
+def test_a_cure_without_another_process_is_not_verified() -> None:
+    assert not shown(action("effective"), replaced=False).verified
+
+
+def test_a_whole_cure_is_as_promised() -> None:
+    assert as_promised([shown(action("effective"))], "auto", 1) == []
+
+
+def test_each_broken_promise_has_its_sentence() -> None:
+    unseen = report(PROOF, NOTHING, PhaseCounts(), before=None, after=None, replaced=False)
+    costly = PhaseCounts(requests=9)
+    costly.failed["http_503"] = 2
+    assert as_promised([unseen], "auto", 1) == ["slow: not detected", "slow: not cured"]
+    assert as_promised([shown(action("ineffective"))], "auto", 1) == ["slow: not cured"]
+    assert as_promised([shown(action("effective"), replaced=False)], "auto", 1) == ["slow: the cure is not verified"]
+    assert as_promised([shown(action("effective"), counts=costly)], "auto", 1) == ["slow: the cure cost 2 requests"]
+    assert as_promised([shown(action("effective"))], "auto", 2) == ["only 1 of 2 faults were shown"]
+
+
+def test_in_mode_observe_a_would_act_is_the_promise_and_any_deed_breaks_it() -> None:
+    would = action("would_act", dispatched_at=None)
+    assert as_promised([shown(would, replaced=False)], "observe", 1) == []
+    assert as_promised([shown(replaced=False)], "observe", 1) == ["slow: no would-act was recorded"]
+    assert as_promised([shown(would, action("effective"), replaced=False)], "observe", 1) == [
+        "slow: something was done in mode observe"
+    ]
+    assert as_promised([shown(would, replaced=True)], "observe", 1) == ["slow: something was done in mode observe"]
