@@ -327,6 +327,18 @@ def test_what_a_dead_engine_left_behind_is_ignored() -> None:
     assert windows.open_exchanges == 0
 
 
+def test_an_exchange_of_the_dead_engine_that_is_told_again_is_not_taken_for_one_of_the_new() -> None:
+    relay = Relay()
+    relay.frame([opened("old", relay.now)])
+    facts = [*relay.facts, seen(START), seen(START + 5, id="200")]
+    relay.facts.clear()
+    relay.now += 1
+    relay.frame([opened("old", START), opened("new", START + 6)])
+    relay.now = START + 6
+    relay.frame([opened("new", START + 6)])
+    assert absorbed([*facts, *relay.facts]).open_exchanges == 1
+
+
 # ── stall ───────────────────────────────────────────────────────────────────────────────────────
 
 
