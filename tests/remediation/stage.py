@@ -36,6 +36,7 @@ from watchtower.remediation.state import Incident, TargetState, decode, encode
 from watchtower.settings import RemediationSettings
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import (
+    ActionState,
     Answer,
     Capabilities,
     Cure,
@@ -165,6 +166,9 @@ class Stage:
         self.running = True
         self.serving = True
         self.known = True
+        self.seen_generation = 1
+        self.masks = True
+        """Readings use nothing older than the first sight of the present incarnation."""
         self.clean_since: float | None = None
         self.lease_held = True
         self.records: list[Record] = []
@@ -204,6 +208,8 @@ class Stage:
         raise AssertionError(f"never {states}; it is {self.newest}")
 
     def look(self) -> None:
+        if self.masks and self.running and self.known and self.generation != self.seen_generation:
+            self.clean_since, self.seen_generation = self.clock.now().boot, self.generation
         self.send(
             Seen(
                 EngineSeen(
@@ -292,7 +298,6 @@ class Stage:
 
     def restart_engine(self) -> None:
         self.generation += 1
-        self.clean_since = self.clock.now().boot
 
     # ── scenery ─────────────────────────────────────────────────────────────────────────────────
 
@@ -334,6 +339,14 @@ class Stage:
     def incident(self) -> Incident:
         assert self.newest is not None
         return self.newest
+
+    def phase(self) -> IncidentState:
+        """Where the incident is."""
+        return self.incident.state
+
+    def outcome(self) -> ActionState:
+        """Where the newest action is."""
+        return self.state.actions[-1].state
 
     @property
     def effects(self) -> int:

@@ -86,8 +86,7 @@ def just_started() -> Stage:
 
 def warm_from_the_last_restart() -> Stage:
     stage = Stage(limits(cooldown_seconds=1000, cooldown_cap_seconds=1000)).quiet()
-    stage.generation += 1
-    stage.clean_since = stage.clock.now().boot
+    stage.restart_engine()
     stage.tick(3)
     return stage.breach().tick()
 
@@ -130,7 +129,8 @@ def unidentified() -> Stage:
 
 def evidence_of_the_dead() -> Stage:
     stage = Stage(limits(cooldown_seconds=1)).quiet()
-    stage.generation += 1  # nobody masks the old incarnation's readings
+    stage.masks = False
+    stage.restart_engine()
     stage.rule.over = 60.0
     stage.tick(3)
     return stage.breach().tick()
@@ -205,7 +205,7 @@ def test_one_rule_in_auto_acts_beside_another_in_observe() -> None:
     stage = Stage(limits(mode=Mode.OBSERVE, modes={"hang": Mode.AUTO}))
     stage.rules.append(Rule("hang"))
     stage.quiet().breach().tick(2)
-    assert stage.incident.state is IncidentState.ACTING
+    assert stage.phase() is IncidentState.ACTING
     assert stage.state.actions[-1].rule == "hang"
 
 

@@ -25,7 +25,7 @@ def test_a_breach_makes_suspicious_and_wakes_nobody() -> None:
     stage = Stage().quiet()
     stage.rule.firing = False
     stage.breach().tick()
-    assert stage.incident.state is IncidentState.SUSPECT
+    assert stage.phase() is IncidentState.SUSPECT
     assert stage.notices == []
 
 
@@ -73,12 +73,12 @@ def test_a_restarted_engine_ends_a_suspicion() -> None:
 
 def test_an_incident_opens_when_a_rule_fired_in_enough_evaluations_in_a_row() -> None:
     stage = observing(dwell_evaluations=3).quiet().breach().tick(2)
-    assert stage.incident.state is IncidentState.SUSPECT
+    assert stage.phase() is IncidentState.SUSPECT
     stage.well().tick().breach().tick(2)
-    assert stage.incident.state is IncidentState.SUSPECT, "a row that was broken starts again"
+    assert stage.phase() is IncidentState.SUSPECT, "a row that was broken starts again"
     stage.tick()
     assert "incident.open" in stage.kinds()
-    assert stage.incident.state is IncidentState.HELD
+    assert stage.phase() is IncidentState.HELD
 
 
 def test_evidence_of_two_incarnations_does_not_open_an_incident() -> None:
@@ -120,7 +120,7 @@ def test_people_are_told_again_when_a_mild_incident_becomes_one_that_wakes_them(
 
 def test_a_rule_that_only_alerts_is_held_quietly_and_resolved() -> None:
     stage = Stage(rules=[mild()]).quiet().breach().tick(200)
-    assert stage.incident.state is IncidentState.HELD
+    assert stage.phase() is IncidentState.HELD
     assert stage.held_by == {"no_cure"}
     (opened,) = stage.notices
     assert "Watchtower will do nothing: the rule only alerts." in opened.text
@@ -183,7 +183,7 @@ def test_approval_is_asked_for() -> None:
 
 def test_a_hold_past_its_deadline_calls_a_person() -> None:
     stage = Stage(limits(single_replica="refuse")).quiet().breach().tick(125)
-    assert stage.incident.state is IncidentState.ESCALATED
+    assert stage.phase() is IncidentState.ESCALATED
     (notice,) = stage.told(NoticeKind.ESCALATED)
     assert notice.severity == "page"
     assert "held for 120 s" in notice.text
@@ -196,7 +196,7 @@ def test_a_hold_that_somebody_chose_only_reminds_once(reason: str) -> None:
     if reason == "paused":
         stage.command("pause", reason="deploy", seconds=10_000.0)
     stage.breach().tick(300)
-    assert stage.incident.state is IncidentState.HELD
+    assert stage.phase() is IncidentState.HELD
     assert stage.kinds("incident.reminded") == ["incident.reminded"]
 
 
@@ -204,7 +204,7 @@ def test_an_observing_target_that_falls_silent_is_not_escalated() -> None:
     stage = observing().quiet().breach().tick(5)
     stage.rule.verdict = Verdict.UNKNOWN
     stage.tick(300)
-    assert stage.incident.state is IncidentState.HELD
+    assert stage.phase() is IncidentState.HELD
     assert stage.held_by == {"data_unknown", "observe"}
 
 
@@ -242,9 +242,9 @@ def test_a_dry_run_held_by_another_gate_too_does_not_claim_that_it_would_act() -
 
 def test_what_recovers_by_itself_is_watched_and_then_resolved() -> None:
     stage = observing().quiet().breach().tick(5).well().tick(19)
-    assert stage.incident.state is IncidentState.HELD
+    assert stage.phase() is IncidentState.HELD
     stage.tick(3)
-    assert stage.incident.state is IncidentState.RECOVERING
+    assert stage.phase() is IncidentState.RECOVERING
     stage.until(IncidentState.RESOLVED)
     assert stage.state.incident is None
     assert stage.state.recent[0].closed_wall is not None
@@ -256,7 +256,7 @@ def test_unknown_does_not_count_as_recovery() -> None:
         stage.well().tick(15)
         stage.rule.verdict = Verdict.UNKNOWN
         stage.tick()
-    assert stage.incident.state is IncidentState.HELD
+    assert stage.phase() is IncidentState.HELD
 
 
 def test_what_comes_back_while_watched_is_the_same_incident() -> None:
@@ -265,7 +265,7 @@ def test_what_comes_back_while_watched_is_the_same_incident() -> None:
     stage.breach().tick(3)
     assert stage.incident.id == first
     assert stage.incident.recurrences == 1
-    assert stage.incident.state is IncidentState.HELD
+    assert stage.phase() is IncidentState.HELD
 
 
 def test_what_comes_back_soon_after_it_was_resolved_is_the_same_incident() -> None:
@@ -299,18 +299,18 @@ def test_trouble_that_comes_and_goes_is_escalated_and_stays_so() -> None:
     stage = observing(flap_cycles=3).quiet()
     for _ in range(4):
         stage.breach().tick(5).well().tick(25)
-    assert stage.incident.state is IncidentState.ESCALATED
+    assert stage.phase() is IncidentState.ESCALATED
     stage.tick(500)
-    assert stage.incident.state is IncidentState.ESCALATED
+    assert stage.phase() is IncidentState.ESCALATED
     assert stage.kinds("incident.note") == ["incident.note"]
     assert len(stage.told(NoticeKind.ESCALATED)) == 1
 
 
 def test_a_mild_rule_that_goes_on_firing_keeps_the_incident_but_is_no_recurrence() -> None:
     stage = Stage(limits(mode=Mode.OBSERVE), rules=[Rule(), mild()]).quiet().breach().tick(5).well().tick(30)
-    assert stage.incident.state is IncidentState.RECOVERING
+    assert stage.phase() is IncidentState.RECOVERING
     stage.breach("gpu_imbalance").tick(80)
-    assert stage.incident.state is IncidentState.HELD
+    assert stage.phase() is IncidentState.HELD
     assert stage.incident.recurrences == 0
     stage.well()
     stage.until(IncidentState.RESOLVED)
@@ -323,7 +323,7 @@ def test_a_restart_that_was_not_ours_drops_the_evidence_and_starts_a_cooldown() 
     stage = Stage(limits(single_replica="refuse")).quiet().breach().tick(5)
     stage.restart_engine()
     stage.tick()
-    assert stage.incident.state is IncidentState.RECOVERING
+    assert stage.phase() is IncidentState.RECOVERING
     assert stage.state.cooldown_from is not None
     (notice,) = stage.told(NoticeKind.RECOVERING)
     assert "not by Watchtower" in notice.text
@@ -334,9 +334,9 @@ def test_after_a_foreign_restart_unknown_alone_does_not_resolve() -> None:
     stage.restart_engine()
     stage.rule.verdict = Verdict.UNKNOWN
     stage.tick(100)
-    assert stage.incident.state is IncidentState.RECOVERING
+    assert stage.phase() is IncidentState.RECOVERING
     stage.tick(100)
-    assert stage.incident.state is IncidentState.ESCALATED
+    assert stage.phase() is IncidentState.ESCALATED
 
 
 def test_an_engine_that_dies_while_watched_is_a_recurrence() -> None:
@@ -346,7 +346,7 @@ def test_an_engine_that_dies_while_watched_is_a_recurrence() -> None:
     stage.rule.verdict = Verdict.UNKNOWN
     stage.tick(3)
     assert stage.incident.recurrences == 1
-    assert stage.incident.state is IncidentState.HELD
+    assert stage.phase() is IncidentState.HELD
     assert "engine.gone" in stage.kinds()
 
 
@@ -356,11 +356,11 @@ def test_an_engine_that_keeps_restarting_while_watched_is_escalated() -> None:
     for _ in range(3):
         stage.restart_engine()
         stage.tick(5)
-    assert stage.incident.state is IncidentState.ESCALATED
+    assert stage.phase() is IncidentState.ESCALATED
 
 
 def test_escalated_is_latched_whatever_the_engine_does() -> None:
     stage = Stage(limits(single_replica="refuse")).quiet().breach().tick(130)
     stage.restart_engine()
     stage.well().tick(500)
-    assert stage.incident.state is IncidentState.ESCALATED
+    assert stage.phase() is IncidentState.ESCALATED

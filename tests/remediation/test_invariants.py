@@ -1,0 +1,451 @@
+"""The invariants of remediation under any history: crashes, late and doubled messages, reboots, lies, clocks.
+
+The world keeps its own books (true time, effects by op_id, the journal as committed) and never looks at the machine's
+memory to decide what was right. Messages to the adapter travel: they may arrive late, twice, or never, also after the
+process that sent them died.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.remediation.stage import CLASS_A, CLASS_B, CLASS_C, Rule, limits
+from watchtower.remediation.events import (
+    Answered,
+    AskStatus,
+    Canaried,
+    Commanded,
+    Dispatch,
+    Drained,
+    Effect,
+    Event,
+    Evidence,
+    Fenced,
+    Hold,
+    RaiseFence,
+    Record,
+    Release,
+    Replied,
+    Seen,
+    SendCanary,
+    Started,
+    StorageFailed,
+    Tell,
+)
+from watchtower.remediation.machine import decide
+from watchtower.remediation.state import TargetState, decode, encode
+from watchtower.testing.clock import HandClock
+from watchtower.vocabulary.actions import Answer, Incarnation, Plan, Reply, ReplyKind
+from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, EngineSeen
+from watchtower.vocabulary.incidents import IncidentState, NoticeKind
+from watchtower.vocabulary.instants import Instant
+from watchtower.vocabulary.readings import Verdict
+
+LIMITS = limits(
+    startup_grace_seconds=5,
+    cooldown_seconds=5,
+    cooldown_cap_seconds=10,
+    restarts_per_hour=2,
+    restarts_per_day=3,
+    attempts_per_rung=2,
+    attempts_per_incident=3,
+    breaker_failures=3,
+    flap_cycles=4,
+)
+HOUR, DAY = 3600.0, 86400.0
+FINAL = {"not_executed", "cancelled", "rejected", "effective", "ineffective", "inconclusive", "ambiguous"}
+
+
+class World(RuleBasedStateMachine):
+    """One target, one adapter, one journal, and everything that can go wrong with them."""
+
+    @initialize(capabilities=st.sampled_from([CLASS_A, CLASS_B, CLASS_C]), first=st.booleans())
+    def begin(self, capabilities: object, first: bool) -> None:
+        self.capabilities = capabilities if capabilities in (CLASS_A, CLASS_B, CLASS_C) else CLASS_A
+        self.clock = HandClock()
+        self.true = 0.0
+        self.boots = 0
+        self.state = TargetState(target="engine")
+        self.disk = encode(self.state)
+        self.todo: list[Effect] = []
+        self.inbox: list[Event] = []
+        self.network: list[Plan] = []
+        self.generation, self.seen_generation, self.running, self.known = 1, 1, True, True
+        self.clean_since: float | None = None
+        self.lease, self.holding, self.curable = True, False, True
+        self.symptoms = [Rule("slow"), Rule("hang", reading="token_progress.stalled")]
+        self.started_true = 0.0
+        self.storage_broken = False
+        # the adapter's own ledger
+        self.effects: Counter[str] = Counter()
+        self.fence, self.tombstones = 0, set[str]()
+        # what was observed
+        self.sent: Counter[str] = Counter()
+        self.journal: list[tuple[float, Record]] = []
+        self.intents: dict[str, tuple[float, str]] = {}
+        self.ended: dict[str, str] = {}
+        self.forgiven: Counter[str] = Counter()
+        self.told: list[str] = []
+        self.send(Started())
+        if first:
+            self.live(8)
+
+    # ── the runner ──────────────────────────────────────────────────────────────────────────────
+
+    def send(self, event: Event) -> None:
+        before = self.state
+        self.state, effects = decide(self.state, event, self.clock.now(), LIMITS, self.capabilities)
+        for effect in effects:
+            if isinstance(effect, Record):
+                self.journal.append((self.true, effect))
+                self.book(effect, event, before)
+            elif isinstance(effect, Tell):
+                assert "." not in effect.notice.id
+                assert len(effect.notice.title) <= 120
+                self.told.append(str(effect.notice.kind))
+            else:
+                self.todo.append(effect)
+        if any(isinstance(effect, Record | Tell) for effect in effects):
+            self.disk = encode(self.state)
+            assert decode(self.disk) == self.state
+
+    def book(self, record: Record, event: Event, before: TargetState) -> None:
+        """Check each decision at the moment it becomes durable."""
+        body = record.body
+        if record.kind == "action.intent":
+            self.intents[body["op_id"]] = (self.true, body["incident"])
+            assert isinstance(event, Evidence), "I4: only fresh evidence begins an action"
+            asking = [v for v in event.verdicts if v.rule == body["rule"]]
+            assert [v.verdict for v in asking] == [Verdict.BREACH], "I4, I25: never on UNKNOWN or OK"
+            assert asking[0].firing
+            assert self.known, "I4: nobody knows what would be restarted"
+            assert self.running, "I4: nothing runs that could be restarted"
+            assert before.engine.incarnation == self.incarnation, "I4: evidence of another incarnation"
+            assert before.pause is None, "pause"
+            assert not before.breaker.because, "I10: the breaker is open"
+            assert not self.storage_broken, "I19: no action without a journal"
+            assert self.lease, "I9"
+            assert self.true - self.started_true >= LIMITS.startup_grace_seconds, "I12"
+        if record.kind.startswith("action.") and (state := record.kind.removeprefix("action.")) in FINAL:
+            assert body["op_id"] not in self.ended, "an action ends once"
+            self.ended[body["op_id"]] = state
+            assert (state in {"not_executed", "cancelled"}) is (not body["charged"]), "I7: refund only if proven"
+        if record.kind == "incident.escalated":
+            assert before.incident is not None
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case Hold(op_id=op_id):
+                self.holding = True
+                self.inbox.append(Drained(op_id, 0))
+            case Release():
+                self.holding = False
+            case Dispatch(plan=plan):
+                self.sent[plan.op_id] += 1
+                self.network.append(plan)
+            case AskStatus(op_id=op_id):
+                self.inbox.append(Answered(op_id, self.status(op_id)))
+            case RaiseFence(token=token):
+                if self.capabilities.fence:
+                    self.fence = max(self.fence, token)
+                self.inbox.append(Fenced(token, self.capabilities.fence))
+            case SendCanary():
+                now = self.clock.now().boot
+                outcome = CanaryOutcome.SERVED if self.running else CanaryOutcome.REFUSED
+                self.inbox.append(Canaried(CanaryEnded(at=now, id="c", started_at=now, outcome=outcome, seconds=0.2)))
+
+    # ── the adapter ─────────────────────────────────────────────────────────────────────────────
+
+    def status(self, op_id: str) -> Answer:
+        if not self.capabilities.idempotent_durable:
+            return Answer.CANNOT_TELL
+        if self.effects[op_id]:
+            return Answer.DONE
+        self.tombstones.add(op_id)
+        return Answer.NOT_DONE
+
+    def arrive(self, plan: Plan, reply: ReplyKind | None) -> None:
+        """A plan reaches the adapter, perhaps long after it was sent."""
+        refused = (
+            (self.capabilities.fence and plan.fence_token < self.fence)
+            or (self.capabilities.idempotent_durable and plan.op_id in self.tombstones)
+            or (self.capabilities.cas_incarnation and plan.expected_incarnation != self.incarnation)
+        )
+        if refused:
+            self.inbox.append(Replied(plan.op_id, Reply(ReplyKind.REJECTED, "refused")))
+            return
+        if not (self.capabilities.idempotent_durable and self.effects[plan.op_id]):
+            assert plan.op_id in self.intents, "I1: an effect without a durable intent"
+            self.effects[plan.op_id] += 1
+            self.restart()
+            if self.curable:
+                self.set_verdicts(Verdict.OK)
+        if reply is not None:
+            self.inbox.append(Replied(plan.op_id, Reply(reply, "as told")))
+
+    @property
+    def incarnation(self) -> Incarnation:
+        return Incarnation("4711", f"t{self.generation}", f"boot-{self.boots}")
+
+    def restart(self) -> None:
+        self.generation += 1
+        self.running = True
+
+    def set_verdicts(self, verdict: Verdict) -> None:
+        for symptom in self.symptoms:
+            symptom.verdict = verdict
+
+    # ── time ────────────────────────────────────────────────────────────────────────────────────
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.true += seconds
+
+    def tick(self, seconds: float = 1.0) -> None:
+        self.pass_time(seconds)
+        now = self.clock.now().boot
+        if self.running and self.known and self.generation != self.seen_generation:
+            self.clean_since, self.seen_generation = now, self.generation
+        self.send(
+            Seen(
+                EngineSeen(
+                    at=now,
+                    known=self.known,
+                    incarnation=self.incarnation if self.known and self.running else None,
+                    serving=self.known and self.running,
+                )
+            )
+        )
+        self.send(
+            Evidence(
+                verdicts=tuple(symptom.says(now) for symptom in self.symptoms),
+                window_clean_since=self.clean_since,
+                lease_held=self.lease,
+            )
+        )
+
+    def deliver(self) -> None:
+        for _ in range(30):
+            if self.todo:
+                self.perform(self.todo.pop(0))
+            elif self.network:
+                self.arrive(self.network.pop(0), ReplyKind.ACKED)
+            elif self.inbox:
+                self.send(self.inbox.pop(0))
+            else:
+                return
+
+    # ── what can happen ─────────────────────────────────────────────────────────────────────────
+
+    @rule(times=st.integers(1, 20))
+    def live(self, times: int) -> None:
+        """Everything works: messages arrive at once."""
+        for _ in range(times):
+            self.tick()
+            self.deliver()
+
+    @rule(times=st.integers(1, 6), seconds=st.sampled_from([1.0, 1.0, 4.0, 25.0, 130.0, 700.0]))
+    def drag(self, times: int, seconds: float) -> None:
+        """Time passes, and nobody delivers anything."""
+        for _ in range(times):
+            self.tick(seconds)
+
+    @rule(hours=st.sampled_from([0.6, 1.1, 7.0, 25.0]))
+    def night(self, hours: float) -> None:
+        self.tick(hours * HOUR)
+
+    @precondition(lambda self: self.todo)
+    @rule(count=st.integers(1, 4))
+    def do_some(self, count: int) -> None:
+        for _ in range(min(count, len(self.todo))):
+            self.perform(self.todo.pop(0))
+
+    @precondition(lambda self: self.network)
+    @rule(reply=st.sampled_from([ReplyKind.ACKED, ReplyKind.UNKNOWN, ReplyKind.REJECTED, None]), again=st.booleans())
+    def plan_arrives(self, reply: ReplyKind | None, again: bool) -> None:
+        """Also with a lie for an answer; to a durable adapter also twice."""
+        plan = self.network[0] if again and self.capabilities.idempotent_durable else self.network.pop(0)
+        self.arrive(plan, reply)
+
+    @precondition(lambda self: self.network)
+    @rule()
+    def plan_is_lost_with_an_unclear_reply(self) -> None:
+        plan = self.network.pop(0)
+        self.inbox.append(Replied(plan.op_id, Reply(ReplyKind.UNKNOWN, "connection reset")))
+
+    @precondition(lambda self: self.inbox)
+    @rule(which=st.integers(0, 20), twice=st.booleans(), lost=st.booleans())
+    def answer_arrives(self, which: int, twice: bool, lost: bool) -> None:
+        event = self.inbox.pop(which % len(self.inbox))
+        for _ in range(0 if lost else 1 + twice):
+            self.send(event)
+
+    @rule(wait=st.sampled_from([0.0, 2.0, 300.0]), fault=st.sampled_from(["", "", "", "hash chain broken"]))
+    def watchtower_dies(self, wait: float, fault: str) -> None:
+        """Between any commit and its effects: only the snapshot survives, and what is already on the way."""
+        self.todo, self.inbox = [], []
+        self.pass_time(wait)
+        self.state = decode(self.disk)
+        self.started_true, self.storage_broken = self.true, bool(fault)
+        self.send(Started(fault))
+
+    @rule(up=st.sampled_from([1.0, 60.0, 5000.0]), down=st.sampled_from([0.0, 4000.0]))
+    def host_reboots(self, up: float, down: float) -> None:
+        self.true += down + up
+        self.boots += 1
+        self.clock = HandClock(boot=up, wall=self.clock.now().wall, boot_id=f"boot-{self.boots}")
+        self.network, self.clean_since = [], up
+        for symptom in self.symptoms:
+            symptom.since = None
+        self.running = True
+        self.watchtower_dies(0.0, "")
+
+    @rule(jump=st.sampled_from([3600.0, -3600.0, 86400.0, -1.7e9]))
+    def wall_clock_jumps(self, jump: float) -> None:
+        now = self.clock.now()
+        self.clock = HandClock(now.boot, max(0.0, now.wall + jump), now.boot_id)
+
+    @rule(verdict=st.sampled_from(list(Verdict)), firing=st.sampled_from([None, None, False]), only=st.integers(0, 2))
+    def readings_change(self, verdict: Verdict, firing: bool | None, only: int) -> None:
+        for index, symptom in enumerate(self.symptoms):
+            if only in (index, 2):
+                symptom.verdict, symptom.firing = verdict, firing
+
+    @rule()
+    def engine_falls_ill(self) -> None:
+        for symptom in self.symptoms:
+            symptom.verdict, symptom.firing = Verdict.BREACH, None
+
+    @rule(curable=st.booleans())
+    def illness_changes(self, curable: bool) -> None:
+        self.curable = curable
+
+    @rule(what=st.sampled_from(["restarts", "dies", "hides", "shows"]))
+    def engine(self, what: str) -> None:
+        match what:
+            case "restarts":
+                self.restart()
+            case "dies":
+                self.running = False
+            case _:
+                self.known = what == "shows"
+
+    @rule(held=st.booleans())
+    def lease_changes(self, held: bool) -> None:
+        self.lease = held
+
+    @rule()
+    def disk_fails(self) -> None:
+        self.storage_broken = True
+        self.send(StorageFailed("disk full"))
+
+    @rule(verb=st.sampled_from(["pause", "resume", "ack_resume", "ack_resolve", "breaker_reset"]))
+    def person(self, verb: str) -> None:
+        incident = self.state.incident
+        if verb == "ack_resume" and incident and incident.state is IncidentState.ESCALATED:
+            self.forgiven[incident.id] = sum(who == incident.id for _, who in self.intents.values())
+        self.send(Commanded(verb=verb, author="ann", reason="r", seconds=30.0))
+
+    # ── what must hold ──────────────────────────────────────────────────────────────────────────
+
+    @invariant()
+    def one_effect_and_one_sending_for_each_op(self) -> None:
+        assert max(self.effects.values(), default=0) <= 1, "I2"
+        assert max(self.sent.values(), default=0) <= 1, "I5"
+
+    @invariant()
+    def one_action_at_a_time(self) -> None:
+        if hasattr(self, "state"):
+            flying = [action for action in self.state.actions if not action.over]
+            assert len(flying) <= 1, "I3"
+            busy = self.state.incident is not None and self.state.incident.state in {
+                IncidentState.ACTING,
+                IncidentState.VERIFYING,
+            }
+            assert busy is bool(flying), "an action belongs to an incident that says so"
+
+    @invariant()
+    def what_was_refunded_was_never_felt(self) -> None:
+        if not hasattr(self, "ended"):
+            return
+        for op_id, state in self.ended.items():
+            if state in {"not_executed", "cancelled"}:
+                assert self.effects[op_id] == 0, "I7: refunded, and it happened"
+
+    @invariant()
+    def no_window_holds_more_than_the_budget(self) -> None:
+        if not hasattr(self, "intents"):
+            return
+        spent = sorted(
+            at for op_id, (at, _) in self.intents.items() if self.ended.get(op_id) not in {"not_executed", "cancelled"}
+        )
+        for window, limit in ((HOUR, LIMITS.restarts_per_hour), (DAY, LIMITS.restarts_per_day)):
+            for at in spent:
+                assert sum(at <= other < at + window for other in spent) <= limit, "I6"
+
+    @invariant()
+    def attempts_are_never_forgotten_by_themselves(self) -> None:
+        if hasattr(self, "intents"):
+            for incident, count in Counter(who for _, who in self.intents.values()).items():
+                assert count - self.forgiven[incident] <= LIMITS.attempts_per_incident, "I8"
+
+    @invariant()
+    def the_journal_tells_where_the_incident_is(self) -> None:
+        if not hasattr(self, "journal"):
+            return
+        moves = [
+            record.kind.removeprefix("incident.")
+            for _, record in self.journal
+            if record.kind.startswith("incident.") and record.kind.count(".") == 1
+        ]
+        states = [move for move in moves if move in set(IncidentState)]
+        current = str(self.state.incident.state) if self.state.incident else None
+        assert (states[-1] if states else "clear") == (current or (states[-1] if states else "clear")), "I22"
+        if self.state.incident is None and states:
+            assert states[-1] in {"clear", "resolved"}, "I22"
+
+    @invariant()
+    def every_escalation_was_told(self) -> None:
+        if hasattr(self, "journal"):
+            recorded = sum(record.kind == "incident.escalated" for _, record in self.journal)
+            assert recorded == self.told.count(str(NoticeKind.ESCALATED)), "I17"
+
+    @invariant()
+    def marks_lie_in_the_past_of_this_boot(self) -> None:
+        if hasattr(self, "state"):
+            now: Instant = self.clock.now()
+            assert self.state.boot_id == now.boot_id, "I21"
+            assert all(action.started_at <= now.boot for action in self.state.actions), "I21"
+
+    def teardown(self) -> None:
+        """I16: with an adapter that never answers again and readings that say nothing, everything still ends."""
+        if not hasattr(self, "state"):
+            return
+        self.set_verdicts(Verdict.UNKNOWN)
+        self.inbox, self.network = [], []
+        for _ in range(400):
+            self.tick(2.0)
+            for effect in self.todo:
+                if isinstance(effect, Release):
+                    self.perform(effect)
+            self.todo = [effect for effect in self.todo if not isinstance(effect, Release)]
+        assert self.state.action is None, "I16: an action that never ends"
+        incident = self.state.incident
+        assert incident is None or incident.state in {IncidentState.ESCALATED, IncidentState.HELD}, "I16"
+        if incident and incident.state is IncidentState.HELD:
+            assert self.state.pause or not incident.curative, "I16: held for ever, and nobody chose it"
+        assert not [effect for effect in self.todo if isinstance(effect, Dispatch)] or self.sent.total() >= 0
+
+
+TestInvariants = World.TestCase
+TestInvariants.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)

@@ -1,0 +1,142 @@
+"""Starting, losing the disk, going blind: what no single incident is about."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.remediation.stage import Rule, Stage, limits
+from watchtower.remediation.events import Dispatch, Hold, StorageFailed
+from watchtower.remediation.machine import decide
+from watchtower.vocabulary.actions import Cure, Mode
+from watchtower.vocabulary.incidents import IncidentState, NoticeKind
+from watchtower.vocabulary.readings import Severity, Verdict
+
+
+def test_the_same_state_event_and_instant_give_the_same_answer() -> None:
+    stage = Stage().quiet().breach().tick()
+    event, now = StorageFailed("disk full"), stage.clock.now()
+    first = decide(stage.state, event, now, stage.settings, stage.capabilities)
+    assert first == decide(stage.state, event, now, stage.settings, stage.capabilities)
+
+
+def test_a_restart_every_half_minute_under_a_permanent_breach_acts_never_and_calls_once() -> None:
+    stage = Stage(limits(startup_grace_seconds=300, hold_deadline_seconds=1800)).start().breach()
+    for _ in range(120):
+        stage.tick(10, seconds=3.0)
+        stage.crash()
+    assert stage.effects == 0
+    assert len(stage.told(NoticeKind.ESCALATED)) == 1
+
+
+def test_a_machine_that_was_never_started_does_not_act() -> None:
+    stage = Stage().breach()
+    stage.tick(30)
+    assert stage.effects == 0
+
+
+def test_evidence_from_before_a_restart_counts_for_nothing() -> None:
+    stage = Stage(limits(startup_grace_seconds=1, dwell_evaluations=3)).start().tick(3).breach().tick(2)
+    stage.crash()
+    stage.tick(2)
+    assert stage.effects == 0
+    stage.tick(2)
+    assert stage.effects == 1
+
+
+@pytest.mark.parametrize("how", ["at start", "while running"])
+def test_a_journal_that_cannot_be_relied_on_means_observe_and_one_alert(how: str) -> None:
+    stage = Stage()
+    if how == "at start":
+        stage.start("hash chain broken at row 12")
+    else:
+        stage.start().send(StorageFailed("disk full"))
+    stage.tick(12).breach().tick(30)
+    stage.send(StorageFailed("disk full"))
+    assert stage.effects == 0
+    assert stage.held_by == {"storage"}
+    (notice,) = stage.told(NoticeKind.STORAGE_FAULT)
+    assert notice.severity == "page"
+    assert not any(isinstance(effect, Hold | Dispatch) for effect in stage.log)
+
+
+def test_a_sound_journal_at_the_next_start_lifts_the_latch() -> None:
+    stage = Stage().start("hash chain broken").tick(12).breach().tick(5)
+    assert stage.held_by == {"storage"}
+    stage.crash()
+    stage.tick(12)
+    assert stage.effects == 1
+
+
+def test_verification_goes_on_without_a_disk() -> None:
+    stage = Stage().acting().tick(2)
+    stage.send(StorageFailed("disk full"))
+    stage.until(IncidentState.RECOVERING)
+
+
+# ── blindness ───────────────────────────────────────────────────────────────────────────────────
+
+
+def blind(sentence: str) -> Stage:
+    mild = Rule("gpu_imbalance", Cure.NOTHING, Severity.WARN)
+    stage = Stage(rules=[Rule("slow_tokens"), Rule("hang"), mild]).quiet()
+    for rule in stage.rules[:2]:
+        rule.verdict, rule.sentence = Verdict.UNKNOWN, sentence
+    return stage
+
+
+def test_people_hear_once_that_nothing_can_be_judged_although_the_engine_serves() -> None:
+    stage = blind("no relay worker was heard for 12 s").tick(100)
+    (notice,) = stage.told(NoticeKind.BLIND)
+    assert "no relay worker" in notice.text
+    assert stage.newest is None
+
+
+def test_sight_that_returns_is_not_worth_a_message_but_going_blind_again_is() -> None:
+    stage = blind("no relay worker was heard for 12 s").tick(40).well().tick(5)
+    assert len(stage.notices) == 1
+    for rule in stage.rules[:2]:
+        rule.verdict = Verdict.UNKNOWN
+    stage.tick(40)
+    assert len(stage.told(NoticeKind.BLIND)) == 2
+
+
+@pytest.mark.parametrize("sentence", ["idle: no exchange", "the engine is warming up: 3 of 50 requests"])
+def test_an_idle_or_warming_server_is_not_a_blind_watchtower(sentence: str) -> None:
+    assert blind(sentence).tick(200).notices == []
+
+
+def test_one_rule_that_can_be_read_is_enough_to_see() -> None:
+    stage = blind("no relay worker was heard for 12 s")
+    stage.rules[1].verdict = Verdict.OK
+    assert stage.tick(100).notices == []
+
+
+def test_an_engine_that_does_not_serve_is_not_a_blind_watchtower() -> None:
+    stage = blind("no relay worker was heard for 12 s")
+    stage.serving = False
+    assert stage.tick(100).notices == []
+
+
+# ── dry run against the real thing ──────────────────────────────────────────────────────────────
+
+
+def test_a_dry_run_decides_as_auto_does_up_to_the_first_effect() -> None:
+    """Same trace, both modes: the instant and the attempt at which auto begins are those at which observe would."""
+
+    def run(mode: Mode) -> Stage:
+        stage = Stage(limits(mode=mode)).quiet()
+        for breach, seconds in ((True, 1), (False, 3), (True, 1), (False, 1), (True, 6)):
+            (stage.breach() if breach else stage.well()).tick(seconds)
+            if stage.kinds("action."):
+                break
+        return stage
+
+    auto, dry = run(Mode.AUTO), run(Mode.OBSERVE)
+    begun = next(record for record in auto.records if record.kind == "action.reserved").body
+    would = next(record for record in dry.records if record.kind == "action.would_act").body
+    assert {key: would[key] for key in ("rule", "verb", "attempt")} == {
+        key: begun[key] for key in ("rule", "verb", "attempt")
+    }
+    assert set(begun["permits"]) - set(would["permits"]) == {"not_only_observing"}
+    opened = [kinds.index("incident.open") for kinds in (auto.kinds(), dry.kinds())]
+    assert auto.kinds()[: opened[0] + 1] == dry.kinds()[: opened[1] + 1]

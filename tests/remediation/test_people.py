@@ -1,0 +1,105 @@
+"""People stop it with a reason and an end, and every latch has its key."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.remediation.stage import Stage, limits
+from watchtower.remediation.events import Commanded
+from watchtower.vocabulary.incidents import IncidentState, NoticeKind
+
+
+def escalated() -> Stage:
+    return Stage(limits(single_replica="refuse")).quiet().breach().tick(125)
+
+
+def test_a_pause_stops_new_actions_and_ends_by_itself_with_fresh_evidence() -> None:
+    stage = Stage().quiet()
+    stage.command("pause", reason="deploy", seconds=30.0)
+    stage.breach().tick(29)
+    assert stage.effects == 0
+    assert stage.held_by == {"paused"}
+    assert "paused by ann for 1 s more: deploy" in stage.incident.held[0].because
+    stage.tick(1)
+    assert "command.pause_expired" in stage.kinds()
+    assert stage.effects == 0, "what was seen during the pause counts for nothing"
+    stage.tick(1)
+    assert stage.effects == 1
+
+
+def test_resume_starts_from_fresh_evidence() -> None:
+    stage = Stage().quiet()
+    stage.command("pause", reason="deploy", seconds=600.0)
+    stage.breach().tick(10)
+    stage.command("resume")
+    stage.tick(1)
+    assert stage.effects == 0
+    stage.tick(1)
+    assert stage.effects == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "because"),
+    [
+        (Commanded(verb="pause", author="", reason="x", seconds=5), "author"),
+        (Commanded(verb="pause", author="ann", seconds=5), "reason"),
+        (Commanded(verb="pause", author="ann", reason="x"), "end"),
+        (Commanded(verb="resume", author="ann"), "nothing is paused"),
+        (Commanded(verb="breaker_reset", author="ann"), "breaker is closed"),
+        (Commanded(verb="ack_resume", author="ann"), "no incident is escalated"),
+        (Commanded(verb="ack_resolve", author="ann"), "no incident is escalated"),
+        (Commanded(verb="restart_now", author="ann"), "no command"),
+    ],
+)
+def test_a_command_that_cannot_be_obeyed_is_on_record_with_the_reason(command: Commanded, because: str) -> None:
+    stage = Stage().quiet()
+    stage.send(command)
+    assert stage.records[-1].kind == "command.refused"
+    assert because in stage.records[-1].body["because"]
+
+
+def test_every_obeyed_command_is_on_record_with_its_author() -> None:
+    stage = Stage().quiet()
+    stage.command("pause", reason="deploy", seconds=60.0)
+    assert stage.records[-1].kind == "command.pause"
+    assert stage.records[-1].body["author"] == "ann"
+
+
+def test_an_escalated_incident_can_be_closed_by_a_person() -> None:
+    stage = escalated()
+    stage.well()
+    stage.command("ack_resolve", reason="fixed by hand")
+    assert stage.phase() is IncidentState.RESOLVED
+    assert "fixed by hand" in stage.told(NoticeKind.RESOLVED)[0].text
+
+
+def test_an_escalated_incident_resumed_by_a_person_needs_fresh_evidence_and_gets_new_attempts() -> None:
+    stage = Stage(limits(attempts_per_rung=1, attempts_per_incident=1, hold_deadline_seconds=9000), cures=False)
+    stage.acting()
+    stage.until(IncidentState.ESCALATED)
+    assert stage.effects == 1
+    stage.tick(100)
+    assert stage.effects == 1
+    stage.command("ack_resume", reason="new driver")
+    assert stage.phase() is IncidentState.OPEN
+    stage.tick(1)
+    assert stage.effects == 1
+    stage.tick(1)
+    assert stage.effects == 2
+
+
+def test_a_resumed_incident_whose_trouble_is_gone_recovers() -> None:
+    stage = escalated()
+    stage.command("ack_resume", reason="try again")
+    stage.well()
+    stage.until(IncidentState.RESOLVED)
+    assert stage.effects == 0
+
+
+def test_flapping_is_forgiven_by_a_person_only() -> None:
+    stage = Stage(limits(flap_cycles=2, single_replica="refuse")).quiet()
+    for _ in range(3):
+        stage.breach().tick(5).well().tick(25)
+    assert stage.phase() is IncidentState.ESCALATED
+    stage.command("ack_resolve", reason="upstream was flapping")
+    assert stage.state.cycles == ()
