@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchtower.configuration.yamltree import Mapping, Scalar, at, data, place_of, read_yaml
+from watchtower.configuration.tree import Mapping, Scalar, at, data, place_of
+from watchtower.configuration.yamltree import read_yaml
 from watchtower.vocabulary.errors import BadInput
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchtower.rules.language import And, Comparison, Condition, Not, Operator, Or, leaves, parse
+from watchtower.rules.expressions import And, Comparison, Condition, Not, Operator, Or, leaves
+from watchtower.rules.language import parse
 from watchtower.rules.loading import read_rules
 from watchtower.vocabulary.errors import BadInput
 from watchtower.vocabulary.readings import READINGS

@@ -1,14 +1,15 @@
 """Text that people write → places → values: YAML, the environment, profiles, and every mistake at once.
 
-``yamltree`` turns text into a tree that remembers where each thing stands; ``environment`` lays variables over it;
+``yamltree`` turns text into a ``tree`` that remembers where each thing stands; ``environment`` lays variables over it;
 ``secrets`` replaces ``*_file`` companions; ``validating`` checks a tree against a pydantic model and says each mistake
 as file:line · path · what · cure; ``consistency`` refuses sets of limits that contradict each other. No message carries
 a secret.
 """
 
 from watchtower.configuration.reading import SettingsRead, read_settings
+from watchtower.configuration.tree import Mapping, Scalar, Sequence, Tree
 from watchtower.configuration.validating import in_order, validate
-from watchtower.configuration.yamltree import Mapping, Scalar, Sequence, Tree, read_yaml
+from watchtower.configuration.yamltree import read_yaml
 
 __all__ = [
     "Mapping",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from watchtower.configuration.yamltree import Tree, dotted, place_of
+from watchtower.configuration.tree import Tree, dotted, place_of
 from watchtower.profiles import value_at
 from watchtower.settings import Settings, SupervisorKind
 from watchtower.vocabulary.actions import Mode

@@ -12,7 +12,8 @@ from collections.abc import Mapping as AnyMapping
 from pydantic import BaseModel
 
 from watchtower.configuration.shapes import is_open_map, is_secret, shape_at
-from watchtower.configuration.yamltree import Mapping, Place, Route, Scalar, Sequence, Tree, dotted, read_yaml
+from watchtower.configuration.tree import Mapping, Place, Route, Scalar, Sequence, Tree, dotted
+from watchtower.configuration.yamltree import read_yaml
 from watchtower.vocabulary.errors import BadInput, Problem
 
 PREFIX = "WATCHTOWER__"

@@ -9,8 +9,9 @@ from pathlib import Path
 from watchtower import profiles
 from watchtower.configuration.environment import overlay
 from watchtower.configuration.secrets import read_companions
+from watchtower.configuration.tree import Mapping, Place, Scalar, Tree, at
 from watchtower.configuration.validating import validate
-from watchtower.configuration.yamltree import Mapping, Place, Scalar, Tree, at, read_file
+from watchtower.configuration.yamltree import read_file
 from watchtower.settings import Settings
 from watchtower.vocabulary.errors import Problem
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from watchtower.configuration.shapes import fields, is_secret, shape_at
-from watchtower.configuration.yamltree import Mapping, Route, Scalar, Sequence, Tree, dotted
+from watchtower.configuration.tree import Mapping, Route, Scalar, Sequence, Tree, dotted
 from watchtower.vocabulary.errors import Problem
 
 SUFFIX = "_file"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
-from watchtower.configuration.yamltree import Mapping, Route, Scalar, Tree, at
+from watchtower.configuration.tree import Mapping, Route, Scalar, Tree, at
 
 Shape: TypeAlias = Any
 """A type annotation, or None where the model knows nothing."""

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from watchtower.configuration.shapes import fields, is_group, is_secret, shape_at
-from watchtower.configuration.yamltree import Mapping, Route, Scalar, Sequence, Tree, at, data, dotted, place_of
+from watchtower.configuration.tree import Mapping, Route, Scalar, Sequence, Tree, at, data, dotted, place_of
 from watchtower.vocabulary.errors import Problem
 from watchtower.vocabulary.quantities import duration
 

@@ -1,19 +1,18 @@
 """YAML text → a small tree in which every key and value knows its line and column.
 
-PyYAML composes the nodes; what they mean is decided here, by YAML 1.2's rules and not 1.1's: only ``true`` and
+PyYAML composes the nodes; what they mean is decided by ``tree``, with YAML 1.2 and not 1.1: only ``true`` and
 ``false`` are booleans, ``off`` and ``12:30`` are text. Duplicate keys, tags, self-reference and floods of aliases are
 mistakes. Bounded in bytes, nodes and depth; whatever the bytes, the only exception is ``BadInput``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
+from watchtower.configuration.tree import Mapping, Place, Route, Scalar, Sequence, Tree, dotted
 from watchtower.vocabulary.errors import BadInput, Problem
 
 LARGEST = 512 * 1024
@@ -22,136 +21,8 @@ MOST_NODES = 20_000
 """After aliases are followed: an alias bomb ends here."""
 DEEPEST = 50
 
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _CORE = ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
 _IMPLICIT = {f"tag:yaml.org,2002:{name}" for name in _CORE}
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where something was written. ``line`` 0: not in a file (an environment variable, a flag)."""
-
-    source: str
-    line: int = 0
-    column: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.source}:{self.line}" if self.line else self.source
-
-    def exact(self) -> str:
-        """With the column."""
-        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
-
-
-@dataclass(frozen=True)
-class Scalar:
-    """A single value as it was written."""
-
-    text: str
-    place: Place
-    plain: bool = True
-    """Not quoted, not a block: may mean a number, a boolean or nothing."""
-    raw: str = ""
-    """The same, as it stands in the file: quotes, line breaks and indentation included."""
-
-    @property
-    def value(self) -> str | int | float | bool | None:
-        """What it means by YAML 1.2's core rules (decimal integers only; no infinities)."""
-        if not self.plain:
-            return self.text
-        if self.text in ("true", "false"):
-            return self.text == "true"
-        if self.text in ("", "~", "null"):
-            return None
-        if len(self.text) <= 40:
-            if _INTEGER.fullmatch(self.text):
-                return int(self.text)
-            if _FLOAT.fullmatch(self.text):
-                return float(self.text)
-        return self.text
-
-    def locate(self, offset: int) -> str:
-        """``file:line:column`` of the character at ``offset`` of ``text``, also inside folded and literal blocks:
-        folding changes only white space, so the n-th visible character of both is the same one."""
-        if not self.place.line:
-            return self.place.exact()
-        start = 1 if self.raw[:1] in ("'", '"') else self.raw.find("\n") + 1 if self.raw[:1] in ("|", ">") else 0
-        wanted = sum(not character.isspace() for character in self.text[:offset])
-        line, column = self.place.line, self.place.column
-        seen = 0
-        for index, character in enumerate(self.raw):
-            if index >= start and not character.isspace():
-                if seen == wanted and (offset < len(self.text)):
-                    break
-                seen += 1
-                if seen == wanted and offset >= len(self.text):
-                    column += 1
-                    break
-            line, column = (line + 1, 1) if character == "\n" else (line, column + 1)
-        return f"{self.place.source}:{line}:{column}"
-
-
-@dataclass
-class Mapping:
-    place: Place
-    entries: dict[str, Tree] = field(default_factory=dict)
-    keys: dict[str, Place] = field(default_factory=dict)
-
-
-@dataclass
-class Sequence:
-    place: Place
-    items: list[Tree] = field(default_factory=list)
-
-
-Tree = Scalar | Mapping | Sequence
-Route = tuple[str | int, ...]
-"""Keys and indexes from the top of a tree to one of its nodes."""
-
-
-def data(tree: Tree) -> object:
-    """The tree as plain dicts, lists and values."""
-    match tree:
-        case Mapping():
-            return {key: data(value) for key, value in tree.entries.items()}
-        case Sequence():
-            return [data(item) for item in tree.items]
-        case Scalar():
-            return tree.value
-
-
-def at(tree: Tree, path: Route) -> Tree | None:
-    """The node at ``path``; None where there is none."""
-    node: Tree | None = tree
-    for step in path:
-        if isinstance(node, Mapping) and isinstance(step, str):
-            node = node.entries.get(step)
-        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
-            node = node.items[step]
-        else:
-            return None
-    return node
-
-
-def place_of(tree: Tree, path: Route) -> Place:
-    """Where the key of ``path`` stands, or its nearest ancestor that was written."""
-    place, node = tree.place, tree
-    for step in path:
-        if isinstance(node, Mapping) and isinstance(step, str) and step in node.entries:
-            place, node = node.keys[step], node.entries[step]
-        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
-            node = node.items[step]
-            place = node.place
-        else:
-            break
-    return place
-
-
-def dotted(path: Route) -> str:
-    """``sinks[0].url``"""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:60]}" for step in path)
-    return text.removeprefix(".")
 
 
 def read_file(path: Path, name: str = "") -> Tree:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from watchtower.configuration import read_settings
 from watchtower.configuration.consistency import contradictions
-from watchtower.configuration.yamltree import Tree, dotted, place_of
+from watchtower.configuration.tree import Tree, dotted, place_of
 from watchtower.profiles import Value, loosened
 from watchtower.rules.evaluation import Ruleset
 from watchtower.rules.loading import load_rules, shipped_rules

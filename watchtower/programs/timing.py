@@ -1,8 +1,8 @@
 """How fast Watchtower can be with this configuration: arithmetic over windows, waits and limits, nothing measured.
 
 *Fastest*: the fault is blatant and begins just before an evaluation; nothing is open, so nothing is drained.
-*Typical*: a rule needs its whole window to lie after the fault, the drain takes half its allowance, and traffic ends the
-warm-up by its requests, so that stabilization decides (without traffic: up to ``warmup_seconds``). The engine's own
+*Typical*: a rule needs its whole window to lie after the fault, the drain takes half its allowance, and traffic ends
+the warm-up by its requests, so that stabilization decides (without traffic: up to ``warmup_seconds``). The engine's own
 start is in neither.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from watchtower.rules.evaluation import Rule, Ruleset
-from watchtower.rules.language import And, Comparison, Condition, Expression, Not, Or
+from watchtower.rules.expressions import And, Comparison, Condition, Expression, Not, Or
 from watchtower.settings import Settings
 from watchtower.vocabulary.actions import Cure
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from watchtower.rules.language import And, Comparison, Condition, Expression, Not, Or, leaves
+from watchtower.rules.expressions import And, Comparison, Condition, Expression, Not, Or, leaves
 from watchtower.vocabulary.actions import Cure
 from watchtower.vocabulary.quantities import human, seconds
 from watchtower.vocabulary.readings import (

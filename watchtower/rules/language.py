@@ -13,80 +13,18 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
-from enum import StrEnum
+from collections.abc import Callable
 from typing import NamedTuple
 
-import msgspec
-
+from watchtower.rules.expressions import And, Comparison, Condition, Expression, Not, Operator, Or
 from watchtower.vocabulary.errors import BadInput, Problem
 from watchtower.vocabulary.quantities import EXAMPLES, NUMBER, SUFFIXES, Quantity, misfit, quantity
-from watchtower.vocabulary.readings import CONDITIONS, READINGS, Unit
+from watchtower.vocabulary.readings import CONDITIONS, READINGS
 
 LONGEST = 2000
 """Characters of one expression."""
 DEEPEST = 32
 """Nested parentheses and nots."""
-
-
-class Operator(StrEnum):
-    ABOVE = ">"
-    AT_LEAST = ">="
-    BELOW = "<"
-    AT_MOST = "<="
-
-    @property
-    def upward(self) -> bool:
-        """True where large values breach."""
-        return self in (Operator.ABOVE, Operator.AT_LEAST)
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    reading: str
-    operator: Operator
-    limit: Quantity
-
-    @property
-    def unit(self) -> Unit:
-        return READINGS[self.reading].unit
-
-    def __str__(self) -> str:
-        return f"{self.reading} {self.operator} {self.limit.value:g}"
-
-
-class Condition(msgspec.Struct, frozen=True):
-    """A named condition: only in ``unless:``."""
-
-    name: str
-
-
-class And(msgspec.Struct, frozen=True):
-    left: Expression
-    right: Expression
-
-
-class Or(msgspec.Struct, frozen=True):
-    left: Expression
-    right: Expression
-
-
-class Not(msgspec.Struct, frozen=True):
-    inner: Expression
-
-
-Expression = Comparison | Condition | And | Or | Not
-
-
-def leaves(expression: Expression) -> Iterator[Comparison | Condition]:
-    """Every comparison and condition, left to right."""
-    match expression:
-        case And(left, right) | Or(left, right):
-            yield from leaves(left)
-            yield from leaves(right)
-        case Not(inner):
-            yield from leaves(inner)
-        case _:
-            yield expression
 
 
 def parse(text: str, place: Callable[[int], str], path: str, *, conditions: bool = False) -> Expression:

@@ -15,9 +15,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from watchtower.configuration import Mapping, Scalar, Sequence, Tree, in_order, validate
-from watchtower.configuration.yamltree import Route, at, dotted, place_of, read_file, read_yaml
+from watchtower.configuration.tree import Route, at, dotted, place_of
+from watchtower.configuration.yamltree import read_file, read_yaml
 from watchtower.rules.evaluation import PLACEHOLDERS, Rule, Ruleset
-from watchtower.rules.language import Expression, parse
+from watchtower.rules.expressions import Expression
+from watchtower.rules.language import parse
 from watchtower.vocabulary.actions import Cure
 from watchtower.vocabulary.errors import BadInput, Problem
 from watchtower.vocabulary.quantities import duration, seconds

@@ -15,7 +15,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from watchtower.configuration import Tree, validate
-from watchtower.configuration.yamltree import Route, dotted, place_of
+from watchtower.configuration.tree import Route, dotted, place_of
 from watchtower.rules.evaluation import Ruleset
 from watchtower.vocabulary.errors import BadInput, Problem
 from watchtower.vocabulary.quantities import EXAMPLES, duration, misfit, quantity, seconds
