@@ -62,6 +62,8 @@ class Relays:
         self._on_fact = on_fact
         self._clock = clock
         self._drain_seconds = drain_seconds
+        self.address = ""
+        """``host:port`` that clients connect to; known after ``start``."""
         self._tasks = TaskGroup(clock.sleep)
         self._server: asyncio.Server | None = None
         self._listening: socket.socket | None = None
@@ -69,11 +71,6 @@ class Relays:
         self._workers: dict[int, int] = {}  # number → pidfd of the living process
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._hold: tuple[HoldOrder, float] | None = None  # and when it is over, CLOCK_BOOTTIME
-
-    @property
-    def address(self) -> str:
-        """``host:port`` that clients connect to; "" before ``start``."""
-        return name_of(self._listening) if self._listening is not None else ""
 
     @property
     def connected(self) -> int:
@@ -101,6 +98,7 @@ class Relays:
         except BaseException:
             self._server.close()
             raise
+        self.address = name_of(self._listening)
         for number in range(self._settings.workers):
             self._tasks.start(f"relay worker {number}", partial(self._keep, number))
 

@@ -1,0 +1,260 @@
+"""The daemon finds, starts, watches and directs real relay workers, and may die without anybody noticing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from watchtower.clock import SystemClock
+from watchtower.daemon.relays import Relays
+from watchtower.settings import RelaySettings
+from watchtower.vocabulary.errors import BadInput
+from watchtower.vocabulary.facts import HoldOrder, HoldState, RelayFrame, RelayGone, RelayHello, ReleaseOrder
+
+Fact = RelayHello | RelayFrame | RelayGone
+TOKEN = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+POST = b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  (it waits for plain values of the product)
+            await asyncio.sleep(0.01)
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """/proc/<pid>/status; empty when there is no such process."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def lives(pid: int) -> bool:
+    return not status_of(pid).get("State", "Z").startswith("Z")
+
+
+def resident_kilobytes(pid: int) -> int:
+    return int(status_of(pid)["VmRSS"].split()[0])
+
+
+class Daemon:
+    def __init__(self, settings: RelaySettings, upstream: str, directory: Path) -> None:
+        self.facts: list[Fact] = []
+        self.relays = Relays(settings, upstream, directory, self.facts.append, SystemClock(), drain_seconds=0.2)
+
+    @property
+    def hellos(self) -> list[RelayHello]:
+        return [fact for fact in self.facts if isinstance(fact, RelayHello)]
+
+    @property
+    def frames(self) -> list[RelayFrame]:
+        return [fact for fact in self.facts if isinstance(fact, RelayFrame)]
+
+    async def ready(self, workers: int = 1) -> Daemon:
+        await self.relays.start()
+        await until(lambda: len({hello.worker for hello in self.hellos}) == workers and bool(self.frames))
+        return self
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = self.relays.address.split(":")
+        return await asyncio.open_connection(host, int(port))
+
+
+Begin = Callable[..., Daemon]
+
+
+@pytest_asyncio.fixture
+async def engine() -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Streams one token, then the rest once the event is set."""
+    go = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+            writer.write(b"%x\r\n%s\r\n" % (len(TOKEN), TOKEN))
+            await go.wait()
+            writer.write(b"%x\r\n%s\r\n" % (len(TOKEN), TOKEN))
+            writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+            await reader.read()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", go
+    go.set()
+    server.close()
+
+
+@pytest_asyncio.fixture
+async def begin(tmp_path: Path, engine: tuple[str, asyncio.Event]) -> AsyncIterator[Begin]:
+    daemons: list[Daemon] = []
+
+    def make(upstream: str = engine[0], **knobs: Any) -> Daemon:
+        settings = RelaySettings(**{"listen": "127.0.0.1:0", **knobs})
+        daemons.append(Daemon(settings, upstream, tmp_path / "run"))
+        return daemons[-1]
+
+    yield make
+    for daemon in daemons[:-1]:
+        await daemon.relays.stop(leave_running=True)
+    if daemons:
+        await daemons[-1].relays.stop(leave_running=False)
+
+
+async def test_workers_start_say_hello_and_report_once_a_second(begin: Begin) -> None:
+    daemon = await begin(workers=2).ready(workers=2)
+    await until(lambda: all(sum(f.worker == n for f in daemon.frames) >= 2 for n in (0, 1)), seconds=4)
+
+    assert daemon.hellos[0].listening == daemon.relays.address
+    of_first = [frame for frame in daemon.frames if frame.worker == 0]
+    assert [frame.sequence for frame in of_first] == list(range(1, len(of_first) + 1))
+    assert of_first[0].hold is HoldState.OPEN
+
+
+async def test_an_exchange_is_reported_from_head_to_end(begin: Begin, engine: tuple[str, asyncio.Event]) -> None:
+    daemon = await begin().ready()
+    reader, writer = await daemon.connect()
+    writer.write(POST)
+    await reader.readuntil(TOKEN)
+    await until(lambda: daemon.frames[-1].open_exchanges == 1)
+    engine[1].set()
+    await reader.readuntil(b"0\r\n\r\n")
+    await until(lambda: any(news.closed for frame in daemon.frames for news in frame.news))
+    writer.close()
+
+    news = [news for frame in daemon.frames for news in frame.news]
+    assert {item.id for item in news} == {f"0.{daemon.hellos[0].pid}-1"}
+    assert sum(item.first_tokens + sum(item.tokens) for item in news) == 2
+    assert daemon.frames[-1].counters["generations"] == 1
+
+
+async def test_streams_survive_the_daemon_and_the_next_daemon_learns_of_them(
+    begin: Begin, engine: tuple[str, asyncio.Event]
+) -> None:
+    first = await begin().ready()
+    reader, writer = await first.connect()
+    writer.write(POST)
+    await reader.readuntil(TOKEN)
+    await until(lambda: any(news.first_tokens for frame in first.frames for news in frame.news))
+    await first.relays.stop(leave_running=True)
+    second = await begin().ready()
+    assert second.hellos[0].pid == first.hellos[0].pid, "the worker was adopted, not replaced"
+    assert second.relays.address == first.relays.address
+    told = second.frames[0].news[0]
+    engine[1].set()
+
+    assert (await reader.readuntil(b"0\r\n\r\n")).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+    writer.close()
+    assert told.opened is not None
+    assert told.first_token_at is not None
+    assert told.first_tokens == 0, "tokens that the daemon before was told of are not counted twice"
+
+
+async def test_a_changed_plan_replaces_the_worker_on_the_same_socket(begin: Begin) -> None:
+    first = await begin().ready()
+    await first.relays.stop(leave_running=True)
+    second = await begin(tag_header="x-team").ready()
+
+    assert second.hellos[0].pid != first.hellos[0].pid
+    assert second.relays.address == first.relays.address
+    await until(lambda: not lives(first.hellos[0].pid))
+
+
+async def test_a_killed_worker_is_replaced_and_its_end_is_a_fact(begin: Begin) -> None:
+    daemon = await begin().ready()
+    pid = daemon.hellos[0].pid
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: len(daemon.hellos) == 2)
+
+    gone = [fact for fact in daemon.facts if isinstance(fact, RelayGone)]
+    assert [fact.pid for fact in gone] == [pid]
+    assert daemon.hellos[1].pid != pid
+    assert daemon.hellos[1].listening == daemon.relays.address
+
+
+async def test_every_worker_acknowledges_a_hold_also_one_that_comes_later(begin: Begin) -> None:
+    daemon = await begin(workers=2).ready(workers=2)
+    order = HoldOrder(op_id="op-7", seconds=20, wait_seconds=5, max_parked=5, max_bytes=10_000)
+    daemon.relays.order(order)
+    await until(lambda: {f.worker for f in daemon.frames if f.hold_op == "op-7"} == {0, 1})
+    os.kill(daemon.hellos[0].pid, signal.SIGKILL)
+    await until(lambda: len(daemon.hellos) == 3)
+    newcomer = daemon.hellos[2].pid
+    await until(lambda: any(f.pid == newcomer and f.hold_op == "op-7" for f in daemon.frames))
+    daemon.relays.order(ReleaseOrder(op_id="op-7"))
+    await until(lambda: daemon.frames[-1].hold is HoldState.OPEN)
+
+
+async def test_workers_leave_when_they_are_asked_to(begin: Begin, tmp_path: Path) -> None:
+    daemon = await begin().ready()
+    pid, address = daemon.hellos[0].pid, daemon.relays.address
+    await daemon.relays.stop(leave_running=False)
+
+    assert not lives(pid)
+    host, port = address.split(":")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, int(port)))
+    assert list((tmp_path / "run").glob("*.handover")) == []
+
+
+async def test_workers_ignore_the_terminal(begin: Begin) -> None:
+    daemon = await begin().ready()
+    pid = daemon.hellos[0].pid
+    assert os.getsid(pid) == pid
+    os.kill(pid, signal.SIGINT)
+    os.kill(pid, signal.SIGHUP)
+    before = len(daemon.frames)
+    await until(lambda: len(daemon.frames) > before + 1, seconds=4)
+
+
+async def test_a_worker_stays_small(begin: Begin) -> None:
+    daemon = await begin().ready()
+
+    assert resident_kilobytes(daemon.hellos[0].pid) <= 40_000
+
+
+async def test_a_taken_address_is_said_with_its_cure(begin: Begin) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        daemon = begin(listen=f"127.0.0.1:{other.getsockname()[1]}")
+        with pytest.raises(BadInput, match=r"relay\.listen · cannot listen on .*: address already in use · stop"):
+            await daemon.relays.start()
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({"listen": "8100"}, r"relay\.listen · '8100' is not host:port"),
+        ({"listen": "127.0.0.1:99999"}, r"relay\.listen"),
+        ({"listen": "192.0.2.1:8100"}, r"relay\.listen · cannot listen on 192\.0\.2\.1:8100"),
+        ({"upstream": "https://engine"}, r"engine\.url · the relay forwards to http://host:port or unix:/path only"),
+        ({"upstream": "http://engine:x"}, r"engine\.url"),
+        ({"upstream": "unix:relative"}, r"engine\.url"),
+    ],
+)
+async def test_an_address_that_cannot_be_used_is_said_with_its_cure(
+    begin: Begin, knobs: dict[str, str], message: str
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        await begin(**knobs).relays.start()
+
+
+async def test_a_run_directory_too_deep_for_a_socket_is_said_with_its_cure(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    daemon = Daemon(RelaySettings(listen="127.0.0.1:0"), "http://127.0.0.1:1", deep)
+    with pytest.raises(BadInput, match=r"state_directory · the Unix socket path .* · choose a shorter directory"):
+        await daemon.relays.start()

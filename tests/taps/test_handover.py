@@ -1,0 +1,73 @@
+"""Locks that cannot be stale, and a listening socket that goes from hand to hand."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from watchtower.taps.handover import Handed, HandoverServer, WorkerLock, holder, take_over
+from watchtower.taps.listening import adopted, bound, inherited, name_of
+from watchtower.taps.plan import Address
+from watchtower.vocabulary.errors import BadInput, NotReachable
+
+
+def test_a_lock_names_its_living_holder_and_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "relay-0.lock"
+    assert holder(path) is None
+    first, second = WorkerLock(path), WorkerLock(path)
+    assert first.take(1234)
+    assert not second.take(5678)
+    assert holder(path) == 1234
+    first.give_up()
+    assert holder(path) is None, "the file is still there, but nobody holds it"
+    assert second.take(5678)
+    second.give_up()
+
+
+async def test_the_successor_gets_the_very_same_socket(tmp_path: Path) -> None:
+    path = tmp_path / "relay-0.handover"
+    path.write_text("left over from a crash")
+    listening = bound(Address(host="127.0.0.1"))
+    handed = Handed(pid=7, digest="d", listen="127.0.0.1:0")
+    server = HandoverServer(asyncio.get_running_loop(), path, listening, handed)
+    assert path.stat().st_mode & 0o777 == 0o600
+    received, said = await asyncio.to_thread(take_over, path)
+
+    assert said == handed
+    assert name_of(received) == name_of(listening)
+    assert os.fstat(received.fileno()).st_ino == os.fstat(listening.fileno()).st_ino
+    server.close()
+    listening.close()
+    client = socket.create_connection(received.getsockname())  # whoever was first may close: nobody is refused
+    accepted, _ = received.accept()
+    for end in (client, accepted, received):
+        end.close()
+    assert not path.exists()
+
+
+def test_nobody_to_take_over_from_is_an_answer(tmp_path: Path) -> None:
+    with pytest.raises(NotReachable):
+        take_over(tmp_path / "relay-0.handover")
+
+
+async def test_a_path_that_is_too_long_is_said_so(tmp_path: Path) -> None:
+    listening = bound(Address(host="127.0.0.1"))
+    handed = Handed(pid=7, digest="d", listen="")
+    with pytest.raises(BadInput, match="the system allows 107"):
+        HandoverServer(asyncio.get_running_loop(), tmp_path / ("x" * 108), listening, handed)
+    listening.close()
+
+
+def test_a_service_managers_socket_is_only_taken_when_it_is_meant_for_us() -> None:
+    for environment in ({}, {"LISTEN_FDS": "1", "LISTEN_PID": "1"}, {"LISTEN_FDS": "0", "LISTEN_PID": "42"}):
+        assert inherited(environment, 42) is None
+        assert environment == {}
+
+
+def test_an_inherited_descriptor_must_be_a_socket() -> None:
+    with open(os.devnull) as file, pytest.raises(BadInput, match="is no socket"):
+        adopted(file.fileno())

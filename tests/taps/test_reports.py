@@ -1,0 +1,104 @@
+"""The line to the daemon: it may break, and it never costs a client anything."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.taps.conftest import Start, until
+from watchtower.taps import reports
+from watchtower.taps.framing import Deframer, frame
+from watchtower.taps.reports import Reporter
+from watchtower.vocabulary.facts import HoldOrder, RelayFrame, RelayHello, RelayMessage
+
+
+class Listener:
+    """A daemon that only listens."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.messages: list[RelayMessage] = []
+        self.writer: asyncio.StreamWriter | None = None
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self.path)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        deframer: Deframer[RelayMessage] = Deframer(msgspec.msgpack.Decoder(RelayMessage))
+        try:
+            while data := await reader.read(65536):
+                self.messages += deframer.feed(data)
+        finally:
+            writer.close()
+
+    @property
+    def frames(self) -> list[RelayFrame]:
+        return [message for message in self.messages if isinstance(message, RelayFrame)]
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        if self.writer is not None:
+            self.writer.close()
+
+
+async def test_news_gathers_while_the_daemon_is_away_and_is_bounded(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "MAX_GAPS_KEPT", 10)
+    bench = await start(facts=str(tmp_path / "facts.sock"))
+    reporter = Reporter(bench.relay, 1, "0", "here")
+    reporter.start()
+    exchange = bench.relay.ledger.begin(1, "/v1/completions")
+    for ns in range(100, 2000, 100):
+        exchange.fresh = 1
+        exchange.tokens_read(ns)
+    await until(lambda: bench.relay.ledger.dropped == 18)
+    listener = Listener(tmp_path / "facts.sock")
+    await listener.start()
+    await until(lambda: bool(listener.frames))
+
+    assert isinstance(listener.messages[0], RelayHello)
+    first = listener.frames[0]
+    assert (first.dropped_news, first.open_exchanges) == (18, 1)
+    assert (first.news[0].gaps_ns, first.news[0].first_tokens) == ([], 1)
+
+    listener.stop()
+    await until(lambda: reporter._transport is None)
+    listener.messages.clear()
+    await listener.start()
+    await until(lambda: bool(listener.frames))
+    assert isinstance(listener.messages[0], RelayHello)
+    assert listener.frames[0].news[0].opened is not None, "open exchanges are told again after a reconnect"
+    bench.relay.draining = True
+    reporter.close()
+    listener.stop()
+
+
+async def test_a_hold_is_acknowledged_at_once_and_garbage_orders_cost_only_the_connection(
+    start: Start, tmp_path: Path
+) -> None:
+    listener = Listener(tmp_path / "facts.sock")
+    await listener.start()
+    bench = await start(facts=str(tmp_path / "facts.sock"))
+    reporter = Reporter(bench.relay, 1, "0", "here")
+    reporter.start()
+    await until(lambda: bool(listener.frames))
+    assert listener.writer is not None
+    order = HoldOrder(op_id="op-1", seconds=9, wait_seconds=1, max_parked=1, max_bytes=1)
+    listener.writer.write(frame(order))
+    await until(lambda: listener.frames[-1].hold_op == "op-1", seconds=0.5)
+    listener.writer.write(b"\xff\xff\xff\xff")
+    await until(lambda: sum(isinstance(message, RelayHello) for message in listener.messages) == 2)
+
+    assert listener.frames[-1].hold_op == "op-1"
+    bench.relay.draining = True
+    bench.relay.hold.release()
+    reporter.close()
+    listener.stop()
