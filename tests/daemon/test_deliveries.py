@@ -115,6 +115,15 @@ async def test_five_failures_in_a_row_rest_the_whole_sink() -> None:
     assert len(sink.got) == 6, "one probe after the rest"
 
 
+async def test_single_failures_between_successes_rest_nothing() -> None:
+    journal, clock = MemoryJournal("test"), HandClock()
+    sink = ScriptedSink(*[retry("HTTP 500"), DELIVERED] * 10)
+    deliveries = deliveries_to(journal, clock, sink)
+    await queue(journal, *(a_notice(f"n{n}", incident=f"inc-{n}") for n in range(20)))
+    await deliveries.round("hook")
+    assert len(sink.got) == 20
+
+
 async def test_a_throttled_sink_is_left_alone_for_as_long_as_it_asked() -> None:
     journal, clock = MemoryJournal("test"), HandClock()
     sink = ScriptedSink(retry("HTTP 429", after=60.0), DELIVERED)
@@ -161,10 +170,17 @@ async def test_after_a_day_of_failures_a_notice_is_dead() -> None:
 
 
 async def test_after_a_reboot_a_waiting_notice_is_tried_at_once_whatever_the_clocks_say() -> None:
-    journal, clock, sink = MemoryJournal("test"), HandClock(), ScriptedSink(retry("HTTP 500"), DELIVERED)
+    journal, clock, sink = (
+        MemoryJournal("test"),
+        HandClock(),
+        ScriptedSink(retry("HTTP 500"), retry("HTTP 500"), DELIVERED),
+    )
     await queue(journal, a_notice())
     await deliveries_to(journal, clock, sink).round("hook")
     rebooted = HandClock(boot=90_000.0, wall=clock.now().wall + 3 * 86_400, boot_id="next-boot")
+    await deliveries_to(journal, rebooted, sink).round("hook")
+    assert [row.attempts for row in journal.pending()] == [2], "its day begins anew"
+    rebooted.advance(10)
     await deliveries_to(journal, rebooted, sink).round("hook")
     assert await fates(journal) == ["ntc-1 notice.delivered"]
 

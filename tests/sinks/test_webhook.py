@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import time
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import formatdate
@@ -188,7 +189,7 @@ def test_an_unusable_address_or_secret_is_named_but_not_quoted(url: str, secret:
         WebhookSink(settings(url, secret), HandClock())
     assert expected in str(raised.value)
     assert TOKEN_IN_URL not in str(raised.value) + repr(raised.value)
-    assert raised.value.__cause__ is None
+    assert TOKEN_IN_URL not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "[::1]", "localhost"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.storage.samples import a_notice
 from watchtower.storage.outbox import Outbox, weight
 from watchtower.testing.clock import HandClock
@@ -37,8 +39,9 @@ def test_incidents_and_sinks_do_not_wait_for_each_other() -> None:
     assert due_ids(outbox, sink="log") == ["c"]
 
 
-def test_a_postponed_notice_is_due_again_only_at_its_time_and_holds_back_its_incident() -> None:
-    outbox = queued(Outbox(), ("a", NoticeKind.OPENED, "inc-1"), ("b", NoticeKind.ACTING, "inc-1"))
+@pytest.mark.parametrize("kind", [NoticeKind.OPENED, NoticeKind.ESCALATED])
+def test_a_postponed_notice_is_due_again_only_at_its_time_and_holds_back_its_incident(kind: NoticeKind) -> None:
+    outbox = queued(Outbox(), ("a", kind, "inc-1"), ("b", NoticeKind.ACTING, "inc-1"))
     outbox.postpone(outbox.rows()[0], NOW.later(5))
     assert due_ids(outbox) == []
     assert due_ids(outbox, NOW.later(5)) == ["a"]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.storage.samples import fill, image, opened
 from watchtower.storage import head
+from watchtower.storage.chain import Link, seal
 from watchtower.storage.database import open_for_reading
 from watchtower.storage.journal import Journal, verify
 from watchtower.storage.verification import Recovered, inspect
@@ -148,6 +149,30 @@ def test_a_careless_hand_is_named_with_the_first_bad_entry(closed: Path, stateme
     found = verify(closed)
     assert isinstance(found, Damage)
     assert found.first_bad_seq == bad, found
+
+
+def test_one_entry_rewritten_with_a_fitting_hash_breaks_the_chain_at_the_next(closed: Path) -> None:
+    connection = sqlite3.connect(closed / "journal.db")
+    link = Link(*connection.execute("SELECT * FROM entries WHERE seq = 1").fetchone())
+    forged = seal(Entry(link.kind, {"p95": 0.1}, link.incident), 1, link.prev_hash, HandClock().now(), link.version)
+    connection.execute("UPDATE entries SET body = ?, hash = ? WHERE seq = 1", (forged.body, forged.hash))
+    connection.commit()
+    connection.close()
+    found = verify(closed)
+    assert isinstance(found, Damage)
+    assert found.first_bad_seq == 2
+
+
+def test_an_index_that_hides_an_entry_is_damage(closed: Path) -> None:
+    connection = sqlite3.connect(closed / "journal.db")
+    (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'entries_by_incident'").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    raw = bytearray((closed / "journal.db").read_bytes())
+    place = raw.index(b"inc-1", (page - 1) * size, page * size)
+    raw[place : place + 5] = b"inc-2"
+    (closed / "journal.db").write_bytes(raw)
+    assert verify(closed) == Damage(0, "SQLite finds the file's structure damaged")
 
 
 async def test_a_whole_consistent_rewrite_is_given_away_by_the_head(tmp_path: Path) -> None:

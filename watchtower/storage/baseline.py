@@ -16,6 +16,7 @@ LARGEST_BYTES = 4 * 1024 * 1024
 class BaselineFile:
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._written: bytes | None = None
 
     def read(self) -> bytes | None:
         """The stored baseline; None when there is none that can be read."""
@@ -26,7 +27,9 @@ class BaselineFile:
             return None
 
     def write(self, content: bytes) -> None:
-        """Replace the file (0600); a reader sees the old or the new one, never half."""
+        """Replace the file (0600) if anything changed; a reader sees the old or the new one, never half."""
+        if content == self._written:
+            return
         beside = self._path.with_suffix(".new")
         with contextlib.suppress(OSError):
             descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -35,3 +38,4 @@ class BaselineFile:
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(self._path)
+            self._written = content
