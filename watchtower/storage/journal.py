@@ -28,7 +28,7 @@ from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Damage, Entry, Fate, OutboxDepth, Pending, StoredEntry, Verified
 
-__all__ = ["AnyJournal", "Damage", "Entry", "Journal", "MemoryJournal", "StoredEntry", "Verified"]
+__all__ = ["Damage", "Entry", "Journal", "MemoryJournal", "StoredEntry", "Verified"]
 
 T = TypeVar("T")
 
@@ -139,9 +139,6 @@ class MemoryJournal(Journal):
         ledger = Ledger(database.open_in_memory(), None, Recovered())
         ledger.fault = because
         super().__init__(ledger, None)
-
-
-AnyJournal = Journal | MemoryJournal
 
 
 def verify(directory: Path) -> Verified | Damage:
