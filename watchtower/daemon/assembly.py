@@ -50,6 +50,8 @@ from watchtower.windows.windows import Windows
 log = structlog.get_logger("watchtower.daemon")
 
 SOCKET_NAME = "watchtower.sock"
+BASELINE_SECONDS = 5.0
+"""How often the learned baseline is saved: a daemon that is killed loses this much of it."""
 HEARTBEAT_TICKS = 5
 """The loop counts as dead when no tick has happened for this many tick periods (and at least 10 s)."""
 
@@ -143,7 +145,7 @@ class Daemon:
         schedule = Schedule()
         schedule.every(settings.canary.every_seconds, "canary", lambda: canaries.wish("regular"))
         if lease:
-            schedule.every(60, "baseline", lambda: baseline.write(load.dump()))
+            schedule.every(BASELINE_SECONDS, "baseline", lambda: baseline.write(load.dump()))
 
         async def timeline(incident: str) -> list[dict[str, Any]]:
             stored = await journal.read(incident=incident, limit=500)

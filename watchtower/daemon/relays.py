@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,16 @@ from watchtower.taps.listening import bound, inherited, name_of
 from watchtower.taps.plan import RelayPlan, bad, check_socket_path, listen_address, upstream_address
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import NotReachable, ProtocolFault
-from watchtower.vocabulary.facts import HoldOrder, RelayFrame, RelayGone, RelayHello, RelayMessage, RelayOrder
+from watchtower.vocabulary.facts import (
+    HoldOrder,
+    HoldState,
+    RelayFrame,
+    RelayGone,
+    RelayHello,
+    RelayMessage,
+    RelayOrder,
+    ReleaseOrder,
+)
 
 FIRST_BACKOFF_SECONDS: Final = 0.2
 MAX_BACKOFF_SECONDS: Final = 5.0
@@ -71,6 +81,7 @@ class Relays:
         self._workers: dict[int, int] = {}  # number → pidfd of the living process
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._hold: tuple[HoldOrder, float] | None = None  # and when it is over, CLOCK_BOOTTIME
+        self._released: deque[str] = deque(maxlen=16)  # a worker that was away then still has to hear of it
 
     @property
     def connected(self) -> int:
@@ -106,8 +117,10 @@ class Relays:
         """Tell every worker, and every one that connects later while a hold lives."""
         if isinstance(order, HoldOrder):
             self._hold = (order, self._clock.now().boot + order.seconds)
-        elif self._hold is not None and self._hold[0].op_id == order.op_id:
-            self._hold = None
+        else:
+            self._released.append(order.op_id)
+            if self._hold is not None and self._hold[0].op_id == order.op_id:
+                self._hold = None
         message = frame(order)
         for writer in self._writers:
             writer.write(message)
@@ -258,6 +271,8 @@ class Relays:
                 for message in deframer.feed(data):
                     if isinstance(message, RelayHello):
                         hello = message
+                    elif message.hold is HoldState.HOLDING and message.hold_op in self._released:
+                        writer.write(frame(ReleaseOrder(op_id=message.hold_op)))
                     self._on_fact(message)
         except ProtocolFault as problem:
             log.error("relay worker does not speak our protocol", because=str(problem))

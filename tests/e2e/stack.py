@@ -1,0 +1,142 @@
+"""The whole product as processes, for tests: daemon, relay, keeper and an engine, on free loopback ports."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+START_SECONDS = 30.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Stack:
+    """``start()`` the daemon, ``kill()`` it, ``start()`` it again on the same state; ``end()`` ends everything."""
+
+    def __init__(self, directory: Path, **settings: Any) -> None:
+        self.state = directory / "state"
+        self.engine_port, self.relay_port, self.web_port = free_port(), free_port(), free_port()
+        engine = [sys.executable, "-m", "watchtower.programs.simulator", "--host", "127.0.0.1"]
+        document: dict[str, Any] = {
+            "version": 1,
+            "target": "test",
+            "state_directory": str(self.state),
+            "relay": {"listen": f"127.0.0.1:{self.relay_port}"},
+            "engine": {"url": f"http://127.0.0.1:{self.engine_port}"},
+            "supervisor": {"kind": "process", "command": [*engine, "--port", str(self.engine_port)]},
+            "remediation": {"profile": "demo", "mode": "auto"},
+            "web": {"listen": f"127.0.0.1:{self.web_port}"},
+        }
+        for section, values in settings.items():
+            if isinstance(values, dict):
+                document.setdefault(section, {}).update(values)
+            else:
+                document[section] = values
+        self.config = directory / "watchtower.yaml"
+        self.config.write_text(yaml.safe_dump(document))
+        self.log = directory / "daemon.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.http = httpx.Client(timeout=10)
+
+    @property
+    def relay(self) -> str:
+        return f"http://127.0.0.1:{self.relay_port}"
+
+    @property
+    def engine(self) -> str:
+        return f"http://127.0.0.1:{self.engine_port}"
+
+    def start(self, *, ready: bool = True) -> None:
+        command = [sys.executable, "-m", "watchtower.cli", "run", "--config", str(self.config)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        if ready:
+            self.until(lambda: self.ready() and self.status()["engine"]["serving"], START_SECONDS, "ready and serving")
+
+    def ready(self) -> bool:
+        try:
+            return self.http.get(f"http://127.0.0.1:{self.web_port}/-/ready").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def api(self, path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self.http.get(f"http://127.0.0.1:{self.web_port}/api/v1/{path}").json()
+        return answer
+
+    def status(self) -> dict[str, Any]:
+        return self.api("status")
+
+    def fault(self, **fault: Any) -> None:
+        """Inject into the simulator, and see that it took effect."""
+        answer = self.http.post(f"{self.engine}/sim/fault", json=fault).json()
+        assert answer["fault"]["kind"] == fault["kind"], answer
+
+    def kill(self) -> None:
+        """SIGKILL the daemon alone."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def until(self, true: Callable[[], object], seconds: float, what: str) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if true():
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.1)
+        try:
+            seen = self.status()
+        except httpx.HTTPError:
+            seen = {}
+        now = {key: seen.get(key) for key in ("rules", "incident", "action", "engine")}
+        raise AssertionError(f"not within {seconds} s: {what}\n{now}\n{self.log.read_text()[-1500:]}")
+
+    def locked_pids(self) -> list[int]:
+        """Keeper and relay workers of this state directory, from their own lock files."""
+        pids = []
+        for lock in [*self.state.glob("relay-*.lock"), *self.state.glob("keeper.lock")]:
+            text = lock.read_text().split()
+            if text and text[0].isdigit():
+                pids.append(int(text[0]))
+        return pids
+
+    def end(self) -> None:
+        """End what is left: first the daemon, then (asked by their own pids) keeper and relay."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+        pids = self.locked_pids()
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and any(_alive(pid) for pid in pids):
+            time.sleep(0.1)
+        self.http.close()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
