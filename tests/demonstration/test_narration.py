@@ -1,6 +1,6 @@
 from typing import Any
 
-from watchtower.demonstration.narration import Json, Line, Look, changes
+from watchtower.demonstration.narration import Entry, Json, Line, Look, changes
 
 
 def rule(name: str, verdict: str, *, firing: bool = False) -> Json:
@@ -66,8 +66,9 @@ def test_an_effective_action_is_told_with_its_proofs() -> None:
 
 
 def test_a_would_act_says_that_nothing_was_done() -> None:
-    (line,) = changes(look(), look(actions=[action("would_act")]))
-    assert line == Line("does", "nothing, and records what it would have done: restart_group (attempt 1)")
+    after = look()._replace(journal=[Entry("incident.open", 1.0, ""), Entry("action.would_act", 2.0, "restart_group")])
+    assert changes(look(), after) == [Line("does", "nothing; it would have: restart_group")]
+    assert changes(after, after) == []
 
 
 def test_the_hold_and_the_new_process_are_told() -> None:

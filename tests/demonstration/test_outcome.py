@@ -1,6 +1,6 @@
 from typing import Any
 
-from watchtower.demonstration.narration import Json, Look
+from watchtower.demonstration.narration import Entry, Json, Look
 from watchtower.demonstration.outcome import NOTHING, FaultReport, as_promised, report, sighting
 from watchtower.simulator.faults import Proof
 from watchtower.simulator.traffic import PhaseCounts
@@ -14,12 +14,18 @@ def action(state: str, started_at: float = 110.0, **more: Any) -> Json:
     return {**known, "verified_by": ["served a canary"], **more}
 
 
-def look(*actions: Json, openings: tuple[float, ...] = (106.5,)) -> Look:
-    return Look({}, [INCIDENT], list(actions), list(openings))
+WOULD = Entry("action.would_act", 107.0, "restart_group")
 
 
-def shown(*actions: Json, replaced: bool = True, counts: PhaseCounts | None = None) -> FaultReport:
-    seen = sighting(100.0, look(*actions))
+def look(*actions: Json, openings: tuple[float, ...] = (106.5,), more: tuple[Entry, ...] = ()) -> Look:
+    journal = [*(Entry("incident.open", at, "") for at in openings), *more]
+    return Look({}, [INCIDENT], list(actions), journal)
+
+
+def shown(
+    *actions: Json, replaced: bool = True, counts: PhaseCounts | None = None, more: tuple[Entry, ...] = ()
+) -> FaultReport:
+    seen = sighting(100.0, look(*actions, more=more))
     return report(PROOF, seen, counts or PhaseCounts(requests=9), before=None, after=None, replaced=replaced)
 
 
@@ -68,10 +74,10 @@ def test_each_broken_promise_has_its_sentence() -> None:
 
 
 def test_in_mode_observe_a_would_act_is_the_promise_and_any_deed_breaks_it() -> None:
-    would = action("would_act", dispatched_at=None)
-    assert as_promised([shown(would, replaced=False)], "observe", 1) == []
+    would = (WOULD,)
+    assert as_promised([shown(replaced=False, more=would)], "observe", 1) == []
     assert as_promised([shown(replaced=False)], "observe", 1) == ["slow: no would-act was recorded"]
-    assert as_promised([shown(would, action("effective"), replaced=False)], "observe", 1) == [
+    assert as_promised([shown(action("effective"), replaced=False, more=would)], "observe", 1) == [
         "slow: something was done in mode observe"
     ]
-    assert as_promised([shown(would, replaced=True)], "observe", 1) == ["slow: something was done in mode observe"]
+    assert as_promised([shown(replaced=True, more=would)], "observe", 1) == ["slow: something was done in mode observe"]

@@ -11,6 +11,15 @@ from typing import Any, NamedTuple
 Json = dict[str, Any]
 
 
+class Entry(NamedTuple):
+    """One journal entry of the newest incident."""
+
+    kind: str
+    at: float
+    """CLOCK_BOOTTIME seconds."""
+    sentence: str
+
+
 class Look(NamedTuple):
     """Everything the API said at one moment."""
 
@@ -19,8 +28,8 @@ class Look(NamedTuple):
     """Newest first."""
     actions: list[Json]
     """Newest first."""
-    openings: list[float]
-    """When the newest incident turned OPEN, each time: CLOCK_BOOTTIME seconds."""
+    journal: list[Entry]
+    """Of the newest incident, oldest first."""
 
 
 class Line(NamedTuple):
@@ -80,14 +89,16 @@ def _newest(incidents: list[Json]) -> dict[str, Json]:
 
 def _actions(before: Look | None, after: Look) -> list[Line]:
     told = {one["op_id"]: one["state"] for one in before.actions} if before else {}
-    lines = []
+    lines = [
+        Line("does", f"nothing; it would have: {entry.sentence}")
+        for entry in after.journal[len(before.journal) if before else 0 :]
+        if entry.kind == "action.would_act"
+    ]
     for one in reversed(after.actions):
         if told.get(one["op_id"]) == one["state"]:
             continue
         name = f"{one['verb']} (attempt {one['attempt']})"
         match one["state"]:
-            case "would_act":
-                lines.append(Line("does", f"nothing, and records what it would have done: {name}"))
             case "effective":
                 lines.append(Line("verifies", f"{name} was EFFECTIVE"))
                 lines += [Line("verifies", sentence) for sentence in one["verified_by"]]

@@ -37,12 +37,13 @@ def sighting(injected_at: float, look: Look) -> Sighting:
     """What ``look`` says of the time since the injection; what happened before it does not count."""
     mine = [action for action in look.actions if action["started_at"] >= injected_at]
     cured = next((action for action in mine if action["state"] == "effective"), None)
-    detected_at = min((opening for opening in look.openings if opening >= injected_at), default=None)
+    journal = [entry for entry in look.journal if entry.at >= injected_at]
+    detected_at = next((entry.at for entry in journal if entry.kind == "incident.open"), None)
     return Sighting(
         incident=look.incidents[0] if detected_at is not None else None,
         detected_at=detected_at,
         cured_at=cured["ended_at"] if cured else None,
-        would_act=any(action["state"] == "would_act" for action in mine),
+        would_act=any(entry.kind == "action.would_act" for entry in journal),
         acted=any(action["dispatched_at"] is not None for action in mine),
         action=cured or (mine[0] if mine else None),
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from watchtower.demonstration.narration import Json, Line, Look, changes
+from watchtower.demonstration.narration import Entry, Json, Line, Look, changes
 from watchtower.demonstration.outcome import NOTHING, FaultReport, Sighting, report, sighting
 from watchtower.demonstration.receiver import Notices
 from watchtower.demonstration.screen import Screen
@@ -63,7 +63,7 @@ class Play:
         try:
             status, incidents = await self._get("status"), (await self._get("incidents"))["incidents"]
             actions = (await self._get("actions"))["actions"]
-            look = Look(status, incidents, actions, await self._openings(status["now"], incidents[:1]))
+            look = Look(status, incidents, actions, await self._journal(status["now"], incidents[:1]))
         except (httpx.TransportError, httpx.HTTPStatusError):
             return None
         self.screen.tell(*changes(self.last, look))
@@ -81,10 +81,13 @@ class Play:
         answer.raise_for_status()
         return answer.json()
 
-    async def _openings(self, now: Json, newest: list[Json]) -> list[float]:
-        """The journal's instants at which the newest incident turned OPEN, moved to the boot clock."""
+    async def _journal(self, now: Json, newest: list[Json]) -> list[Entry]:
+        """The newest incident's entries, their instants moved from the wall clock to the boot clock."""
         records = [record for one in newest for record in (await self._get(f"incidents/{one['id']}"))["records"]]
-        return [record["wall"] - now["wall"] + now["boot"] for record in records if record["kind"] == "incident.open"]
+        moved = now["boot"] - now["wall"]
+        return [
+            Entry(record["kind"], record["wall"] + moved, str(record["body"].get("verb", ""))) for record in records
+        ]
 
     async def watch(self, seconds: float, until: Callable[[Look], bool]) -> bool:
         """Look until ``until`` says so; False when ``seconds`` passed first."""
