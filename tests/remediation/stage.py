@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from watchtower.remediation.events import (
     Answered,
     AskStatus,
@@ -241,6 +243,7 @@ class Stage:
         self.disk = encode(self.state)
         for effect in effects:
             if isinstance(effect, Record):
+                msgspec.json.encode(effect.body)  # whatever is recorded can be written down
                 self.records.append(effect)
             elif isinstance(effect, Tell):
                 self.notices.append(effect.notice)
@@ -344,6 +347,9 @@ class Stage:
         """Where the incident is."""
         return self.incident.state
 
+    def phase_or_none(self) -> IncidentState | None:
+        return self.newest.state if self.newest else None
+
     def outcome(self) -> ActionState:
         """Where the newest action is."""
         return self.state.actions[-1].state
@@ -355,6 +361,9 @@ class Stage:
 
     def kinds(self, prefix: str = "") -> list[str]:
         return [record.kind for record in self.records if record.kind.startswith(prefix)]
+
+    def records_of(self, kind: str) -> list[Record]:
+        return [record for record in self.records if record.kind == kind]
 
     def told(self, kind: NoticeKind) -> list[Notice]:
         return [notice for notice in self.notices if notice.kind is kind]

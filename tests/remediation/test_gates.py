@@ -246,3 +246,6 @@ def test_the_breaker_opens_after_failures_and_waits_for_a_person() -> None:
     assert "data_unknown" in stage.held_by, "the backlog counts for nothing after the reset"
     stage.tick(1)
     assert stage.effects == sent + 1
+    stage.until(IncidentState.HELD)
+    stage.tick(3)
+    assert "breaker" not in stage.held_by, "failures from before the reset are forgiven"

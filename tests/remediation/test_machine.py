@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.remediation.stage import Rule, Stage, limits
 from watchtower.remediation.events import Dispatch, Hold, StorageFailed
@@ -120,23 +122,47 @@ def test_an_engine_that_does_not_serve_is_not_a_blind_watchtower() -> None:
 # ── dry run against the real thing ──────────────────────────────────────────────────────────────
 
 
-def test_a_dry_run_decides_as_auto_does_up_to_the_first_effect() -> None:
-    """Same trace, both modes: the instant and the attempt at which auto begins are those at which observe would."""
+_moments = st.lists(
+    st.tuples(
+        st.sampled_from([Verdict.OK, Verdict.BREACH, Verdict.BREACH, Verdict.UNKNOWN]),
+        st.sampled_from([Verdict.OK, Verdict.BREACH, Verdict.UNKNOWN]),
+        st.sampled_from(["", "", "", "hide", "restart", "lease", "pause"]),
+        st.integers(1, 4),
+    ),
+    max_size=25,
+)
 
-    def run(mode: Mode) -> Stage:
-        stage = Stage(limits(mode=mode)).quiet()
-        for breach, seconds in ((True, 1), (False, 3), (True, 1), (False, 1), (True, 6)):
-            (stage.breach() if breach else stage.well()).tick(seconds)
-            if stage.kinds("action."):
-                break
-        return stage
 
-    auto, dry = run(Mode.AUTO), run(Mode.OBSERVE)
-    begun = next(record for record in auto.records if record.kind == "action.reserved").body
-    would = next(record for record in dry.records if record.kind == "action.would_act").body
-    assert {key: would[key] for key in ("rule", "verb", "attempt")} == {
-        key: begun[key] for key in ("rule", "verb", "attempt")
-    }
-    assert set(begun["permits"]) - set(would["permits"]) == {"not_only_observing"}
-    opened = [kinds.index("incident.open") for kinds in (auto.kinds(), dry.kinds())]
-    assert auto.kinds()[: opened[0] + 1] == dry.kinds()[: opened[1] + 1]
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(_moments)
+def test_a_dry_run_decides_as_auto_does_up_to_the_first_effect(
+    moments: list[tuple[Verdict, Verdict, str, int]],
+) -> None:
+    """Same trace, both modes: observe would act exactly where, and as, auto begins."""
+    auto, dry = (
+        Stage(limits(mode=mode), rules=[Rule("slow"), Rule("hang")]).start() for mode in (Mode.AUTO, Mode.OBSERVE)
+    )
+    for slow, hang, what, seconds in moments:
+        for stage in (auto, dry):
+            stage.rules[0].verdict, stage.rules[1].verdict = slow, hang
+            stage.known, stage.lease_held = what != "hide", what != "lease"
+            if what == "restart":
+                stage.restart_engine()
+            if what == "pause":
+                stage.command("pause", reason="deploy", seconds=3.0)
+        for _ in range(seconds):
+            auto.tick()
+            dry.tick()
+            if auto.kinds("action.") or dry.kinds("action."):
+                begun, would = auto.records_of("action.reserved")[0].body, dry.records_of("action.would_act")[0].body
+                assert {key: would[key] for key in ("incident", "rule", "verb", "attempt")}.items() <= begun.items()
+                assert set(begun["permits"]) - set(would["permits"]) == {"not_only_observing"}
+                return
+            assert auto.kinds("incident.") == dry.kinds("incident.")
+            assert auto.phase_or_none() == dry.phase_or_none()
+
+
+def test_the_trace_of_the_comparison_does_reach_an_action() -> None:
+    """The property above would hold of machines that never act."""
+    assert Stage().acting().kinds("action.reserved")
+    assert Stage(limits(mode=Mode.OBSERVE)).acting().kinds("action.") == ["action.would_act"]

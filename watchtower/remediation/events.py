@@ -86,7 +86,7 @@ Event = Started | Evidence | Seen | Drained | Replied | Answered | Fenced | Cana
 
 
 class Record(msgspec.Struct, frozen=True, tag="record"):
-    """To be durable before any later effect of the same step. ``kind`` is dotted: ``incident.open``, ``action.intent``."""
+    """To be durable before any later effect of the same step. ``kind`` is dotted: ``incident.open``."""
 
     kind: str
     body: dict[str, Any]
