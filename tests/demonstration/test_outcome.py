@@ -23,10 +23,15 @@ def look(*actions: Json, openings: tuple[float, ...] = (106.5,), more: tuple[Ent
 
 
 def shown(
-    *actions: Json, replaced: bool = True, counts: PhaseCounts | None = None, more: tuple[Entry, ...] = ()
+    *actions: Json,
+    replaced: bool = True,
+    counts: PhaseCounts | None = None,
+    more: tuple[Entry, ...] = (),
+    still_firing: bool = True,
 ) -> FaultReport:
     seen = sighting(100.0, look(*actions, more=more))
-    return report(PROOF, seen, counts or PhaseCounts(requests=9), before=None, after=None, replaced=replaced)
+    counts = counts or PhaseCounts(requests=9)
+    return report(PROOF, seen, counts, before=None, after=None, replaced=replaced, still_firing=still_firing)
 
 
 def test_times_count_from_the_injection() -> None:
@@ -77,6 +82,9 @@ def test_in_mode_observe_a_would_act_is_the_promise_and_any_deed_breaks_it() -> 
     would = (WOULD,)
     assert as_promised([shown(replaced=False, more=would)], "observe", 1) == []
     assert as_promised([shown(replaced=False)], "observe", 1) == ["slow: no would-act was recorded"]
+    assert as_promised([shown(replaced=False, more=would, still_firing=False)], "observe", 1) == [
+        "slow: it went away by itself"
+    ]
     assert as_promised([shown(action("effective"), replaced=False, more=would)], "observe", 1) == [
         "slow: something was done in mode observe"
     ]

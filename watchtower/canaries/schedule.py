@@ -15,7 +15,7 @@ class Schedule:
             timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         )
 
-    def every(self, seconds: float, name: str, job: Callable[[], None]) -> None:
+    def every(self, seconds: float, name: str, job: Callable[[], object]) -> None:
         self._scheduler.add_job(job, "interval", seconds=seconds, id=name)
 
     def start(self) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random  # noqa: TID251 - the one generator of the process is made here and handed down
 import signal
+import socket
 import tempfile
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import structlog
 from watchtower import __version__
 from watchtower.adapters.calls import setup
 from watchtower.adapters.child import AdapterChild
-from watchtower.adapters.keeper.launching import ensure_keeper
+from watchtower.adapters.keeper.launching import KeeperFound, ensure_keeper
 from watchtower.adapters.supervisor.process import ProcessSupervisor, keeper_plan
 from watchtower.board import Board
 from watchtower.canaries.canaries import Canaries
@@ -26,14 +28,14 @@ from watchtower.daemon.memory import JournalMemory
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
+from watchtower.daemon.supervision import Heartbeat, observe, scrape, tick
 from watchtower.daemon.traffic import RelayTraffic
-from watchtower.detectors.load import LoadExplainsLatency, LoadSettings
+from watchtower.detectors.load import LoadExplainsLatency
 from watchtower.exporters.prometheus import BoardCollector, Exposition
-from watchtower.ports import Clock, Sink
-from watchtower.remediation.events import Commanded, Started
+from watchtower.remediation.events import Commanded, Started, StorageFailed
 from watchtower.remediation.runner import Runner
 from watchtower.remediation.state import TargetState, decode
-from watchtower.settings import EvidenceSettings, LogSinkSettings, SinkSettings, SupervisorKind, SupervisorSettings
+from watchtower.settings import SupervisorKind, SupervisorSettings
 from watchtower.sinks.log import LogSink
 from watchtower.sinks.webhook import WebhookSink
 from watchtower.storage.baseline import BaselineFile
@@ -44,7 +46,6 @@ from watchtower.vocabulary.errors import ExitCode, StorageFault
 from watchtower.vocabulary.facts import AnyFact
 from watchtower.web.application import application
 from watchtower.web.server import bind_tcp, bind_unix, make_server
-from watchtower.windows.knobs import WindowSettings
 from watchtower.windows.windows import Windows
 
 log = structlog.get_logger("watchtower.daemon")
@@ -52,8 +53,7 @@ log = structlog.get_logger("watchtower.daemon")
 SOCKET_NAME = "watchtower.sock"
 BASELINE_SECONDS = 5.0
 """How often the learned baseline is saved: a daemon that is killed loses this much of it."""
-HEARTBEAT_TICKS = 5
-"""The loop counts as dead when no tick has happened for this many tick periods (and at least 10 s)."""
+COMPACT_SECONDS = 3600.0
 
 
 class Daemon:
@@ -64,138 +64,121 @@ class Daemon:
         self._settings = loaded.settings
         self._own_everything = own_everything
         self._clock = SystemClock()
-        self._stop = asyncio.Event()
         self._tasks = TaskGroup(self._clock.sleep)
-        settings = self._settings
         self.board = Board(
-            target=settings.target,
+            target=self._settings.target,
             version=__version__,
-            mode=settings.remediation.mode.value,
-            profile=settings.remediation.profile,
+            mode=self._settings.remediation.mode.value,
+            profile=self._settings.remediation.profile,
             started=self._clock.now(),
-            relay_listening=settings.relay.listen,
         )
 
     async def run(self) -> int:
-        loop = asyncio.get_running_loop()
+        """Raises BadInput and Refused before anything is started."""
+        stop = asyncio.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, self._stop.set)
-        # Whatever a person must mend comes first: nothing is started when an address is taken.
-        tcp = bind_tcp(self._settings.web.listen)
-        lease, journal, fault = self._open_storage()
-        directory = self._settings.state_directory if lease else Path(tempfile.mkdtemp(prefix="watchtower-"))
-        try:
-            return await self._run(tcp, lease, journal, fault, directory)
-        finally:
-            await journal.close()
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        async with AsyncExitStack() as stack:
+            tcp = bind_tcp(self._settings.web.listen)  # first what a person must mend
+            stack.callback(tcp.close)
+            lease, journal, fault = self._open_storage()
+            stack.push_async_callback(journal.close)
             if lease:
-                lease.release()
+                stack.callback(lease.release)
+            await self._run(stack, stop, tcp, lease, journal, fault)
+        return ExitCode.OK
 
-    async def _run(self, tcp: Any, lease: Lease | None, journal: Journal, fault: str, directory: Path) -> int:
-        settings, board, clock = self._settings, self.board, self._clock
+    async def _run(
+        self,
+        stack: AsyncExitStack,
+        stop: asyncio.Event,
+        tcp: socket.socket,
+        lease: Lease | None,
+        journal: Journal,
+        fault: str,
+    ) -> None:
+        settings, board, clock, tasks = self._settings, self.board, self._clock, self._tasks
+        directory = settings.state_directory if lease else Path(tempfile.mkdtemp(prefix="watchtower-"))
         state, fault = self._recover(journal, fault)
-        board.storage_fault = fault
-        with_keeper = settings.supervisor.kind is SupervisorKind.PROCESS and lease is not None
-        if with_keeper:
-            await self._start_engine(directory)
-
+        # without a state directory nothing could be remembered about an engine: then we only look on
         supervisor = settings.supervisor if lease else SupervisorSettings()
+        if supervisor.kind is SupervisorKind.PROCESS:
+            await self._start_engine(stack, directory)
         adapter = AdapterChild(
             setup(settings.engine, supervisor, str(directory), settings.canary.prompt),
             clock,
             observe_seconds=settings.remediation.observe_seconds,
             execute_seconds=settings.remediation.execute_seconds,
         )
-        sinks = [make_sink(sink, clock) for sink in settings.sinks]
-        memory = JournalMemory(journal, [sink.name for sink in sinks])
+        stack.push_async_callback(adapter.close)
 
         def on_fact(fact: AnyFact) -> None:
             pipeline.on_fact(fact)
 
         relays = Relays(settings.relay, settings.engine.url, directory, on_fact, clock)
         canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=on_fact)
+        deliveries = self._deliveries(stack, journal)
         runner = Runner(
             state,
             limits=settings.remediation,
             capabilities=await adapter.capabilities(),
             clock=clock,
-            memory=memory,
+            memory=JournalMemory(journal, list(deliveries.lines)),
             traffic=RelayTraffic(board=board, clock=clock, settings=settings.relay.hold, order=relays.order),
             hands=adapter,
             send_canary=canaries.wish,
-            spawn=lambda name, make: self._tasks.start(name, make, restart_after=None),
+            spawn=lambda name, make: tasks.start(name, make, restart_after=None),
             on_commit=lambda state: publish(board, state),
         )
-        load = LoadExplainsLatency(settings.engine.model or settings.engine.url, _load_settings(settings.evidence))
-        baseline = BaselineFile(directory / "baseline.json")
-        if (stored := baseline.read()) and (because := load.load(stored)):
-            log.warning("baseline.refused", because=because)
+        load = LoadExplainsLatency(settings.engine.model or settings.engine.url, self._loaded.load_settings())
         pipeline: Pipeline = Pipeline(
             settings=settings,
             rules=self._loaded.rules,
-            windows=Windows(self._window_settings()),
+            windows=Windows(self._loaded.window_settings()),
             load=load,
             clock=clock,
             board=board,
             submit=runner.submit,
             lease_held=lambda: lease is not None and lease.held(),
         )
-        publish(board, state)
-        deliveries = Deliveries(journal, sinks, clock, random.Random().random)  # noqa: S311 - jitter, no secret
-        schedule = Schedule()
-        schedule.every(settings.canary.every_seconds, "canary", lambda: canaries.wish("regular"))
-        if lease:
-            schedule.every(BASELINE_SECONDS, "baseline", lambda: baseline.write(load.dump()))
-
-        async def timeline(incident: str) -> list[dict[str, Any]]:
-            stored = await journal.read(incident=incident, limit=500)
-            return [
-                {"seq": row.seq, "wall": row.wall, "kind": row.kind, "op_id": row.op_id, "body": row.body}
-                for row in stored
-            ]
-
-        server = make_server(
-            application(
-                board=board,
-                clock=clock,
-                settings=settings.web,
-                render_metrics=Exposition([BoardCollector(board)]).render,
-                timeline=timeline,
-                submit=lambda verb, author, reason, seconds: runner.submit(
-                    Commanded(verb=verb, author=author, reason=reason, seconds=seconds)
-                ),
-                healthy=self._healthy,
-            )
-        )
+        heartbeat = Heartbeat(board, clock, settings.tick_seconds)
         sockets = [tcp, bind_unix(directory / SOCKET_NAME)]
+        stack.callback((directory / SOCKET_NAME).unlink, missing_ok=True)
+        server = make_server(self._application(journal, runner, heartbeat))
 
+        def counters() -> dict[str, float]:
+            return {
+                "machine_events_dropped": runner.dropped,
+                "adapter_kills": adapter.kills,
+                "task_failures": sum(tasks.failures.values()),
+            }
+
+        def refresh() -> None:
+            board.canaries = dict(canaries.outcomes)
+            board.outbox = deliveries.counters()
+            board.counters = counters()
+            if journal.fault and not runner.state.storage_fault:
+                runner.submit(StorageFailed(journal.fault))
+
+        publish(board, state)
         runner.submit(Started(fault))
         await relays.start()
+        stack.push_async_callback(relays.stop, leave_running=not self._own_everything)
         board.relay_listening = relays.address
-        tasks = self._tasks
+        schedule = self._schedule(stack, canaries, load, journal, directory if lease else None)
+        stack.push_async_callback(tasks.stop)
         tasks.start("web", lambda: server.serve(sockets))
         tasks.start("remediation", runner.run, restart_after=0.5)
         tasks.start("canaries", canaries.run)
-        tasks.start("observe", lambda: self._observe(adapter, pipeline))
-        tasks.start("scrape", lambda: self._scrape(adapter, pipeline))
+        tasks.start("observe", lambda: observe(adapter, pipeline, clock, settings.engine.observe_seconds))
+        tasks.start("scrape", lambda: scrape(adapter, pipeline, clock, settings.engine.scrape_seconds))
         deliveries.start(tasks)
-        tasks.start("tick", lambda: self._tick(pipeline, canaries, deliveries, runner, adapter))
+        tasks.start("tick", lambda: tick(pipeline, refresh, heartbeat, clock, settings.tick_seconds))
         schedule.start()
         log.info("running", target=settings.target, mode=settings.remediation.mode.value)
-
-        await self._stop.wait()
-        log.info("stopping", leave_running=not self._own_everything)
-        schedule.stop()
-        if lease:
-            baseline.write(load.dump())
+        await stop.wait()
+        log.info("stopping", engine_and_relay="end too" if self._own_everything else "go on")
         server.should_exit = True
-        await relays.stop(leave_running=not self._own_everything)
-        await self._tasks.stop()
-        await adapter.close()
-        if with_keeper and self._own_everything:
-            await asyncio.to_thread(ProcessSupervisor(settings.supervisor, directory).stop)
-        (directory / SOCKET_NAME).unlink(missing_ok=True)
-        return ExitCode.OK
 
     # ── one small function a room ───────────────────────────────────────────────────────────────
 
@@ -217,78 +200,69 @@ class Daemon:
         except StorageFault as problem:
             return TargetState(target=self._settings.target), str(problem)
 
-    async def _start_engine(self, directory: Path) -> None:
-        plan = keeper_plan(directory, self._settings.supervisor)
-        found = await asyncio.to_thread(ensure_keeper, plan)
-        log.info("keeper", found=type(found).__name__)
-        confirmed = await asyncio.to_thread(ProcessSupervisor(self._settings.supervisor, directory).start)
-        log.info("engine", started=confirmed.yes)
+    async def _start_engine(self, stack: AsyncExitStack, directory: Path) -> None:
+        """Raises NotReachable when no keeper could be started."""
+        supervisor = ProcessSupervisor(self._settings.supervisor, directory)
+        keeper = await asyncio.to_thread(ensure_keeper, keeper_plan(directory, self._settings.supervisor))
+        log.info("keeper", pid=keeper.pid, found=isinstance(keeper, KeeperFound))
+        if isinstance(keeper, KeeperFound) and not keeper.same_plan:
+            log.warning("keeper.other_plan", cure="its engine keeps the command line it was started with until it ends")
+        if self._own_everything:
+            stack.push_async_callback(asyncio.to_thread, supervisor.stop)
+        confirmed = await asyncio.to_thread(supervisor.start)
+        log.info("engine", started=confirmed.yes, because=confirmed.because)
 
-    def _window_settings(self) -> WindowSettings:
-        settings, evidence = self._settings, self._settings.evidence
-        slowest = max((rule.over for rule in self._loaded.rules.rules), default=60.0)
-        return WindowSettings(
-            minimum_tokens=evidence.minimum_tokens,
-            minimum_requests=evidence.minimum_requests,
-            minimum_clusters=evidence.minimum_clusters,
-            relay_lag_seconds=evidence.relay_lag_seconds,
-            warmup_requests=settings.remediation.warmup_requests,
-            warmup_seconds=settings.remediation.warmup_seconds,
-            longest_window_seconds=max(300.0, slowest),
+    def _deliveries(self, stack: AsyncExitStack, journal: Journal) -> Deliveries:
+        sinks: list[LogSink | WebhookSink] = []
+        for one in self._settings.sinks:
+            if one.kind == "log":
+                sinks.append(LogSink(one))
+            else:
+                webhook = WebhookSink(one, self._clock)
+                stack.push_async_callback(webhook.close)
+                sinks.append(webhook)
+        return Deliveries(journal, sinks, self._clock, random.Random().random)  # noqa: S311 - jitter, no secret
+
+    def _schedule(
+        self,
+        stack: AsyncExitStack,
+        canaries: Canaries,
+        load: LoadExplainsLatency,
+        journal: Journal,
+        directory: Path | None,
+    ) -> Schedule:
+        schedule = Schedule()
+        stack.callback(schedule.stop)
+        schedule.every(self._settings.canary.every_seconds, "canary", lambda: canaries.wish("regular"))
+
+        async def compact() -> None:
+            await journal.compact(self._clock.now())
+
+        schedule.every(COMPACT_SECONDS, "compact", compact)
+        if directory is not None:
+            baseline = BaselineFile(directory / "baseline.json")
+            if (stored := baseline.read()) and (because := load.load(stored)):
+                log.warning("baseline.refused", because=because)
+            stack.callback(lambda: baseline.write(load.dump()))
+            schedule.every(BASELINE_SECONDS, "baseline", lambda: baseline.write(load.dump()))
+        return schedule
+
+    def _application(self, journal: Journal, runner: Runner, heartbeat: Heartbeat) -> Any:
+        async def timeline(incident: str) -> list[dict[str, Any]]:
+            return [
+                {"seq": row.seq, "wall": row.wall, "kind": row.kind, "op_id": row.op_id, "body": row.body}
+                for row in await journal.read(incident=incident, limit=500)
+            ]
+
+        def submit(verb: str, author: str, reason: str, seconds: float) -> None:
+            runner.submit(Commanded(verb=verb, author=author, reason=reason, seconds=seconds))
+
+        return application(
+            board=self.board,
+            clock=self._clock,
+            settings=self._settings.web,
+            render_metrics=Exposition([BoardCollector(self.board)]).render,
+            timeline=timeline,
+            submit=submit,
+            healthy=heartbeat.because,
         )
-
-    async def _observe(self, adapter: AdapterChild, pipeline: Pipeline) -> None:
-        while True:
-            pipeline.on_fact(await adapter.observe())
-            await self._clock.sleep(self._settings.engine.observe_seconds)
-
-    async def _scrape(self, adapter: AdapterChild, pipeline: Pipeline) -> None:
-        while True:
-            pipeline.on_fact(await adapter.scrape())
-            await self._clock.sleep(self._settings.engine.scrape_seconds)
-
-    async def _tick(
-        self, pipeline: Pipeline, canaries: Canaries, deliveries: Deliveries, runner: Runner, adapter: AdapterChild
-    ) -> None:
-        period = self._settings.tick_seconds
-        due = self._clock.now().boot
-        while True:
-            pipeline.tick()
-            board = self.board
-            board.canaries = dict(canaries.outcomes)
-            board.outbox = deliveries.counters()
-            board.counters = {
-                "machine_events_dropped": runner.dropped,
-                "adapter_kills": adapter.kills,
-                **{f"task_failures_{name.split(' ')[0]}": count for name, count in self._tasks.failures.items()},
-            }
-            board.ready_because = self._not_ready()
-            due = max(due + period, self._clock.now().boot - period)
-            await self._clock.sleep(due - self._clock.now().boot)
-
-    def _not_ready(self) -> str:
-        """Ready: we can see the traffic's path and know who runs. Not: nothing is wrong."""
-        if not self.board.relay_frames:
-            return "no relay worker has reported yet"
-        if self.board.engine is None:
-            return "the adapter has not looked yet"
-        return ""
-
-    def _healthy(self) -> str:
-        last = self.board.last_tick
-        since = self._clock.now().boot - (last or self.board.started).boot
-        allowed = max(10.0, HEARTBEAT_TICKS * self._settings.tick_seconds)
-        return "" if since < allowed else f"no evaluation for {since:.0f} s"
-
-
-def make_sink(settings: SinkSettings, clock: Clock) -> Sink:
-    """Raises BadInput when what the sink needs is not there."""
-    return LogSink(settings) if isinstance(settings, LogSinkSettings) else WebhookSink(settings, clock)
-
-
-def _load_settings(evidence: EvidenceSettings) -> LoadSettings:
-    return LoadSettings(
-        minimum_blocks=evidence.baseline_blocks,
-        block_seconds=evidence.baseline_block_seconds,
-        quarantine_seconds=evidence.baseline_quarantine_seconds,
-    )

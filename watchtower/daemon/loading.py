@@ -14,12 +14,16 @@ from pathlib import Path
 from watchtower.configuration import read_settings
 from watchtower.configuration.consistency import contradictions
 from watchtower.configuration.tree import Tree, dotted, place_of
+from watchtower.detectors.load import LoadSettings
 from watchtower.profiles import Value, loosened
 from watchtower.rules.evaluation import Ruleset
+from watchtower.rules.expressions import Comparison, leaves
 from watchtower.rules.loading import load_rules, shipped_rules
 from watchtower.settings import Settings
 from watchtower.vocabulary.actions import Verb
 from watchtower.vocabulary.errors import BadInput, Problem
+from watchtower.vocabulary.readings import Unit
+from watchtower.windows.knobs import WindowSettings
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,33 @@ class Loaded:
     """The files that were read, the configuration first."""
     loosened: list[tuple[str, Value, Value]]
     """(path, safe default, value in use): printed at start."""
+
+    def window_settings(self) -> WindowSettings:
+        """What the windows need, so that the limits of these rules are counted exactly."""
+        evidence, remediation = self.settings.evidence, self.settings.remediation
+        comparisons = [leaf for rule in self.rules.rules for leaf in leaves(rule.when) if isinstance(leaf, Comparison)]
+        limits = {leaf.limit.value for leaf in comparisons if leaf.unit is Unit.SECONDS and leaf.limit.value > 0}
+        defaults = WindowSettings()
+        return WindowSettings(
+            minimum_tokens=evidence.minimum_tokens,
+            minimum_requests=evidence.minimum_requests,
+            minimum_clusters=evidence.minimum_clusters,
+            relay_lag_seconds=evidence.relay_lag_seconds,
+            warmup_requests=remediation.warmup_requests,
+            warmup_seconds=remediation.warmup_seconds,
+            longest_window_seconds=max(300.0, *(rule.over for rule in self.rules.rules)),
+            limits=tuple(sorted(limits)),
+            inter_token_bounds=tuple(sorted({*defaults.inter_token_bounds, *limits})),
+            first_token_bounds=tuple(sorted({*defaults.first_token_bounds, *limits})),
+        )
+
+    def load_settings(self) -> LoadSettings:
+        evidence = self.settings.evidence
+        return LoadSettings(
+            minimum_blocks=evidence.baseline_blocks,
+            block_seconds=evidence.baseline_block_seconds,
+            quarantine_seconds=evidence.baseline_quarantine_seconds,
+        )
 
 
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Loaded:

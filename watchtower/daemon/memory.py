@@ -1,4 +1,8 @@
-"""The runner's durable step over the journal: records, snapshot and outbox rows in one transaction."""
+"""The runner's durable step over the journal: records, snapshot and outbox rows in one transaction.
+
+When the disk fails, the step that failed is lost (the runner is told), and the journal goes on in memory, so that
+people can still be told that nothing is written down any more.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,16 @@ from collections.abc import Sequence
 
 from watchtower.remediation.events import Record
 from watchtower.storage.journal import Entry, Journal
+from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 
 
 class JournalMemory:
-    """``watchtower.remediation.runner.Memory``. ``journal`` is replaced when the disk fails."""
+    """``watchtower.remediation.runner.Memory``."""
 
     def __init__(self, journal: Journal, sinks: Sequence[str]) -> None:
-        self.journal = journal
+        self._journal = journal
         self._sinks = tuple(sinks)
 
     async def commit(self, records: Sequence[Record], snapshot: bytes, notices: Sequence[Notice], now: Instant) -> None:
@@ -27,4 +32,8 @@ class JournalMemory:
             )
             for record in records
         ]
-        await self.journal.commit(entries, snapshot, [(notice, self._sinks) for notice in notices], now)
+        try:
+            await self._journal.commit(entries, snapshot, [(notice, self._sinks) for notice in notices], now)
+        except StorageFault:
+            await self._journal.go_on_in_memory()
+            raise

@@ -68,8 +68,10 @@ class Pipeline:
             case _:
                 pass
 
-    def tick(self) -> None:
+    def tick(self, not_ready: str = "") -> None:
+        """Evaluate every rule once. ``not_ready``: why the daemon is not ready; "" when it is."""
         now = self._clock.now()
+        self._board.ready_because = not_ready
         self._notice_own_lag(now.boot)
         cache: dict[tuple[str, float], Reading] = {}
 

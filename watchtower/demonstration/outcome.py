@@ -62,6 +62,8 @@ class FaultReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False
     failed_by_kind: dict[str, int]
     would_act: bool
     acted: bool
+    still_firing: bool
+    """Mode observe: its rule still fired when the demo took the fault away."""
     process_before: Json | None
     process_after: Json | None
     process_replaced: bool
@@ -72,7 +74,14 @@ class FaultReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False
 
 
 def report(
-    proof: Proof, seen: Sighting, counts: PhaseCounts, *, before: Json | None, after: Json | None, replaced: bool
+    proof: Proof,
+    seen: Sighting,
+    counts: PhaseCounts,
+    *,
+    before: Json | None,
+    after: Json | None,
+    replaced: bool,
+    still_firing: bool = False,
 ) -> FaultReport:
     action = seen.action or {}
 
@@ -91,6 +100,7 @@ def report(
         failed_by_kind=dict(counts.failed),
         would_act=seen.would_act,
         acted=seen.acted,
+        still_firing=still_firing,
         process_before=before,
         process_after=after,
         process_replaced=replaced,
@@ -111,6 +121,8 @@ def as_promised(reports: list[FaultReport], mode: str, faults: int) -> list[str]
                 wrong.append(f"{one.fault}: no would-act was recorded")
             if one.acted or one.cured_s is not None or one.process_replaced:
                 wrong.append(f"{one.fault}: something was done in mode observe")
+            if not one.still_firing:
+                wrong.append(f"{one.fault}: it went away by itself")
             continue
         if one.cured_s is None:
             wrong.append(f"{one.fault}: not cured")

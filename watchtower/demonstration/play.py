@@ -27,7 +27,8 @@ HEALTHY_SECONDS = 20.0
 """Calm, in one piece, before the first fault: as long as the demo's load baseline takes to stand."""
 UNCURED_SECONDS = 12.0
 """How long a fault must stay uncured in mode observe, after the would-act."""
-WATCHED_RULES = ("slow_tokens", "hang")
+RULES = {"slow": "slow_tokens", "hang": "hang"}
+"""Fault → the rule that must notice it."""
 
 
 class Unfinished(Exception):
@@ -149,7 +150,7 @@ class Play:
             facts = ", ".join(f"{key} {value}" for key, value in proof.evidence.items())
             self.screen.tell(Line("demo", f"the fault is proven: {facts}"))
             seen = await (self._observed(proof) if self.mode == "observe" else self._cured(proof))
-            after = self.incarnation
+            after, firing = self.incarnation, self._firing(RULES[name])
         finally:
             await self.injector.clear()
         if self.mode == "observe":
@@ -159,7 +160,9 @@ class Play:
         finally:
             replaced = before != after and _is_gone(before) and after is not None and not _is_gone(after)
             counts = self.traffic.counts(name)
-            self.reports.append(report(proof, seen, counts, before=before, after=after, replaced=replaced))
+            self.reports.append(
+                report(proof, seen, counts, before=before, after=after, replaced=replaced, still_firing=firing)
+            )
 
     async def _cured(self, proof: Proof) -> Sighting:
         seen = NOTHING
@@ -196,13 +199,17 @@ class Play:
         found: Json | None = self.last.status["engine"]["incarnation"] if self.last else None
         return found
 
+    def _firing(self, rule: str) -> bool:
+        rules = self.last.status["rules"] if self.last else []
+        return any(one["rule"] == rule and one["firing"] for one in rules)
+
     def _engine_pid(self) -> int:
         return int(self.incarnation["id"]) if self.incarnation else 0
 
 
 def _is_calm(look: Look) -> bool:
     verdicts = {rule["rule"]: rule["verdict"] for rule in look.status["rules"]}
-    return look.status["incident"] is None and all(verdicts.get(name) == "ok" for name in WATCHED_RULES)
+    return look.status["incident"] is None and all(verdicts.get(name) == "ok" for name in RULES.values())
 
 
 def _why_not_calm(look: Look | None) -> str:
@@ -213,7 +220,7 @@ def _why_not_calm(look: Look | None) -> str:
     return "; ".join(
         f"{rule['rule']} {rule['verdict']}: {rule['sentence']}"
         for rule in look.status["rules"]
-        if rule["rule"] in WATCHED_RULES and rule["verdict"] != "ok"
+        if rule["rule"] in RULES.values() and rule["verdict"] != "ok"
     )
 
 

@@ -156,8 +156,8 @@ class BoardCollector(Collector):
         drops = CounterMetricFamily(
             "watchtower_internal_events", METRICS["watchtower_internal_events_total"], labels=["event"]
         )
-        for name, count in sorted(board.counters.items()):
-            drops.add_metric([name], count)
+        for name, value in sorted(board.counters.items()):
+            drops.add_metric([name], value)
         yield drops
 
 

@@ -50,8 +50,8 @@ class Canaries:
         sane = math.isfinite(fact.seconds) and math.isfinite(fact.started_at) and fact.seconds >= 0
         if self._running is not None and self._running.id == fact.id:
             self._running = None
-        if not sane or fact.started_at < self._mark:
-            return
+        if not sane or fact.started_at < self._mark or fact.outcome is CanaryOutcome.UNKNOWN:
+            return  # UNKNOWN: we could not ask, which says nothing about the engine
         if self._last is not None and fact.started_at <= self._last.started_at:
             return
         self._last = fact
