@@ -230,7 +230,13 @@ def test_the_hour_and_the_day_have_budgets_of_their_own() -> None:
 
 
 def test_the_breaker_opens_after_failures_and_waits_for_a_person() -> None:
-    settings = limits(breaker_failures=2, cooldown_seconds=1, cooldown_cap_seconds=1, attempts_per_incident=20)
+    settings = limits(
+        breaker_failures=2,
+        cooldown_seconds=1,
+        cooldown_cap_seconds=1,
+        attempts_per_incident=20,
+        attempts_per_rung=20,
+    )
     stage = Stage(settings, cures=False)
     stage.acting()
     stage.until(IncidentState.HELD)
