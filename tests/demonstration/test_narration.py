@@ -66,7 +66,9 @@ def test_an_effective_action_is_told_with_its_proofs() -> None:
 
 
 def test_a_would_act_says_that_nothing_was_done() -> None:
-    after = look()._replace(journal=[Entry("incident.open", 1.0, ""), Entry("action.would_act", 2.0, "restart_group")])
+    after = look()._replace(
+        journal=[Entry(8, "incident.open", 1.0, ""), Entry(9, "action.would_act", 2.0, "restart_group")]
+    )
     assert changes(look(), after) == [Line("does", "nothing; it would have: restart_group")]
     assert changes(after, after) == []
 

@@ -14,11 +14,11 @@ def action(state: str, started_at: float = 110.0, **more: Any) -> Json:
     return {**known, "verified_by": ["served a canary"], **more}
 
 
-WOULD = Entry("action.would_act", 107.0, "restart_group")
+WOULD = Entry(9, "action.would_act", 107.0, "restart_group")
 
 
 def look(*actions: Json, openings: tuple[float, ...] = (106.5,), more: tuple[Entry, ...] = ()) -> Look:
-    journal = [*(Entry("incident.open", at, "") for at in openings), *more]
+    journal = [*(Entry(3, "incident.open", at, "") for at in openings), *more]
     return Look({}, [INCIDENT], list(actions), journal)
 
 

@@ -99,6 +99,17 @@ async def test_a_fault_that_nobody_can_feel_is_not_proven(engine: tuple[EngineLo
         await SimulatorFaults("http://engine", CLOCK, client, within_seconds=0.2).slow()
 
 
+async def test_a_simulator_that_is_not_there_cannot_be_broken_and_has_nothing_to_clear() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("nobody")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as client:
+        faults = SimulatorFaults("http://engine", CLOCK, client)
+        with pytest.raises(FaultNotProven, match="did not answer"):
+            await faults.hang()
+        await faults.clear()
+
+
 async def test_workers_are_found_among_the_descendants_only(group: asyncio.subprocess.Process) -> None:
     assert [member.title.split()[0] for member in workers(group.pid)] == ["VLLM::Worker_TP0", "VLLM::Worker_TP1"]
     assert tree(group.pid)[0].pid == group.pid

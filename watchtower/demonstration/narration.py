@@ -14,6 +14,8 @@ Json = dict[str, Any]
 class Entry(NamedTuple):
     """One journal entry of the newest incident."""
 
+    seq: int
+    """Its place in the journal: counts up by one over all incidents."""
     kind: str
     at: float
     """CLOCK_BOOTTIME seconds."""
@@ -89,10 +91,11 @@ def _newest(incidents: list[Json]) -> dict[str, Json]:
 
 def _actions(before: Look | None, after: Look) -> list[Line]:
     told = {one["op_id"]: one["state"] for one in before.actions} if before else {}
+    last = before.journal[-1].seq if before and before.journal else 0
     lines = [
         Line("does", f"nothing; it would have: {entry.sentence}")
-        for entry in after.journal[len(before.journal) if before else 0 :]
-        if entry.kind == "action.would_act"
+        for entry in after.journal
+        if entry.kind == "action.would_act" and entry.seq > last
     ]
     for one in reversed(after.actions):
         if told.get(one["op_id"]) == one["state"]:

@@ -87,7 +87,8 @@ class Play:
         records = [record for one in newest for record in (await self._get(f"incidents/{one['id']}"))["records"]]
         moved = now["boot"] - now["wall"]
         return [
-            Entry(record["kind"], record["wall"] + moved, str(record["body"].get("verb", ""))) for record in records
+            Entry(record["seq"], record["kind"], record["wall"] + moved, str(record["body"].get("verb", "")))
+            for record in records
         ]
 
     async def watch(self, seconds: float, until: Callable[[Look], bool]) -> bool:

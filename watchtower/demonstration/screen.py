@@ -67,7 +67,7 @@ class Screen:
         if self._live:
             self._live.update(_panel(look, traffic))
         elif self._clock.now().boot - self._last > _ALIVE_SECONDS:
-            self.tell(Line("demo", _traffic_sentence(traffic)))
+            self.tell(Line("demo", _present(look, traffic)))
 
     def table(self, reports: list[FaultReport]) -> None:
         table = Table(
@@ -89,7 +89,9 @@ def _seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:.1f} s"
 
 
-def _traffic_sentence(traffic: Traffic) -> str:
+def _present(look: Look, traffic: Traffic) -> str:
+    if not look.status["engine"]["serving"]:
+        return f"the engine does not serve yet; {traffic.open} requests open"
     counts = traffic.counts(traffic.phase)
     failed = f", {counts.failed_requests} failed" if counts.failed_requests else ""
     return f"traffic ({traffic.phase}): {counts.requests} requests answered{failed}, {traffic.open} open"
@@ -102,7 +104,7 @@ def _panel(look: Look, traffic: Traffic) -> Panel:
     incident = look.status["incident"]
     state = f"{incident['state'].upper()} · {incident['title']}" if incident else "no incident"
     relay = look.status["relay"]
-    below = f"{_traffic_sentence(traffic)} · relay {relay['hold']}, {relay['parked']} parked"
+    below = f"{_present(look, traffic)} · relay {relay['hold']}, {relay['parked']} parked"
     return Panel(
         Group(rules, "", f"[bold]{escape(state)}[/]", f"[dim]{escape(below)}[/]"), title="what Watchtower sees"
     )

@@ -99,22 +99,31 @@ class SimulatorFaults:
             }
 
         proof = await self._proven("hang", injected, no_step)
-        health = (await self._client.get(f"{self._url}/health")).status_code
+        health = (await self._ask("GET", "/health")).status_code
         return msgspec.structs.replace(proof, evidence={**proof.evidence, "health_status": health})
 
     async def clear(self) -> None:
-        await self._client.post(f"{self._url}/sim/fault", json={"kind": "none"})
+        try:
+            await self._client.post(f"{self._url}/sim/fault", json={"kind": "none"})
+        except httpx.TransportError:
+            pass  # an engine that is not there has no fault of ours
 
     async def _inflict(self, fault: dict[str, Any]) -> tuple[float, dict[str, Any]]:
         injected = self._clock.now().boot
-        answer = await self._client.post(f"{self._url}/sim/fault", json=fault)
+        answer = await self._ask("POST", "/sim/fault", fault)
         if answer.status_code != 200:
             raise FaultNotProven(f"the simulator refused the fault with status {answer.status_code}")
         return injected, answer.json()
 
     async def _state(self) -> dict[str, Any]:
-        state: dict[str, Any] = (await self._client.get(f"{self._url}/sim/state")).json()
+        state: dict[str, Any] = (await self._ask("GET", "/sim/state")).json()
         return state
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        try:
+            return await self._client.request(method, f"{self._url}{path}", json=body)
+        except httpx.TransportError as exc:
+            raise FaultNotProven(f"the simulator did not answer {path}: {type(exc).__name__}") from exc
 
     async def _proven(
         self, fault: str, injected: float, evidence_in: Callable[[dict[str, Any]], dict[str, Any] | None]
