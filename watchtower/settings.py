@@ -171,11 +171,15 @@ class RemediationSettings(Group):
     """After an action; doubles with every further one."""
     cooldown_cap_seconds: Seconds = 4 * 3600.0
     attempts_per_rung: Annotated[int, Field(ge=0)] = 2
+    """Tries of the same verb in one incident."""
     attempts_per_incident: Annotated[int, Field(ge=0)] = 4
+    """Tries of any verb in one incident; then a person is asked."""
     restarts_per_hour: Annotated[int, Field(ge=0)] = 2
     """0 means never."""
     restarts_per_day: Annotated[int, Field(ge=0)] = 4
+    """The same in 24 h."""
     rollbacks_per_day: Annotated[int, Field(ge=0)] = 1
+    """Back to the blessed checkpoint; more than one a day is a person's work."""
     breaker_failures: Annotated[int, Field(ge=1)] = 3
     """This many ineffective or ambiguous actions in 24 h open the breaker; only a person closes it."""
     flap_cycles: Annotated[int, Field(ge=2)] = 3

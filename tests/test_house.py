@@ -1,0 +1,95 @@
+"""The house keeps its own rules: what exists is documented, what is documented exists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from typer.main import get_command
+
+from watchtower.cli import app
+from watchtower.configuration import read_settings
+from watchtower.rules.loading import load_rules
+from watchtower.settings import Settings
+from watchtower.vocabulary.facts import AnyFact
+from watchtower.vocabulary.incidents import HoldReason
+from watchtower.vocabulary.readings import READINGS
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def groups(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    yield model
+    for field in model.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from groups(field.annotation)
+
+
+def test_every_knob_has_its_sentence_or_a_name_that_needs_none() -> None:
+    plain = {"kind", "name", "version", "cooldown_cap_seconds", "timeout_seconds", "listen"}
+    nested = {"relay", "engine", "supervisor", "canary", "evidence", "remediation", "sinks", "web", "hold"}
+    missing = [
+        f"{group.__name__}.{name}"
+        for group in groups(Settings)
+        for name, field in group.model_fields.items()
+        if not field.description and name not in plain | nested
+    ]
+    assert missing == []
+
+
+def test_every_command_has_help_and_an_example() -> None:
+    command = get_command(app)
+    leaves = dict(getattr(command, "commands", {}))
+    leaves |= {f"rules {name}": one for name, one in leaves.pop("rules").commands.items()}
+    for name, one in leaves.items():
+        assert one.help, name
+        assert "Example" in (one.epilog or ""), name
+
+
+def test_every_command_that_the_readme_names_exists() -> None:
+    known = set(getattr(get_command(app), "commands", {}))
+    named = set(re.findall(r"^watchtower ([a-z-]+)", README, flags=re.M)) | set(
+        re.findall(r"`watchtower ([a-z-]+)", README)
+    )
+    assert named <= known, named - known
+
+
+def test_the_configuration_in_the_readme_is_accepted(tmp_path: Path) -> None:
+    texts = re.findall(r"```yaml\n(version: 1\n.*?)```", README, flags=re.S)
+    configuration = next(text for text in texts if "target:" in text)
+    secret = tmp_path / "secret"
+    secret.write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")
+    file = tmp_path / "watchtower.yaml"
+    file.write_text(configuration.replace("/run/secrets/watchtower-webhook", str(secret)))
+    assert read_settings(file, {}).problems == []
+
+
+def test_the_rule_in_the_readme_is_accepted(tmp_path: Path) -> None:
+    text = next(text for text in re.findall(r"```yaml\n(version: 1\n.*?)```", README, flags=re.S) if "rules:\n" in text)
+    file = tmp_path / "rules.yaml"
+    file.write_text(text)
+    assert [rule["name"] for rule in yaml.safe_load(text)["rules"]] == [rule.name for rule in load_rules([file]).rules]
+
+
+@pytest.mark.parametrize("word", [*READINGS, *HoldReason])
+def test_every_word_stands_in_the_generated_manual(word: str) -> None:
+    assert f"`{word}`" in (ROOT / "docs" / "words.md").read_text(encoding="utf-8")
+
+
+def test_every_module_says_why_it_exists() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "watchtower").rglob("*.py"))
+        if path.read_text(encoding="utf-8").strip() and not path.read_text(encoding="utf-8").lstrip().startswith('"""')
+    ]
+    assert silent == []
+
+
+def test_facts_are_told_apart_by_their_tag() -> None:
+    tags = [fact.__struct_config__.tag for fact in AnyFact.__args__]
+    assert len(tags) == len(set(tags))
