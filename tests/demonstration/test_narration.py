@@ -3,8 +3,9 @@ from typing import Any
 from watchtower.demonstration.narration import Entry, Json, Line, Look, changes
 
 
-def rule(name: str, verdict: str, *, firing: bool = False) -> Json:
-    return {"rule": name, "verdict": verdict, "firing": firing, "sentence": "p95 is 221 ms over 130 ms"}
+def rule(name: str, verdict: str, *, firing: bool = False, severity: str = "page") -> Json:
+    sentence = "p95 is 221 ms over 130 ms"
+    return {"rule": name, "verdict": verdict, "firing": firing, "severity": severity, "sentence": sentence}
 
 
 def look(
@@ -38,6 +39,13 @@ def test_a_breach_and_its_firing_are_seen() -> None:
     firing = look(rule("slow_tokens", "breach", firing=True))
     assert changes(quiet, breach) == [Line("sees", "slow_tokens BREACH: p95 is 221 ms over 130 ms")]
     assert changes(breach, firing) == [Line("sees", "slow_tokens FIRES: p95 is 221 ms over 130 ms")]
+
+
+def test_a_hint_is_told_only_when_it_fires() -> None:
+    unknown, ok = look(rule("hint", "unknown", severity="info")), look(rule("hint", "ok", severity="info"))
+    assert changes(unknown, ok) == []
+    (line,) = changes(ok, look(rule("hint", "breach", firing=True, severity="info")))
+    assert line.text.startswith("hint FIRES")
 
 
 def test_every_state_of_an_incident_and_every_refusal_is_decided_once() -> None:

@@ -13,9 +13,12 @@ from watchtower.vocabulary.errors import ProtocolFault
 
 
 def split(*reads: bytes) -> list[bytes]:
-    splitter = EventSplitter()
-    payloads = [payload for read in reads for payload in splitter.feed(read)]
-    return payloads + splitter.finish()
+    payloads: list[bytes] = []
+    splitter = EventSplitter(payloads.append)
+    for read in reads:
+        splitter.feed(read)
+    splitter.finish()
+    return payloads
 
 
 @pytest.mark.parametrize(

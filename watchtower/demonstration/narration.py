@@ -1,7 +1,7 @@
 """From two looks at the API to the sentences that an audience wants to read. Pure.
 
 Four words stand before them, one for each step of the product's own sentence: *sees*, *decides*, *does*, *verifies*
-(and *tells*, for notices that arrived). Only changes are told.
+(and *tells*, for notices that arrived). Only changes are told, of mere hints only that they fire.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _rules(before: Look | None, after: Look) -> list[Line]:
         was_verdict, was_firing = told.get(rule["rule"], ("unknown", False))
         if rule["firing"] and not was_firing:
             lines.append(Line("sees", f"{rule['rule']} FIRES: {rule['sentence']}"))
-        elif rule["verdict"] != was_verdict:
+        elif rule["verdict"] != was_verdict and rule["severity"] != "info":
             text = f"{rule['rule']} {rule['verdict'].upper()}"
             lines.append(Line("sees", f"{text}: {rule['sentence']}" if rule["sentence"] else text))
     return lines

@@ -129,14 +129,18 @@ class Play:
         await self.calm(HEALTHY_SECONDS)
 
     async def calm(self, seconds: float) -> None:
-        """No incident and both rules OK, without a break for ``seconds``. Raises Unfinished."""
-        since: float | None = None
+        """No incident and both rules OK for ``seconds``; UNKNOWN pauses the count. Raises Unfinished."""
+        counted, last = 0.0, self.clock.now().boot
 
         def calm(look: Look) -> bool:
-            nonlocal since
+            nonlocal counted, last
             now = self.clock.now().boot
-            since = (since or now) if _is_calm(look) else None
-            return since is not None and now - since >= seconds
+            passed, last = now - last, now
+            if _is_disturbed(look):
+                counted = 0.0
+            elif _is_calm(look):
+                counted += passed
+            return counted >= seconds
 
         if not await self.watch(self.stage.plan.cure_seconds + seconds, calm):
             raise Unfinished("it did not become calm: " + _why_not_calm(self.last))
@@ -211,6 +215,12 @@ class Play:
 def _is_calm(look: Look) -> bool:
     verdicts = {rule["rule"]: rule["verdict"] for rule in look.status["rules"]}
     return look.status["incident"] is None and all(verdicts.get(name) == "ok" for name in RULES.values())
+
+
+def _is_disturbed(look: Look) -> bool:
+    return look.status["incident"] is not None or any(
+        rule["rule"] in RULES.values() and rule["verdict"] == "breach" for rule in look.status["rules"]
+    )
 
 
 def _why_not_calm(look: Look | None) -> str:

@@ -8,6 +8,7 @@ between buffers; everything else goes line by line.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from watchtower.vocabulary.errors import ProtocolFault
@@ -20,37 +21,40 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class EventSplitter:
-    """``feed`` body bytes; get the payloads of the events that they completed, in order."""
+    """``feed`` body bytes; ``on_event`` gets the payload of each event that they completed, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_event: Callable[[bytes], None]) -> None:
+        self._on_event = on_event
         self._line: list[bytes] = []  # pieces of the unfinished line
         self._data: list[bytes] = []  # finished data lines of the unfinished event
         self._line_size = 0
         self._data_size = 0
         self._skip_lf = False
         self._at_start = True
+        self._clean = False  # between two events, and past the place where a BOM may be
 
-    def feed(self, body: bytes) -> list[bytes]:
-        """Payloads completed by ``body``. Raises ProtocolFault past MAX_EVENT_BYTES of one event."""
+    def feed(self, body: bytes) -> None:
+        """Raises ProtocolFault past MAX_EVENT_BYTES of one event."""
         if (
-            body.endswith(b"\n\n")
+            self._clean
+            and body.find(b"\n") == len(body) - 2
             and body.startswith(b"data: ")
-            and body.count(b"\n") == 2
+            and body.endswith(b"\n\n")
             and b"\r" not in body
-            and not (self._line or self._data or self._skip_lf or self._at_start)
         ):
-            return [body[6:-2]]
-        return self._by_line(body)
+            self._on_event(body[6:-2])
+            return
+        self._by_line(body)
+        self._clean = not (self._line or self._data or self._skip_lf or self._at_start)
 
-    def finish(self) -> list[bytes]:
+    def finish(self) -> None:
         """The body is over: an event that lacks only its blank line still counts."""
         if self._line:
             self._end_line(b"".join(self._line))
             self._line.clear()
-        return self._end_event()
+        self._end_event()
 
-    def _by_line(self, body: bytes) -> list[bytes]:
-        payloads: list[bytes] = []
+    def _by_line(self, body: bytes) -> None:
         begin = 0
         if self._skip_lf and body:
             begin = 1 if body.startswith(b"\n") else 0
@@ -66,7 +70,7 @@ class EventSplitter:
             if line:
                 self._end_line(line)
             else:
-                payloads += self._end_event()
+                self._end_event()
             # A CR in last place may be half of a CRLF.
             self._skip_lf = begin == len(body) and match[0] == b"\r"
         if begin < len(body):
@@ -74,7 +78,6 @@ class EventSplitter:
             self._line_size += len(body) - begin
         if self._line_size + self._data_size > MAX_EVENT_BYTES:
             raise ProtocolFault("an event of the stream is longer than 4 MiB")
-        return payloads
 
     def _end_line(self, line: bytes) -> None:
         if self._at_start:
@@ -86,10 +89,9 @@ class EventSplitter:
         elif line == b"data":
             self._data.append(b"")
 
-    def _end_event(self) -> list[bytes]:
+    def _end_event(self) -> None:
         self._data_size = 0
-        if not self._data:
-            return []
-        payload = b"\n".join(self._data)
-        self._data.clear()
-        return [payload]
+        if self._data:
+            payload = b"\n".join(self._data)
+            self._data.clear()
+            self._on_event(payload)

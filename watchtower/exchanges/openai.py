@@ -113,7 +113,7 @@ class StreamReader(_Reader):
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange)
-        self._events = EventSplitter()
+        self._events = EventSplitter(self._event)
         self._told: dict[int | None, int] | None = None  # by choice, where usage is continuous
         self._estimating = False
         self._named = False
@@ -122,13 +122,11 @@ class StreamReader(_Reader):
 
     def feed(self, body: bytes) -> None:
         """Raises ProtocolFault for a stream that is no stream of completions: its tokens cannot be told."""
-        for payload in self._events.feed(body):
-            self._event(payload)
+        self._events.feed(body)
 
     def finish(self) -> None:
         """The response's framing ended."""
-        for payload in self._events.finish():
-            self._event(payload)
+        self._events.finish()
 
     def _event(self, payload: bytes) -> None:
         try:
