@@ -163,6 +163,7 @@ def test_what_was_never_sent_is_not_sent_later_but_decided_anew() -> None:
     stage = killed(Dispatch, CLASS_A)
     first = stage.state.actions[0]
     assert (first.state, first.charged) == (ActionState.NOT_EXECUTED, False)
+    assert stage.state.cooldown_from is None, "nothing was touched, so nothing must cool down"
     stage.until(IncidentState.RECOVERING)
     assert [action.state for action in stage.state.actions] == [ActionState.NOT_EXECUTED, ActionState.EFFECTIVE]
     assert stage.adapter.sends[first.op_id] == 0
@@ -210,3 +211,14 @@ def test_a_reservation_without_intent_is_given_back() -> None:
     stage.crash()
     action = stage.state.actions[-1]
     assert (action.state, action.charged) == (ActionState.CANCELLED, False)
+
+
+def test_a_release_lost_with_the_process_that_wanted_it_is_wanted_again() -> None:
+    stage = Stage()
+    stage.adapter.reply, stage.adapter.carries_out = ReplyKind.REJECTED, False
+    stage.quiet()
+    stage.die_before = Release
+    stage.breach().tick(2)
+    assert stage.died == 1
+    assert stage.outcome() is ActionState.REJECTED
+    assert not stage.holding

@@ -198,8 +198,8 @@ def resolve(step: Step, why: str) -> None:
 
 
 def external_change(step: Step, why: str) -> None:
-    """The engine restarted and it was not us: other evidence, a cooldown, and nothing to cure until it shows."""
-    step.put(streaks={}, cooldown_from=step.now.boot, cooldown_seconds=step.limits.cooldown_seconds)
+    """The engine restarted and it was not us: a cooldown, and nothing to cure until new evidence shows it."""
+    step.put(cooldown_from=step.now.boot, cooldown_seconds=step.limits.cooldown_seconds)
     incident = step.state.incident
     if incident is None:
         return
