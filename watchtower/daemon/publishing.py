@@ -12,7 +12,9 @@ from watchtower.vocabulary.actions import Incarnation
 def publish(board: Board, state: TargetState) -> None:
     """Replace remediation's part of the board."""
     current = (state.incident,) if state.incident else ()
-    board.incidents = [incident_json(incident) for incident in (*current, *state.recent)]
+    # while a resolved incident may be coming back it stands in both places
+    earlier = [incident for incident in state.recent if not state.incident or incident.id != state.incident.id]
+    board.incidents = [incident_json(incident) for incident in (*current, *earlier)]
     board.actions = [action_json(action) for action in reversed(state.actions)]
     board.incident = incident_json(state.incident) if state.incident else None
     board.action = next(

@@ -104,7 +104,7 @@ class Runner:
             try:
                 await self._memory.commit(records, encode(state), notices, now)
             except StorageFault as fault:
-                await self._go_on_without_disk(fault, effects)
+                await self._go_on_without_disk(fault, event, state, effects)
                 return
         self.state = state
         self._on_commit(state)
@@ -113,12 +113,18 @@ class Runner:
         for effect in effects:
             await self._perform(effect)
 
-    async def _go_on_without_disk(self, fault: StorageFault, effects: Sequence[Effect]) -> None:
+    async def _go_on_without_disk(
+        self, fault: StorageFault, event: Event, state: TargetState, effects: Sequence[Effect]
+    ) -> None:
         log.error("journal.failed", because=str(fault))
         for effect in effects:
             if isinstance(effect, Release):
                 await self._perform(effect)
-        self.submit(StorageFailed(str(fault)))
+        if isinstance(event, StorageFailed):  # not even memory took it: the latch itself must still hold
+            self.state = state
+            self._on_commit(state)
+        else:
+            self.submit(StorageFailed(str(fault)))
 
     async def _perform(self, effect: Effect) -> None:
         match effect:
