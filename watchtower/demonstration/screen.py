@@ -41,7 +41,9 @@ class Screen:
         self._clock = clock
         self._began = clock.now().boot
         self._last = self._began
-        self._live = Live(console=self.console, refresh_per_second=4) if self.console.is_terminal else None
+        self._live = (
+            Live(console=self.console, refresh_per_second=4, transient=True) if self.console.is_terminal else None
+        )
 
     def __enter__(self) -> Screen:
         if self._live:
@@ -70,6 +72,9 @@ class Screen:
             self.tell(Line("demo", _present(look, traffic)))
 
     def table(self, reports: list[FaultReport]) -> None:
+        """The end of the play: the panel goes, the table stays."""
+        if self._live:
+            self._live.stop()
         table = Table(
             "fault", "detected after", "cured after", "verified by", "requests", "failed", title="Watchtower demo"
         )

@@ -126,7 +126,7 @@ async def _perform(
         wrong.append(str(problem))
     traffic.phase = "after"
     wrong += as_promised(play.reports, options.mode, len(FAULTS))
-    stage.keep_files = bool(wrong) or options.keep
+    stage.keep_files = bool(wrong)
     screen.table(play.reports)
     for sentence in wrong:
         screen.tell(Line("demo", f"NOT AS PROMISED: {sentence}"))
