@@ -42,7 +42,9 @@ class Board:
     verdicts: tuple[RuleVerdict, ...] = ()
     engine: EngineSeen | None = None
     relay_frames: dict[int, RelayFrame] = field(default_factory=dict)
-    """Newest frame of each connected worker."""
+    """Newest frame of each connected relay process, by pid: one that leaves and its successor share a number."""
+    relay_counts: dict[str, int] = field(default_factory=dict)
+    """Of all relay processes that reported to this daemon, also those that ended: a count never falls."""
     relay_listening: str = ""
     canaries: dict[CanaryOutcome, int] = field(default_factory=dict)
     histograms: dict[str, HistogramTotals] = field(default_factory=dict)

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from watchtower import __version__
-from watchtower.vocabulary.errors import ExitCode, WatchtowerError
+from watchtower.vocabulary.errors import ExitCode, Refused, WatchtowerError
 
 app = typer.Typer(
     name="watchtower",
@@ -125,7 +125,7 @@ def status(
     ] = False,
     json_: JsonOption = False,
 ) -> None:
-    """What is true right now. Exit 1 when an incident is open."""
+    """What is true right now. Exit 1 when an incident is open or the journal cannot be relied on."""
     from watchtower.programs.show import show_readings, show_status
 
     answer = client(config, state_dir).get("/api/v1/status")
@@ -135,7 +135,8 @@ def status(
         show_status(Console(), answer)
         if readings:
             show_readings(Console(), answer)
-    raise typer.Exit(ExitCode.PROBLEM_FOUND if answer["incident"] else ExitCode.OK)
+    wrong = answer["incident"] or answer["storage_fault"]
+    raise typer.Exit(ExitCode.PROBLEM_FOUND if wrong else ExitCode.OK)
 
 
 @app.command(epilog=example("watchtower incidents --json"))
@@ -171,7 +172,7 @@ def explain(
 def _command(verb: str, reason: str, config: Path | None, state_dir: Path | None, seconds: float = 0) -> None:
     author = os.environ.get("SUDO_USER") or getpass.getuser()
     client(config, state_dir).command(verb, author=author, reason=reason, seconds=seconds)
-    print(f"{verb.replace('_', ' ')}: accepted")
+    print(f"{verb.replace('_', ' ')}: done")
 
 
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; the next on-call engineer reads it.")]
@@ -194,14 +195,20 @@ def resume(config: ConfigOption = None, state_dir: StateOption = None, reason: R
     _command("resume", reason, config, state_dir)
 
 
-@app.command(epilog=example("watchtower ack --resolve --reason 'node replaced'"))
+@app.command(epilog=example("watchtower ack inc-1f3a9c --resolve --reason 'node replaced'"))
 def ack(
     reason: ReasonOption,
+    incident: Annotated[str, typer.Argument(help="Incident id, as the alert names it; default: the open one.")] = "",
     resolve: Annotated[bool, typer.Option("--resolve/--resume", help="It is over / go on trying.")] = True,
     config: ConfigOption = None,
     state_dir: StateOption = None,
 ) -> None:
     """Release an ESCALATED incident: only a person can."""
+    if incident:
+        answer = client(config, state_dir).get("/api/v1/status")["incident"]
+        if answer is None or answer["id"] != incident:
+            now = f"the open incident is {answer['id']}" if answer else "no incident is open"
+            raise Refused(f"{incident} is not open any more; {now}")
     _command("ack_resolve" if resolve else "ack_resume", reason, config, state_dir)
 
 

@@ -57,6 +57,21 @@ class Canaries:
         self._count += 1
         name = f"canary-{self._count}"
         self._on_fact(CanaryStarted(at=started, id=name, why=why))
-        ended = await self._send(name, started, self._settings.deadline_seconds)
-        self.outcomes[ended.outcome] += 1
-        self._on_fact(ended)
+        ended: CanaryEnded | None = None
+        try:
+            ended = await self._send(name, started, self._settings.deadline_seconds)
+        finally:  # a canary without an end would read as a hung engine
+            ended = ended or self._never_asked(name, started)
+            self.outcomes[ended.outcome] += 1
+            self._on_fact(ended)
+
+    def _never_asked(self, name: str, started: float) -> CanaryEnded:
+        now = self._clock.now().boot
+        return CanaryEnded(
+            at=now,
+            id=name,
+            started_at=started,
+            outcome=CanaryOutcome.UNKNOWN,
+            seconds=now - started,
+            because="the canary could not be sent",
+        )

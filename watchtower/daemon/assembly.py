@@ -1,17 +1,24 @@
-"""Puts one daemon together: one small function per room, start in order, stop in reverse. Decides nothing."""
+"""Puts one daemon together: one small function per room, start in order, stop in reverse. Decides nothing.
+
+Everything that a person must mend (a second daemon, a taken port, a path too long) is found before any process is
+started, so that a refused start leaves nothing behind.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random  # noqa: TID251 - the one generator of the process is made here and handed down
+import shutil
 import signal
 import socket
 import tempfile
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
+from starlette.applications import Starlette
 
 from watchtower import __version__
 from watchtower.adapters.calls import setup
@@ -42,7 +49,7 @@ from watchtower.storage.baseline import BaselineFile
 from watchtower.storage.journal import Journal, MemoryJournal
 from watchtower.storage.lease import Lease
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.errors import ExitCode, StorageFault
+from watchtower.vocabulary.errors import BadInput, ExitCode, StorageFault
 from watchtower.vocabulary.facts import AnyFact
 from watchtower.web.application import application
 from watchtower.web.server import bind_tcp, bind_unix, make_server
@@ -54,6 +61,8 @@ SOCKET_NAME = "watchtower.sock"
 BASELINE_SECONDS = 5.0
 """How often the learned baseline is saved: a daemon that is killed loses this much of it."""
 COMPACT_SECONDS = 3600.0
+MOST_RECORDS = 5000
+"""Of one incident, shown at once."""
 
 
 class Daemon:
@@ -79,12 +88,12 @@ class Daemon:
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
         async with AsyncExitStack() as stack:
-            tcp = bind_tcp(self._settings.web.listen)  # first what a person must mend
-            stack.callback(tcp.close)
             lease, journal, fault = self._open_storage()
             stack.push_async_callback(journal.close)
             if lease:
                 stack.callback(lease.release)
+            tcp = bind_tcp(self._settings.web.listen)
+            stack.callback(tcp.close)
             await self._run(stack, stop, tcp, lease, journal, fault)
         return ExitCode.OK
 
@@ -98,12 +107,12 @@ class Daemon:
         fault: str,
     ) -> None:
         settings, board, clock, tasks = self._settings, self.board, self._clock, self._tasks
-        directory = settings.state_directory if lease else Path(tempfile.mkdtemp(prefix="watchtower-"))
+        directory = settings.state_directory if lease else self._makeshift_directory(stack)
         state, fault = self._recover(journal, fault)
         # without a state directory nothing could be remembered about an engine: then we only look on
         supervisor = settings.supervisor if lease else SupervisorSettings()
-        if supervisor.kind is SupervisorKind.PROCESS:
-            await self._start_engine(stack, directory)
+        local = bind_unix(directory / SOCKET_NAME)
+        stack.callback((directory / SOCKET_NAME).unlink, missing_ok=True)
         adapter = AdapterChild(
             setup(settings.engine, supervisor, str(directory), settings.canary.prompt),
             clock,
@@ -142,9 +151,10 @@ class Daemon:
             lease_held=lambda: lease is not None and lease.held(),
         )
         heartbeat = Heartbeat(board, clock, settings.tick_seconds)
-        sockets = [tcp, bind_unix(directory / SOCKET_NAME)]
-        stack.callback((directory / SOCKET_NAME).unlink, missing_ok=True)
-        server = make_server(self._application(journal, runner, heartbeat))
+        faces = {
+            "web": (make_server(self._application(journal, runner, heartbeat, local=False)), tcp),
+            "control": (make_server(self._application(journal, runner, heartbeat, local=True)), local),
+        }
 
         def counters() -> dict[str, float]:
             return {
@@ -162,12 +172,15 @@ class Daemon:
 
         publish(board, state)
         runner.submit(Started(fault))
-        await relays.start()
-        stack.push_async_callback(relays.stop, leave_running=not self._own_everything)
-        board.relay_listening = relays.address
+        await self._start_relays(stack, relays, remembered=lease is not None)
+        if supervisor.kind is SupervisorKind.PROCESS:
+            await self._start_engine(stack, directory)
+        if self._own_everything or lease is None:  # a worker that no later daemon could find must not stay
+            stack.push_async_callback(relays.stop, leave_running=False)
         schedule = self._schedule(stack, canaries, load, journal, directory if lease else None)
         stack.push_async_callback(tasks.stop)
-        tasks.start("web", lambda: server.serve(sockets))
+        for name, (server, sock) in faces.items():
+            tasks.start(name, partial(server.serve, [sock]))
         tasks.start("remediation", runner.run, restart_after=0.5)
         tasks.start("canaries", canaries.run)
         tasks.start("observe", lambda: observe(adapter, pipeline, clock, settings.engine.observe_seconds))
@@ -178,7 +191,8 @@ class Daemon:
         log.info("running", target=settings.target, mode=settings.remediation.mode.value)
         await stop.wait()
         log.info("stopping", engine_and_relay="end too" if self._own_everything else "go on")
-        server.should_exit = True
+        for server, _ in faces.values():
+            server.should_exit = True
 
     # ── one small function a room ───────────────────────────────────────────────────────────────
 
@@ -200,6 +214,23 @@ class Daemon:
         except StorageFault as problem:
             return TargetState(target=self._settings.target), str(problem)
 
+    def _makeshift_directory(self, stack: AsyncExitStack) -> Path:
+        directory = Path(tempfile.mkdtemp(prefix="watchtower-"))
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        return directory
+
+    async def _start_relays(self, stack: AsyncExitStack, relays: Relays, *, remembered: bool) -> None:
+        """Raises BadInput when clients cannot be listened for. Without a state directory a taken port may be our own
+        earlier worker, which then cannot be found: people still have to be told, so the daemon goes on, blind."""
+        stack.push_async_callback(relays.stop, leave_running=True)
+        try:
+            await relays.start()
+        except BadInput as problem:
+            if remembered:
+                raise
+            log.error("relay.not_started", because=str(problem))
+        self.board.relay_listening = relays.address
+
     async def _start_engine(self, stack: AsyncExitStack, directory: Path) -> None:
         """Raises NotReachable when no keeper could be started."""
         supervisor = ProcessSupervisor(self._settings.supervisor, directory)
@@ -210,7 +241,8 @@ class Daemon:
         if self._own_everything:
             stack.push_async_callback(asyncio.to_thread, supervisor.stop)
         confirmed = await asyncio.to_thread(supervisor.start)
-        log.info("engine", started=confirmed.yes, because=confirmed.because)
+        if not confirmed.yes:
+            log.error("engine.not_started", because=confirmed.because)
 
     def _deliveries(self, stack: AsyncExitStack, journal: Journal) -> Deliveries:
         sinks: list[LogSink | WebhookSink] = []
@@ -236,7 +268,8 @@ class Daemon:
         schedule.every(self._settings.canary.every_seconds, "canary", lambda: canaries.wish("regular"))
 
         async def compact() -> None:
-            await journal.compact(self._clock.now())
+            with suppress(StorageFault):  # latched in the journal, and told at the next tick
+                await journal.compact(self._clock.now())
 
         schedule.every(COMPACT_SECONDS, "compact", compact)
         if directory is not None:
@@ -247,15 +280,15 @@ class Daemon:
             schedule.every(BASELINE_SECONDS, "baseline", lambda: baseline.write(load.dump()))
         return schedule
 
-    def _application(self, journal: Journal, runner: Runner, heartbeat: Heartbeat) -> Any:
+    def _application(self, journal: Journal, runner: Runner, heartbeat: Heartbeat, *, local: bool) -> Starlette:
         async def timeline(incident: str) -> list[dict[str, Any]]:
             return [
                 {"seq": row.seq, "wall": row.wall, "kind": row.kind, "op_id": row.op_id, "body": row.body}
-                for row in await journal.read(incident=incident, limit=500)
+                for row in await journal.read(incident=incident, limit=MOST_RECORDS)
             ]
 
-        def submit(verb: str, author: str, reason: str, seconds: float) -> None:
-            runner.submit(Commanded(verb=verb, author=author, reason=reason, seconds=seconds))
+        async def command(verb: str, author: str, reason: str, seconds: float) -> str:
+            return await runner.command(Commanded(verb=verb, author=author, reason=reason, seconds=seconds))
 
         return application(
             board=self.board,
@@ -263,6 +296,7 @@ class Daemon:
             settings=self._settings.web,
             render_metrics=Exposition([BoardCollector(self.board)]).render,
             timeline=timeline,
-            submit=submit,
+            command=command,
             healthy=heartbeat.because,
+            local=local,
         )

@@ -11,17 +11,19 @@ import math
 from collections.abc import Callable
 
 from watchtower.board import Board, HistogramTotals
-from watchtower.detectors.load import LoadExplainsLatency
+from watchtower.detectors.load import LoadExplainsLatency, LoadNow
 from watchtower.ports import Clock
 from watchtower.remediation.events import Canaried, Event, Evidence, Seen
-from watchtower.rules.evaluation import Ruleset
+from watchtower.rules.evaluation import ReadReading, Ruleset
 from watchtower.settings import Settings
 from watchtower.vocabulary.facts import AnyFact, CanaryEnded, EngineSeen, LoopLagged, RelayFrame, RelayGone
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Truth, Verdict
+from watchtower.vocabulary.words import DROPPED
 from watchtower.windows.windows import Windows
 
-LOAD, LATENCY = "exchanges.open", "inter_token_latency_seconds.p95"
+REMEMBERED = 64
+"""Relay processes whose last counts are kept, so that one that comes back is not counted twice."""
 EXPORTED = ("inter_token_latency_seconds", "time_to_first_token_seconds")
 
 
@@ -52,6 +54,7 @@ class Pipeline:
         slowest = rules.slowest()
         self._over = slowest.over if slowest else 60.0
         self._last_tick: float | None = None
+        self._counted: dict[int, dict[str, int]] = {}  # by pid, newest last; kept over a lost connection
 
     def on_fact(self, fact: AnyFact) -> None:
         self._windows.absorb(fact)
@@ -62,9 +65,10 @@ class Pipeline:
             case CanaryEnded():
                 self._submit(Canaried(fact))
             case RelayFrame():
-                self._board.relay_frames[fact.worker] = fact
+                self._count(fact)
+                self._board.relay_frames[fact.pid] = fact
             case RelayGone():
-                self._board.relay_frames.pop(fact.worker, None)
+                self._board.relay_frames.pop(fact.pid, None)
             case _:
                 pass
 
@@ -82,10 +86,10 @@ class Pipeline:
 
         def condition(name: str) -> tuple[Truth, str]:
             # the language knows one condition, and loading refuses any other name
-            return self._load.explain(read(LOAD, self._over).value, read(LATENCY, self._over).value)
+            return self._load.explain(self._load_now(read))
 
         self._states, verdicts = self._rules.evaluate(read, condition, self._states, now.boot)
-        self._learn(now, read(LOAD, self._over), read(LATENCY, self._over), verdicts)
+        self._learn(now, self._load_now(read), verdicts)
         self._publish(now, tuple(read(name, self._over) for name in READINGS), verdicts)
         clean = self._windows.clean_since
         self._submit(
@@ -96,6 +100,16 @@ class Pipeline:
             )
         )
 
+    def _count(self, frame: RelayFrame) -> None:
+        """Add what this relay process counted since its last frame."""
+        now = {**frame.counters, DROPPED: frame.dropped_news}
+        before = self._counted.pop(frame.pid, {})
+        for name, value in now.items():
+            self._board.relay_counts[name] = self._board.relay_counts.get(name, 0) + value - before.get(name, 0)
+        self._counted[frame.pid] = now
+        if len(self._counted) > REMEMBERED:
+            del self._counted[next(iter(self._counted))]
+
     def _notice_own_lag(self, now: float) -> None:
         if self._last_tick is not None:
             late = now - self._last_tick - self._settings.tick_seconds
@@ -104,12 +118,21 @@ class Pipeline:
                 self._windows.absorb(LoopLagged(at=now, seconds=late))
         self._last_tick = now
 
-    def _learn(self, now: Instant, load: Reading, latency: Reading, verdicts: tuple[RuleVerdict, ...]) -> None:
+    def _load_now(self, read: ReadReading) -> LoadNow:
+        return LoadNow(
+            open_exchanges=read("exchanges.open", self._over).value,
+            p95_seconds=read("inter_token_latency_seconds.p95", self._over).value,
+            tokens_per_second=read("token_progress.rate", self._over).value,
+            arrivals_per_second=read("exchanges.arrival_rate", self._over).value,
+            prompt_bytes_per_second=read("exchanges.prompt_rate", self._over).value,
+        )
+
+    def _learn(self, now: Instant, seen: LoadNow, verdicts: tuple[RuleVerdict, ...]) -> None:
         """The baseline learns only while nothing is wrong: no breach, no incident."""
         if self._board.incident is not None or any(verdict.verdict is Verdict.BREACH for verdict in verdicts):
             self._load.disturbed()
-        elif load.value is not None and latency.value is not None:
-            self._load.learn(now, load.value, latency.value)
+        else:
+            self._load.learn(now, seen)
 
     def _publish(self, now: Instant, readings: tuple[Reading, ...], verdicts: tuple[RuleVerdict, ...]) -> None:
         board = self._board

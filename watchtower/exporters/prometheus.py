@@ -26,7 +26,7 @@ from watchtower.board import Board
 from watchtower.vocabulary.incidents import HoldReason, IncidentState
 from watchtower.vocabulary.metrics import METRICS
 from watchtower.vocabulary.readings import READINGS, Unit, Verdict
-from watchtower.vocabulary.words import RELAY_COUNTERS
+from watchtower.vocabulary.words import CAUSED, DROPPED, RELAY_COUNTERS
 
 _SUFFIX = {
     Unit.SECONDS: "_seconds",
@@ -34,6 +34,7 @@ _SUFFIX = {
     Unit.COSINE: "_cosine",
     Unit.COUNT: "",
     Unit.PER_SECOND: "_per_second",
+    Unit.BYTES_PER_SECOND: "_bytes_per_second",
 }
 
 
@@ -43,6 +44,11 @@ def reading_metric(name: str) -> str:
     unit = _SUFFIX[READINGS[name].unit]
     stem = name.replace("_seconds.", ".").replace("_ratio", "").replace(".", "_")
     return f"watchtower_{stem}{unit}"
+
+
+def relay_metric(name: str) -> str:
+    """The counter, without ``_total``, that carries the relay's count ``name``."""
+    return f"watchtower_relay_{name.removeprefix('relay_')}"
 
 
 class BoardCollector(Collector):
@@ -131,10 +137,17 @@ class BoardCollector(Collector):
         yield _gauge("watchtower_relay_workers", float(len(frames)))
         yield _gauge("watchtower_relay_open_exchanges", float(sum(frame.open_exchanges for frame in frames)))
         yield _gauge("watchtower_relay_parked_requests", float(sum(frame.parked for frame in frames)))
-        yield _counter("watchtower_relay_dropped_news", sum(frame.dropped_news for frame in frames))
+        counts = self._board.relay_counts
+        yield _counter("watchtower_relay_dropped_news", counts.get(DROPPED, 0))
+        caused = CounterMetricFamily(
+            "watchtower_relay_caused_errors", METRICS["watchtower_relay_caused_errors_total"], labels=["kind"]
+        )
         for name, text in RELAY_COUNTERS.items():
-            total = sum(frame.counters.get(name, 0) for frame in frames)
-            yield CounterMetricFamily(f"watchtower_relay_{name}", text, value=total)
+            if name.startswith(CAUSED):
+                caused.add_metric([name.removeprefix(CAUSED)], counts.get(name, 0))
+            else:
+                yield CounterMetricFamily(relay_metric(name), text, value=counts.get(name, 0))
+        yield caused
 
     def _self(self) -> Iterator[Metric]:
         board = self._board
@@ -148,7 +161,7 @@ class BoardCollector(Collector):
             canaries.add_metric([outcome.value], count)
         yield canaries
         notices = CounterMetricFamily("watchtower_notices", METRICS["watchtower_notices_total"], labels=["result"])
-        for result in ("sent", "failed", "dropped"):
+        for result in ("sent", "failed", "dropped", "dead"):
             notices.add_metric([result], board.outbox.get(result, 0))
         yield notices
         yield _gauge("watchtower_outbox_pending", board.outbox.get("pending", 0))

@@ -17,7 +17,7 @@ SOCKET_NAME = "watchtower.sock"
 
 
 class DaemonClient:
-    """Raises NotReachable when nobody answers, Refused when the daemon says no."""
+    """Raises NotReachable when nobody answers or an answer makes no sense, Refused when the daemon says no."""
 
     def __init__(self, state_directory: Path) -> None:
         self._path = state_directory / SOCKET_NAME
@@ -39,7 +39,12 @@ class DaemonClient:
                 f"no Watchtower answers on {self._path} · start one with 'watchtower run', "
                 "or name its state directory with --state-dir"
             ) from problem
-        answer: dict[str, Any] = reply.json() if reply.content else {}
+        try:
+            answer: dict[str, Any] = reply.json() if reply.content else {}
+        except ValueError as problem:
+            raise NotReachable(f"what answers on {self._path} is no Watchtower (HTTP {reply.status_code})") from problem
+        if reply.status_code >= 500:
+            raise NotReachable(str(answer.get("error", f"Watchtower failed (HTTP {reply.status_code}); see its log")))
         if reply.status_code >= 400:
             raise Refused(str(answer.get("error", f"HTTP {reply.status_code}")))
         return answer

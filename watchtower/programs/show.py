@@ -1,10 +1,13 @@
 """What ``status``, ``incidents`` and ``explain`` print: the API's JSON, arranged for a tired reader.
 
-First the one sentence that matters, then the evidence. Colours only repeat what the words already say.
+First the one sentence that matters, then the evidence. Names are never cut, however narrow the terminal: they are what
+people type next. Colours only repeat what the words already say.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from watchtower.vocabulary.instants import iso
-from watchtower.vocabulary.quantities import human
+from watchtower.vocabulary.quantities import human, seconds
 from watchtower.vocabulary.readings import READINGS
 
 COLOURS = {
@@ -32,95 +35,163 @@ def coloured(word: str) -> str:
     return f"[{colour}]{word}[/{colour}]" if colour else word
 
 
+# ── status ──────────────────────────────────────────────────────────────────────────────────────
+
+
 def show_status(console: Console, status: dict[str, Any]) -> None:
-    incident = status["incident"]
-    console.print(f"[bold]{escape(_headline(status))}[/bold]")
+    incident, paused = status["incident"], status["paused"]
+    console.print(f"[bold]{escape(_headline(status))}[/bold]", highlight=False)
     if incident:
-        for held in incident["held"]:
-            console.print(f"  held by {held['gate']}: {escape(held['because'])}")
+        _show_held(console, incident)
         console.print(f"  closer look: watchtower explain {incident['id']}", highlight=False)
-    engine, relay = status["engine"], status["relay"]
-    who = engine["incarnation"]
-    identity = f"pid {who['id']} started {who['started']}" if who else escape(engine["because"] or "not running")
-    console.print(
-        f"engine  {identity}, serving {engine['serving']}, {escape(engine['version']) or 'version unknown'}\n"
-        f"relay   {relay['workers']} worker(s) on {relay['listening']}, {relay['open']} open, "
-        f"{relay['parked']} parked, {relay['hold']}\n"
-        f"mode    {status['mode']}, profile {status['profile']}",
-        highlight=False,
-    )
-    rules = Table("rule", "verdict", "what it sees", box=None, pad_edge=False, header_style="dim")
+    if status["storage_fault"]:
+        console.print(f"  [red]observing only[/red]: {escape(status['storage_fault'])}", highlight=False)
+    if paused:
+        why = f"paused by {paused['author']} until {_day_and_time(paused['until_wall'])}: {paused['reason']}"
+        console.print(f"  {escape(why)}", highlight=False)
+    facts = _columns(*(("",) * 2), header=False)
+    for name, text in (("engine", _engine(status["engine"])), ("relay", _relay(status["relay"]))):
+        facts.add_row(name, escape(text))
+    facts.add_row("mode", f"{status['mode']}, profile {status['profile']}")
+    console.print(facts)
+    rules = _columns("rule", "verdict", "what it sees")
     for rule in status["rules"]:
         verdict = coloured(rule["verdict"]) + (" · firing" if rule["firing"] else "")
-        rules.add_row(escape(rule["rule"]), verdict, escape(rule["sentence"]))
+        sees = rule["sentence"] + (f" · action held: {rule['held']}" if rule["held"] and rule["firing"] else "")
+        rules.add_row(escape(rule["rule"]), verdict, escape(sees))
     console.print(rules)
 
 
 def _headline(status: dict[str, Any]) -> str:
+    target, incident, rules = status["target"], status["incident"], status["rules"]
     if not status["ready"]:
-        return f"{status['target']}: not ready, {status['ready_because']}"
-    if status["incident"]:
-        return f"{status['target']}: {status['incident']['state'].upper()} · {status['incident']['title']}"
-    if status["rules"] and all(rule["verdict"] == "unknown" for rule in status["rules"]):
-        return f"{status['target']}: blind, every rule is UNKNOWN"
-    return f"{status['target']}: nothing is wrong"
+        return f"{target}: not ready, {status['ready_because']}"
+    if incident:
+        return f"{target}: {incident['state'].upper()} · {incident['title']}"
+    if rules and all(rule["verdict"] == "unknown" for rule in rules):
+        return f"{target}: no rule can be judged now · {rules[0]['sentence']}"
+    return f"{target}: nothing is wrong"
+
+
+def _engine(engine: dict[str, Any]) -> str:
+    who = engine["incarnation"]
+    identity = f"incarnation {who['id']}@{who['started']}" if who else engine["because"] or "not running"
+    serves = "serves" if engine["serving"] else "does not serve"
+    return f"{serves}, version {engine['version'] or 'unknown'}; {identity}"
+
+
+def _relay(relay: dict[str, Any]) -> str:
+    workers = f"{relay['workers']} worker{'' if relay['workers'] == 1 else 's'}"
+    hold = "holding new requests" if relay["hold"] == "holding" else "traffic flows"
+    where = f" on {relay['listening']}" if relay["listening"] else ""
+    return f"{workers}{where}, {hold}; {relay['open']} open, {relay['parked']} parked"
 
 
 def show_readings(console: Console, status: dict[str, Any]) -> None:
-    table = Table(
-        "reading", "value", "95 % band", "samples", "why unknown", box=None, pad_edge=False, header_style="dim"
-    )
+    """What is known as a table; what is unknown once for each reason."""
+    known = _columns("reading", "value", "95 % band", "samples", wrap_last=False)
+    unknown: dict[str, list[str]] = {}
     for reading in status["readings"]:
-        name, value = reading["name"], reading["value"]
-        unit, known = READINGS[name].unit, value is not None
-        band = ""
-        if known and reading["low"] is not None:
-            band = f"{human(reading['low'], unit)} – {human(reading['high'], unit)}"
-        shown = human(value, unit) if known else coloured("unknown")
-        table.add_row(name, shown, band, str(reading["samples"] or ""), escape(reading["because"]))
-    console.print(table)
+        name, value, unit = reading["name"], reading["value"], READINGS[reading["name"]].unit
+        if value is None:
+            unknown.setdefault(reading["because"], []).append(name)
+            continue
+        exact = reading["low"] is None
+        band = "" if exact else f"{human(reading['low'], unit)} – {human(reading['high'], unit)}"
+        known.add_row(name, human(value, unit), band, str(reading["samples"] or ""))
+    if known.row_count:
+        console.print(known)
+    for because, names in unknown.items():
+        console.print(f"{coloured('unknown')}: {escape(because)}", highlight=False)
+        console.print(*(f"  {name}" for name in _folded(names)), sep="\n", highlight=False)
+
+
+def _folded(names: Iterable[str]) -> list[str]:
+    """``a.p50``, ``a.p90``, ``b.rate`` → ``a.p50 .p90``, ``b.rate``."""
+    families: dict[str, list[str]] = {}
+    for name in names:
+        family, dot, statistic = name.partition(".")
+        families.setdefault(family, []).append(f"{dot}{statistic}")
+    return [f"{family}{' '.join(statistics)}" for family, statistics in families.items()]
+
+
+# ── incidents ───────────────────────────────────────────────────────────────────────────────────
 
 
 def show_incidents(console: Console, incidents: list[dict[str, Any]]) -> None:
     if not incidents:
         console.print("No incident so far.")
         return
-    table = Table("opened", "incident", "state", "rules", "what", box=None, pad_edge=False, header_style="dim")
+    table = _columns("opened (UTC)", "incident", "state", "what")
     for one in incidents:
+        lasted = f" · lasted {seconds(one['closed_at'] - one['opened_at'])}" if one["closed_at"] is not None else ""
         table.add_row(
-            iso(one["opened_wall"]), one["id"], coloured(one["state"]), ", ".join(one["rules"]), escape(one["title"])
+            _day_and_time(one["opened_wall"]), one["id"], coloured(one["state"]), escape(one["title"] + lasted)
         )
     console.print(table)
 
 
 def show_explanation(console: Console, answer: dict[str, Any]) -> None:
-    incident = answer["incident"]
-    console.print(f"[bold]{escape(incident['title'])}[/bold]")
+    incident, records = answer["incident"], answer["records"]
+    console.print(f"[bold]{escape(incident['title'])}[/bold]", highlight=False)
+    recurred = f" · came back {incident['recurrences']}×" if incident["recurrences"] else ""
     console.print(
         f"{incident['id']} · {coloured(incident['state'])} · opened {iso(incident['opened_wall'])} · "
-        f"rules {', '.join(incident['rules'])} · recurred {incident['recurrences']}×",
+        f"rules {', '.join(incident['rules'])}{recurred}",
         highlight=False,
     )
-    for held in incident["held"]:
-        console.print(f"  held by {held['gate']}: {escape(held['because'])}")
+    _show_held(console, incident)
     for action in answer["actions"]:
         state = coloured(action["state"])
         console.print(f"\n[bold]{action['op_id']}[/bold] {action['verb']} · {state} · attempt {action['attempt']}")
         for sentence in action["verified_by"]:
-            console.print(f"  verified: {escape(sentence)}")
+            console.print(f"  verified: {escape(sentence)}", highlight=False)
         if action["because"]:
-            console.print(f"  {escape(action['because'])}")
-    console.print("\n[dim]every decision, oldest first[/dim]")
-    timeline = Table(box=None, pad_edge=False, show_header=False)
-    for record in answer["records"]:
-        timeline.add_row(iso(record["wall"]), f"#{record['seq']}", record["kind"], escape(_sentence(record["body"])))
+            console.print(f"  {escape(action['because'])}", highlight=False)
+    if answer["records_because"]:
+        console.print(f"\nThe journal does not tell more: {escape(answer['records_because'])}", highlight=False)
+        return
+    console.print("\n[dim]every decision, oldest first (UTC)[/dim]")
+    timeline = _columns("", "", "", header=False)
+    for record in records:
+        timeline.add_row(_time(record["wall"]), record["kind"], escape(_sentence(record["body"])))
     console.print(timeline)
 
 
+def _show_held(console: Console, incident: dict[str, Any]) -> None:
+    for held in incident["held"]:
+        console.print(f"  held by {held['gate']}: {escape(held['because'])}", highlight=False)
+
+
 def _sentence(body: dict[str, Any]) -> str:
-    for key in ("sentence", "because", "title", "reason", "text"):
+    notice = body.get("notice")
+    if isinstance(notice, dict):
+        return f"to {', '.join(body.get('sinks', ()))}: {notice.get('title', '')}"
+    if isinstance(notice, str):
+        return f"{body.get('sink', '')}: {notice}" + (f", {body['because']}" if body.get("because") else "")
+    for key in ("sentence", "because", "why", "note", "title", "reason", "text"):
         if body.get(key):
             return str(body[key])
-    if body.get("refusals"):
-        return "; ".join(f"{entry.get('gate')}: {entry.get('because')}" for entry in body["refusals"])
+    if gates := body.get("refusals") or body.get("gates"):
+        return "; ".join(f"{entry.get('gate')}: {entry.get('because')}" for entry in gates)
     return ", ".join(f"{key}={value}" for key, value in body.items() if isinstance(value, str | int | float))[:160]
+
+
+# ── layout ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _columns(*names: str, header: bool = True, wrap_last: bool = True) -> Table:
+    """A table whose last column alone gives way when the terminal is narrow."""
+    table = Table(box=None, pad_edge=False, header_style="dim", show_header=header)
+    for index, name in enumerate(names):
+        last = wrap_last and index == len(names) - 1
+        table.add_column(name, no_wrap=not last, overflow="fold" if last else "ignore")
+    return table
+
+
+def _day_and_time(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _time(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).strftime("%H:%M:%S.%f")[:12]

@@ -18,6 +18,7 @@ from watchtower.ports import Clock, Hands, Traffic
 from watchtower.remediation.events import (
     Answered,
     AskStatus,
+    Commanded,
     Dispatch,
     Drained,
     Effect,
@@ -36,13 +37,17 @@ from watchtower.remediation.machine import decide
 from watchtower.remediation.state import TargetState, encode
 from watchtower.settings import RemediationSettings
 from watchtower.vocabulary.actions import Capabilities
-from watchtower.vocabulary.errors import StorageFault
+from watchtower.vocabulary.errors import Deadline, StorageFault
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 
 log = structlog.get_logger("watchtower.remediation")
 
 Spawn = Callable[[str, Callable[[], Coroutine[Any, Any, None]]], None]
+
+
+COMMAND_SECONDS = 5.0
+"""How long a person at a terminal waits to hear what became of a command."""
 
 
 class Memory(Protocol):
@@ -82,6 +87,21 @@ class Runner:
         self._send_canary = send_canary
         self._spawn = spawn
         self._on_commit = on_commit
+        self._asked: list[tuple[Commanded, asyncio.Future[str]]] = []
+
+    async def command(self, event: Commanded, within: float = COMMAND_SECONDS) -> str:
+        """A person's command, through the same queue: "" when it is obeyed and durable, otherwise why it is not.
+        Raises Deadline when that is not known ``within`` seconds; it may still be obeyed later."""
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._asked.append((event, answer))
+        self.submit(event)
+        try:
+            async with asyncio.timeout(within):
+                return await answer
+        except TimeoutError as problem:
+            raise Deadline(f"the command is not yet carried out after {within:g} s; it may still be") from problem
+        finally:
+            self._asked.remove((event, answer))
 
     def submit(self, event: Event) -> None:
         """Queue one event. A full queue drops it and counts: evidence comes again with the next tick."""
@@ -108,6 +128,9 @@ class Runner:
                 return
         self.state = state
         self._on_commit(state)
+        self._tell_whoever_asked(
+            event, "".join(str(record.body["because"]) for record in records if record.kind == "command.refused")
+        )
         for record in records:
             log.info(record.kind, **{k: v for k, v in record.body.items() if isinstance(v, str | int | float | bool)})
         for effect in effects:
@@ -117,6 +140,7 @@ class Runner:
         self, fault: StorageFault, event: Event, state: TargetState, effects: Sequence[Effect]
     ) -> None:
         log.error("journal.failed", because=str(fault))
+        self._tell_whoever_asked(event, f"it could not be written down, so it was not done: {fault}")
         for effect in effects:
             if isinstance(effect, Release):
                 await self._perform(effect)
@@ -125,6 +149,11 @@ class Runner:
             self._on_commit(state)
         else:
             self.submit(StorageFailed(str(fault)))
+
+    def _tell_whoever_asked(self, event: Event, because: str) -> None:
+        for asked, answer in self._asked:
+            if asked is event and not answer.done():
+                answer.set_result(because)
 
     async def _perform(self, effect: Effect) -> None:
         match effect:

@@ -28,6 +28,7 @@ METRICS: dict[str, str] = {
     "watchtower_relay_open_exchanges": "Generation exchanges open at the engine now.",
     "watchtower_relay_parked_requests": "Requests held at their head while a cure is under way.",
     "watchtower_relay_dropped_news_total": "Observations that fell off a relay worker's bounded queue.",
+    "watchtower_relay_caused_errors_total": "Client errors that the relay itself caused, by kind: never the engine's.",
     "watchtower_canaries_total": "One-token canaries by outcome.",
     "watchtower_notices_total": "Deliveries of notices to sinks by result.",
     "watchtower_outbox_pending": "Notices waiting for delivery.",

@@ -5,6 +5,9 @@ from __future__ import annotations
 CAUSED = "relay_caused_errors."
 """Prefix of the counters of client errors that the relay itself caused; the rest of the name is the kind."""
 
+DROPPED = "dropped_news"
+"""``RelayFrame.dropped_news`` among the counts."""
+
 RELAY_COUNTERS: dict[str, str] = {
     "connections": "Client connections accepted.",
     "requests": "Requests forwarded to the engine.",

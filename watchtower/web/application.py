@@ -1,12 +1,15 @@
 """The HTTP face: metrics, health, the JSON API and the console page.
 
 Reads are open on loopback. Changes need the local Unix socket (its file mode is the permission) or the bearer token.
-Handlers read the board and submit commands; they decide nothing and never wait for the engine.
+Which of the two faces a request came in by is fixed when the application is made, one for each listener: a server
+cannot tell reliably, because a TCP client that has reset its connection has no peer address either.
+Handlers read the board and pass commands on; they decide nothing and never wait for the engine.
 """
 
 from __future__ import annotations
 
 import hmac
+import math
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any
@@ -20,13 +23,17 @@ from starlette.routing import Route
 from watchtower.board import Board
 from watchtower.ports import Clock
 from watchtower.settings import WebSettings
+from watchtower.vocabulary.errors import Deadline, StorageFault
 
 COMMANDS = ("pause", "resume", "ack_resume", "ack_resolve", "breaker_reset")
 
-Submit = Callable[[str, str, str, float], None]
-"""(verb, author, reason, seconds)"""
+LONGEST_TEXT = 500
+"""Characters of an author or a reason; both stand in every later explanation."""
+
+Command = Callable[[str, str, str, float], Awaitable[str]]
+"""(verb, author, reason, seconds) → "" once it is obeyed and durable, or why it is not. Raises Deadline."""
 Timeline = Callable[[str], Awaitable[list[dict[str, Any]]]]
-"""The journal's records of one incident, oldest first."""
+"""The journal's records of one incident, oldest first. Raises StorageFault."""
 Render = Callable[[str], tuple[bytes, str]]
 """Metrics text and content type for an Accept header."""
 
@@ -38,10 +45,12 @@ def application(
     settings: WebSettings,
     render_metrics: Render,
     timeline: Timeline,
-    submit: Submit,
+    command: Command,
     healthy: Callable[[], str],
+    local: bool,
 ) -> Starlette:
-    """``healthy()`` answers "" or why the loop is not alive."""
+    """``healthy()`` answers "" or why the loop is not alive. ``local``: this is the Unix socket's face, on which
+    changes need no token."""
 
     async def metrics(request: Request) -> Response:
         body, kind = render_metrics(request.headers.get("accept", ""))
@@ -67,26 +76,33 @@ def application(
             known = ", ".join(str(entry["id"]) for entry in board.incidents[:5]) or "none yet"
             raise HTTPException(404, f"no incident {wanted!r}; the newest are: {known}")
         actions = [action for action in board.actions if action["incident"] == wanted]
-        return JSONResponse({"incident": found, "actions": actions, "records": await timeline(wanted)})
+        try:
+            records, because = await timeline(wanted), ""
+        except StorageFault as fault:
+            records, because = [], str(fault)
+        return JSONResponse({"incident": found, "actions": actions, "records": records, "records_because": because})
 
     async def actions(request: Request) -> Response:
         return JSONResponse({"actions": board.actions})
 
-    async def command(request: Request) -> Response:
-        _may_change(request, settings)
+    async def post_command(request: Request) -> Response:
+        if not local:
+            _need_token(request, settings)
         verb = request.path_params["verb"].replace("-", "_")
         if verb not in COMMANDS:
             raise HTTPException(404, f"no command {verb!r}; there are: {', '.join(COMMANDS)}")
-        try:
-            body = await request.json() if int(request.headers.get("content-length") or 0) else {}
-            author, reason = str(body.get("author", "")), str(body.get("reason", ""))
-            seconds = float(body.get("seconds", 0))
-        except (ValueError, AttributeError) as problem:
-            raise HTTPException(400, "the body must be a JSON object {author, reason, seconds}") from problem
+        author, reason, seconds = await _spoken(request)
         if not author or (verb != "resume" and not reason):
             raise HTTPException(400, "author and reason are required, so that the next on-call engineer knows")
-        submit(verb, author, reason, seconds)
-        return JSONResponse({"accepted": verb}, 202)
+        if verb == "pause" and seconds <= 0:
+            raise HTTPException(400, "a pause needs an end: seconds above 0")
+        try:
+            because = await command(verb, author, reason, seconds)
+        except Deadline as late:
+            raise HTTPException(503, str(late)) from late
+        if because:
+            raise HTTPException(409, because)
+        return JSONResponse({"done": verb})
 
     async def console(request: Request) -> Response:
         page = files("watchtower.web").joinpath("console.html").read_text(encoding="utf-8")
@@ -114,7 +130,7 @@ def application(
             Route("/api/v1/incidents", incidents),
             Route("/api/v1/incidents/{id}", incident),
             Route("/api/v1/actions", actions),
-            Route("/api/v1/commands/{verb}", command, methods=["POST"]),
+            Route("/api/v1/commands/{verb}", post_command, methods=["POST"]),
         ],
         exception_handlers={HTTPException: refused},
     )
@@ -130,12 +146,25 @@ _PAGE_HEADERS = {
 }
 
 
-def _may_change(request: Request, settings: WebSettings) -> None:
-    if request.scope.get("client") is None:  # only the Unix socket has no peer address
-        return
+def _need_token(request: Request, settings: WebSettings) -> None:
     given = request.headers.get("authorization", "")
     token = settings.token.get_secret_value() if settings.token else ""
     if token and hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
         return
     cure = "send Authorization: Bearer <web.token>" if token else "use the watchtower command on this machine"
     raise HTTPException(403, f"changes over TCP need the token; {cure}")
+
+
+async def _spoken(request: Request) -> tuple[str, str, float]:
+    """(author, reason, seconds) of a command's body."""
+    try:
+        body = await request.json() if await request.body() else {}
+        author, reason = str(body.get("author") or ""), str(body.get("reason") or "")
+        seconds = float(body.get("seconds") or 0)
+    except (ValueError, TypeError, AttributeError, RecursionError) as problem:
+        raise HTTPException(400, "the body must be a JSON object {author, reason, seconds}") from problem
+    if not math.isfinite(seconds):
+        raise HTTPException(400, "seconds must be a number")
+    if max(len(author), len(reason)) > LONGEST_TEXT:
+        raise HTTPException(400, f"author and reason may have {LONGEST_TEXT} characters each")
+    return author.strip(), reason.strip(), seconds

@@ -1,4 +1,4 @@
-"""Serves one application on TCP and on the local Unix socket, inside the daemon's own loop."""
+"""The daemon's listeners: TCP and the local Unix socket, each with a server of its own inside the daemon's loop."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def make_server(application: Starlette) -> Server:
         lifespan="off",
         timeout_graceful_shutdown=2,
         server_header=False,
+        proxy_headers=False,
         ws="none",
     )
     return Server(config)
