@@ -40,6 +40,8 @@ def bind_tcp(listen: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
     try:
+        if not host:
+            raise ValueError("it names no host")  # the empty host would be every address of this machine
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -47,7 +49,7 @@ def bind_tcp(listen: str) -> socket.socket:
         sock.listen(128)
     except (OSError, ValueError, OverflowError) as problem:
         what = f"cannot listen on {listen!r} ({getattr(problem, 'strerror', None) or problem})"
-        cure = "choose a free host:port, or stop what listens there"
+        cure = "choose a free host:port, e.g. 127.0.0.1:9470, or stop what listens there"
         raise BadInput([Problem("configuration", "web.listen", what, cure)]) from problem
     return sock
 

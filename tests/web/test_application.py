@@ -1,0 +1,245 @@
+"""What the HTTP face answers, and to whom."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from watchtower.board import Board
+from watchtower.settings import WebSettings
+from watchtower.testing.clock import HandClock
+from watchtower.vocabulary.errors import Deadline, StorageFault
+from watchtower.web.application import COMMANDS, application
+
+TOKEN = "t0ken-of-the-on-call-engineer"
+PAUSE = {"author": "ann", "reason": "deploying", "seconds": 60}
+READS = ("/", "/assets/console.js", "/assets/console.css", "/metrics", "/-/healthy", "/-/ready")
+API_READS = ("status", "incidents", "incidents/inc-2", "actions")
+
+
+class House:
+    """What the application is connected to, and what it was told."""
+
+    def __init__(self) -> None:
+        clock = HandClock()
+        self.board = Board(
+            target="engine", version="1", mode="observe", profile="safe", started=clock.now(), ready_because=""
+        )
+        self.board.incidents = [{"id": f"inc-{n}", "title": "slow"} for n in (3, 2, 1)]
+        self.board.actions = [{"op_id": "op-1", "incident": "inc-2"}, {"op_id": "op-2", "incident": "inc-1"}]
+        self.clock = clock
+        self.commands: list[tuple[str, str, str, float]] = []
+        self.refuses = ""
+        self.hangs = False
+        self.journal_fault = ""
+        self.dead_because = ""
+
+    async def command(self, verb: str, author: str, reason: str, seconds: float) -> str:
+        self.commands.append((verb, author, reason, seconds))
+        if self.hangs:
+            raise Deadline("not yet carried out")
+        return self.refuses
+
+    async def timeline(self, incident: str) -> list[dict[str, Any]]:
+        if self.journal_fault:
+            raise StorageFault(self.journal_fault)
+        return [{"seq": 1, "kind": "incident.open", "wall": 0.0, "op_id": "", "body": {"incident": incident}}]
+
+    def client(self, *, local: bool = False, token: str = TOKEN) -> httpx.AsyncClient:
+        app = application(
+            board=self.board,
+            clock=self.clock,
+            settings=WebSettings(token=SecretStr(token) if token else None),
+            render_metrics=lambda accept: (f"# for {accept}\n".encode(), "text/x-test"),
+            timeline=self.timeline,
+            command=self.command,
+            healthy=lambda: self.dead_because,
+            local=local,
+        )
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9470")
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest_asyncio.fixture
+async def tcp(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    async with house.client() as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def local(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    async with house.client(local=True) as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", [*READS, *(f"/api/v1/{name}" for name in API_READS)])
+async def test_reads_are_open(tcp: httpx.AsyncClient, path: str) -> None:
+    assert (await tcp.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("given", ["", "Bearer", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", f"bearer {TOKEN}", TOKEN])
+async def test_changes_over_tcp_without_the_token_are_refused(house: House, tcp: httpx.AsyncClient, given: str) -> None:
+    reply = await tcp.post("/api/v1/commands/pause", json=PAUSE, headers={"authorization": given})
+    assert reply.status_code == 403
+    assert "Authorization: Bearer" in reply.json()["error"]
+    assert house.commands == []
+
+
+async def test_without_a_configured_token_no_header_opens_tcp(house: House) -> None:
+    async with house.client(token="") as client:
+        for given in ("", "Bearer ", "Bearer None"):
+            reply = await client.post("/api/v1/commands/pause", json=PAUSE, headers={"authorization": given})
+            assert (reply.status_code, house.commands) == (403, [])
+        assert "on this machine" in reply.json()["error"]
+
+
+async def test_a_header_of_no_ascii_is_refused_and_not_a_failure(house: House, tcp: httpx.AsyncClient) -> None:
+    reply = await tcp.post("/api/v1/commands/pause", json=PAUSE, headers=[(b"authorization", b"Bearer \xff\xfe")])
+    assert reply.status_code == 403
+
+
+async def test_the_token_opens_tcp(house: House, tcp: httpx.AsyncClient) -> None:
+    reply = await tcp.post("/api/v1/commands/pause", json=PAUSE, headers={"authorization": f"Bearer {TOKEN}"})
+    assert (reply.status_code, reply.json()) == (200, {"done": "pause"})
+    assert house.commands == [("pause", "ann", "deploying", 60.0)]
+
+
+async def test_the_local_face_needs_no_token(house: House, local: httpx.AsyncClient) -> None:
+    assert (await local.post("/api/v1/commands/ack-resolve", json=PAUSE)).status_code == 200
+    assert house.commands[0][0] == "ack_resolve"
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+@pytest.mark.parametrize("missing", ["author", "reason"])
+async def test_author_and_reason_are_required(house: House, local: httpx.AsyncClient, verb: str, missing: str) -> None:
+    for empty in ({}, {missing: ""}, {missing: "  "}, {missing: None}):
+        body = {name: value for name, value in PAUSE.items() if name != missing} | empty
+        reply = await local.post(f"/api/v1/commands/{verb}", json=body)
+        wanted = 200 if (verb, missing) == ("resume", "reason") else 400
+        assert reply.status_code == wanted, (empty, reply.text)
+    assert bool(house.commands) is ((verb, missing) == ("resume", "reason"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b"null",
+        b'"pause"',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"author": "ann", "reason": "r", "seconds": "soon"}',
+        b'{"author": "ann", "reason": "r", "seconds": [1]}',
+        b'{"author": "ann", "reason": "r", "seconds": NaN}',
+        b'{"author": "ann", "reason": "r", "seconds": Infinity}',
+        b'{"author": "ann", "reason": "r", "seconds": -5}',
+        b'{"author": "ann", "reason": "r"}',
+        b'{"author": "ann", "reason": "' + b"r" * 501 + b'", "seconds": 5}',
+    ],
+)
+async def test_a_body_that_makes_no_sense_is_the_senders_mistake(
+    house: House, local: httpx.AsyncClient, body: bytes
+) -> None:
+    reply = await local.post("/api/v1/commands/pause", content=body)
+    assert (reply.status_code, house.commands) == (400, [])
+    assert reply.json()["error"]
+
+
+async def test_a_command_that_the_machine_refuses_says_why(house: House, local: httpx.AsyncClient) -> None:
+    house.refuses = "nothing is paused"
+    reply = await local.post("/api/v1/commands/resume", json={"author": "ann"})
+    assert (reply.status_code, reply.json()) == (409, {"error": "nothing is paused"})
+
+
+async def test_a_command_whose_fate_is_not_known_is_no_success(house: House, local: httpx.AsyncClient) -> None:
+    house.hangs = True
+    reply = await local.post("/api/v1/commands/pause", json=PAUSE)
+    assert (reply.status_code, reply.json()) == (503, {"error": "not yet carried out"})
+
+
+async def test_an_unknown_command_lists_the_known_ones(local: httpx.AsyncClient) -> None:
+    reply = await local.post("/api/v1/commands/reboot", json=PAUSE)
+    assert reply.status_code == 404
+    assert all(verb in reply.json()["error"] for verb in COMMANDS)
+
+
+async def test_commands_are_not_for_get(local: httpx.AsyncClient) -> None:
+    assert (await local.get("/api/v1/commands/pause")).status_code == 405
+
+
+async def test_an_incident_comes_with_its_actions_and_its_records(tcp: httpx.AsyncClient) -> None:
+    answer = (await tcp.get("/api/v1/incidents/inc-2")).json()
+    assert answer["incident"]["id"] == "inc-2"
+    assert [action["op_id"] for action in answer["actions"]] == ["op-1"]
+    assert [record["body"]["incident"] for record in answer["records"]] == ["inc-2"]
+
+
+async def test_an_unknown_incident_is_answered_with_the_newest_ids(tcp: httpx.AsyncClient) -> None:
+    reply = await tcp.get("/api/v1/incidents/inc-9")
+    assert reply.status_code == 404
+    assert reply.json()["error"].endswith("inc-3, inc-2, inc-1")
+
+
+async def test_a_journal_that_cannot_be_read_does_not_hide_the_incident(house: House, tcp: httpx.AsyncClient) -> None:
+    house.journal_fault = "the journal cannot be read (SQLITE_IOERR)"
+    reply = await tcp.get("/api/v1/incidents/inc-2")
+    assert reply.status_code == 200
+    assert reply.json()["records_because"] == house.journal_fault
+
+
+async def test_health_and_readiness_say_why_not(house: House, tcp: httpx.AsyncClient) -> None:
+    assert (await tcp.get("/-/healthy")).text == "ok"
+    house.dead_because, house.board.ready_because = "no evaluation for 12 s", "no relay worker has reported yet"
+    healthy, ready = await tcp.get("/-/healthy"), await tcp.get("/-/ready")
+    assert (healthy.status_code, healthy.text) == (503, "no evaluation for 12 s")
+    assert (ready.status_code, ready.text) == (503, "no relay worker has reported yet")
+
+
+async def test_metrics_follow_the_accept_header(tcp: httpx.AsyncClient) -> None:
+    reply = await tcp.get("/metrics", headers={"accept": "application/openmetrics-text"})
+    assert reply.text == "# for application/openmetrics-text\n"
+    assert reply.headers["content-type"] == "text/x-test"
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/console.js", "/assets/console.css"])
+async def test_the_console_may_load_only_itself(tcp: httpx.AsyncClient, path: str) -> None:
+    headers = (await tcp.get(path)).headers
+    policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["form-action"] == policy["base-uri"] == "'none'"
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_console_has_no_inline_script_or_style(tcp: httpx.AsyncClient) -> None:
+    page = (await tcp.get("/")).text
+    assert "<script src=" in page
+    assert "<style" not in page and "style=" not in page and " onclick" not in page
+    script = (await tcp.get("/assets/console.js")).text
+    assert "innerHTML" not in script and "eval(" not in script
+
+
+@pytest.mark.parametrize("name", ["nope.js", "application.py", "..%2fapplication.py", "%2e%2e/server.py"])
+async def test_only_the_listed_assets_are_served(tcp: httpx.AsyncClient, name: str) -> None:
+    assert (await tcp.get(f"/assets/{name}")).status_code == 404
+
+
+async def test_status_is_json_that_any_reader_can_parse(tcp: httpx.AsyncClient) -> None:
+    def no_constant(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    status = json.loads((await tcp.get("/api/v1/status")).text, parse_constant=no_constant)
+    assert (status["target"], status["ready"], status["storage_fault"]) == ("engine", True, "")
