@@ -1,0 +1,187 @@
+"""What a scraper reads: valid in both formats, documented, bounded, and silent where nothing is known."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_plain
+
+from watchtower.board import Board, HistogramTotals
+from watchtower.exporters.prometheus import BoardCollector, Exposition, reading_metric
+from watchtower.testing.clock import HandClock
+from watchtower.vocabulary.actions import ActionState, Verb
+from watchtower.vocabulary.facts import CanaryOutcome, EngineSeen, RelayFrame
+from watchtower.vocabulary.incidents import HoldReason, IncidentState
+from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Verdict
+from watchtower.vocabulary.words import CAUSED, RELAY_COUNTERS
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+DOCUMENTED = set(
+    re.findall(r"^\| `(watchtower_\w+)`", (Path(__file__).parents[2] / "docs/metrics.md").read_text(), flags=re.M)
+)
+LIMITS = (0.02, 0.05, 0.13, 0.412, 1.0)
+
+
+def full_board(rules: int = 6) -> Board:
+    """A busy daemon: every reading known, an incident held for every reason, every counter counting."""
+    clock = HandClock()
+    board = Board(target="e", version="1.2", mode="auto", profile="safe", started=clock.now(), ready_because="")
+    board.last_tick, board.ticks = clock.advance(1), 7
+    board.engine = EngineSeen(at=0, known=True, serving=True)
+    board.readings = tuple(Reading(name=name, over=60, at=0, value=0.5 + n) for n, name in enumerate(READINGS))
+    board.verdicts = tuple(
+        RuleVerdict(rule=f"rule_{n}", verdict=Verdict.BREACH, firing=True, limit=0.13) for n in range(rules)
+    )
+    for family in ("inter_token_latency_seconds", "time_to_first_token_seconds"):
+        board.histograms[family] = HistogramTotals(LIMITS, (1, 2, 3, 4, 5), 6, 7.5)
+    held = [{"gate": reason.value, "because": "x"} for reason in HoldReason]
+    board.incident = {"id": "inc-1", "state": IncidentState.HELD.value, "held": held}
+    board.actions = [{"verb": verb.value, "state": state.value} for verb in Verb for state in ActionState][:50]
+    board.paused, board.storage_fault = {"author": "ann"}, "disk full"
+    board.relay_frames = {
+        pid: RelayFrame(at=0, worker=pid, pid=pid, sequence=1, open_exchanges=2, parked=1) for pid in range(16)
+    }
+    board.relay_counts = dict.fromkeys([*RELAY_COUNTERS, "dropped_news"], 3)
+    board.canaries = dict.fromkeys(CanaryOutcome, 4)
+    board.outbox = {"sent": 5, "failed": 1, "dropped": 2, "dead": 3, "pending": 4, "oldest_age_seconds": 9}
+    board.counters = {"machine_events_dropped": 1, "adapter_kills": 2, "task_failures": 3}
+    return board
+
+
+def newborn_board() -> Board:
+    return Board(target="e", version="1", mode="observe", profile="safe", started=HandClock().now())
+
+
+def families(board: Board, accept: str = "") -> dict[str, Metric]:
+    body, _ = Exposition([BoardCollector(board)]).render(accept)
+    parse = parse_openmetrics if accept else parse_plain
+    return {family.name: family for family in parse(body.decode())}
+
+
+def value(board: Board, sample: str, **labels: str) -> float:
+    found = [
+        one.value
+        for family in families(board).values()
+        for one in family.samples
+        if one.name == sample and one.labels == labels
+    ]
+    assert len(found) == 1, (sample, labels, found)
+    return found[0]
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+@pytest.mark.parametrize("board", [full_board(), newborn_board()])
+def test_both_formats_can_be_parsed_on_the_first_second_and_on_the_worst_day(board: Board, accept: str) -> None:
+    assert "watchtower_incident_state" in families(board, accept)
+
+
+def test_the_content_type_says_which_format_it_is() -> None:
+    exposition = Exposition([BoardCollector(full_board())])
+    assert exposition.render(OPENMETRICS)[1].startswith("application/openmetrics-text")
+    assert exposition.render("text/plain")[1].startswith("text/plain")
+    assert exposition.render(OPENMETRICS)[0].endswith(b"# EOF\n")
+
+
+def test_both_formats_tell_the_same() -> None:
+    def samples(accept: str) -> set[tuple[str, str, float]]:
+        return {
+            (one.name, str(sorted(one.labels.items())), one.value)
+            for family in families(full_board(), accept).values()
+            for one in family.samples
+        }
+
+    assert samples("") == samples(OPENMETRICS)
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_every_name_is_legal_everywhere_and_documented(accept: str) -> None:
+    for family in families(full_board(), accept).values():
+        for sample in family.samples:
+            assert re.fullmatch(r"[a-z][a-z0-9_]*", sample.name), sample.name
+            base = re.sub(r"_(bucket|sum|count)$", "", sample.name) if family.type == "histogram" else sample.name
+            assert base in DOCUMENTED, sample.name
+        assert family.documentation, family.name
+
+
+def test_everything_documented_is_exported() -> None:
+    exported = {sample.name for family in families(full_board()).values() for sample in family.samples}
+    histograms = {family.name for family in families(full_board()).values() if family.type == "histogram"}
+    assert DOCUMENTED - exported - histograms == set()
+
+
+def test_counters_and_only_counters_end_in_total() -> None:
+    for family in families(full_board()).values():
+        for sample in family.samples:
+            assert sample.name.endswith("_total") == (family.type == "counter"), sample.name
+
+
+def test_an_unknown_reading_has_no_sample() -> None:
+    board = full_board()
+    name = "inter_token_latency_seconds.p95"
+    assert reading_metric(name) in families(board)
+    board.readings = (Reading(name=name, over=60, at=0, value=None, because="idle"),)
+    assert reading_metric(name) not in families(board)
+
+
+def test_a_reading_of_zero_is_a_sample() -> None:
+    board = full_board()
+    board.readings = (Reading(name="token_progress.stalled", over=60, at=0, value=0.0),)
+    assert value(board, "watchtower_token_progress_stalled_seconds") == 0.0
+
+
+def test_every_reading_has_a_name_of_its_own() -> None:
+    names = [reading_metric(name) for name in READINGS]
+    assert len(set(names)) == len(names)
+
+
+def test_the_limits_are_bucket_bounds_and_buckets_are_cumulative() -> None:
+    board = full_board()
+    name = "watchtower_inter_token_latency_seconds_bucket"
+    assert [value(board, name, le=str(limit)) for limit in LIMITS] == [1, 2, 3, 4, 5]
+    assert value(board, name, le="+Inf") == value(board, "watchtower_inter_token_latency_seconds_count") == 6
+    assert value(board, "watchtower_inter_token_latency_seconds_sum") == 7.5
+
+
+def test_a_full_board_stays_within_five_hundred_series() -> None:
+    board = full_board(rules=20)
+    bounds = tuple(n / 100 for n in range(1, 31))
+    for family in board.histograms:
+        board.histograms[family] = HistogramTotals(bounds, tuple(range(30)), 30, 1.0)
+    series = sum(len(family.samples) for family in families(board).values())
+    assert 200 < series <= 500
+
+
+def test_a_state_is_one_among_all_its_values() -> None:
+    board = full_board()
+    assert value(board, "watchtower_incident_state", state="held") == 1
+    assert value(board, "watchtower_incident_held", reason="budget") == 1
+    board.incident = None
+    assert value(board, "watchtower_incident_state", state="clear") == 1
+    assert sum(value(board, "watchtower_incident_state", state=state.value) for state in IncidentState) == 1
+    assert sum(value(board, "watchtower_incident_held", reason=reason.value) for reason in HoldReason) == 0
+
+
+def test_what_the_relay_itself_caused_is_told_by_kind() -> None:
+    kinds = [name.removeprefix(CAUSED) for name in RELAY_COUNTERS if name.startswith(CAUSED)]
+    board = full_board()
+    assert kinds
+    for kind in kinds:
+        assert value(board, "watchtower_relay_caused_errors_total", kind=kind) == 3
+
+
+def test_the_dead_mans_handle_is_the_time_of_the_newest_evaluation() -> None:
+    board = full_board()
+    assert board.last_tick is not None
+    assert value(board, "watchtower_last_evaluation_timestamp_seconds") == board.last_tick.wall
+    board.last_tick = None
+    assert "watchtower_last_evaluation_timestamp_seconds" not in families(board)
+
+
+def test_a_name_from_configuration_cannot_break_the_format() -> None:
+    board = full_board()
+    board.target = board.mode = 'a"b\\c\nd'
+    assert families(board, OPENMETRICS)["watchtower_build"].samples[0].labels["mode"] == 'a"b\\c\nd'
