@@ -92,11 +92,15 @@ class Bench:
         self.clients.append(writer)
         return reader, writer
 
-    async def ask(self, request: bytes) -> bytes:
-        """Send, then read until the relay closes or nothing came for a moment."""
+    async def ask(self, request: bytes, quiet_seconds: float = 0.2) -> bytes:
+        """Send, wait for the first byte, then read until the relay closes or nothing came for a moment."""
         reader, writer = await self.client()
         writer.write(request)
-        return await self.read(reader)
+        try:
+            first = await asyncio.wait_for(reader.read(65536), 5)
+        except TimeoutError:
+            return b""
+        return first + (await self.read(reader, quiet_seconds) if first else b"")
 
     async def read(self, reader: asyncio.StreamReader, quiet_seconds: float = 0.15) -> bytes:
         received = b""

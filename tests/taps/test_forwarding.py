@@ -88,7 +88,7 @@ async def test_large_bodies_pass_unharmed_both_ways(start: Start, size: int) -> 
     bench = await start(script)
     request = b"POST /v1/files HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size + blob
 
-    assert await bench.ask(request) == wire
+    assert await bench.ask(request, quiet_seconds=3) == wire
     assert bytes(bench.engine.received[0]) == request
 
 
