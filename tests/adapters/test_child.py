@@ -103,6 +103,13 @@ async def test_a_child_that_does_not_answer_is_killed_at_the_deadline_and_the_ou
     assert await child.capabilities() == Capabilities()
 
 
+async def test_a_child_that_starts_slower_than_a_call_may_take_still_tells_its_capabilities(make: Make) -> None:
+    able = 'print(\'{"id":1,"value":{"verbs":["restart_group"]}}\', flush=True)\n'
+    slow = READY.replace("; print", "; time.sleep(0.8); print")
+    child = make(settings(), slow + "sys.stdin.readline()\n" + able + "time.sleep(60)", observe_seconds=0.5)
+    assert (await child.capabilities()).verbs == (Verb.RESTART_GROUP,)
+
+
 async def test_a_canary_without_an_answer_is_hung_and_the_child_lives_on(make: Make) -> None:
     with served(Script(v1__completions=(200, None), health=(200, ""))) as script:
         child = make(settings(script.url))

@@ -56,11 +56,13 @@ def test_an_engine_that_died_by_itself_stays_down_until_it_is_restarted_under_it
         before = incarnation(live)
         os.kill(int(before.id), signal.SIGKILL)
         assert eventually(lambda: live.supervisor.observe(0.0).incarnation is None)
-        assert eventually(lambda: live.supervisor.observe(0.0).because == "ended by itself: signal SIGKILL")
+        assert eventually(lambda: live.supervisor.observe(0.0).because == "signal SIGKILL")
+        assert live.supervisor.observe(0.0).ended == before, "who is dead is known by name"
         assert not live.supervisor.start().yes
         assert live.starts() == 1
         assert live.supervisor.execute(plan("op", before)).kind is ReplyKind.ACKED
         assert eventually(lambda: live.starts() == 2)
+        assert live.supervisor.observe(0.0).ended is None
 
 
 def test_none_offers_nothing_and_knows_nothing(tmp_path: Path) -> None:

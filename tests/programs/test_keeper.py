@@ -129,7 +129,7 @@ def test_the_death_of_an_adopted_engine_is_noticed(live: ProcessTree) -> None:
     kill_keeper(live)
     live.ensure_keeper()
     os.kill(int(incarnation(live).id), signal.SIGKILL)
-    assert eventually(lambda: live.supervisor.observe(0.0).because.startswith("ended by itself"))
+    assert eventually(lambda: live.supervisor.observe(0.0).because.startswith("exit status not known"))
     assert live.supervisor.observe(0.0).incarnation is None
 
 

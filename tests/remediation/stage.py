@@ -33,6 +33,7 @@ from watchtower.remediation.events import (
     Started,
     Tell,
 )
+from watchtower.remediation.gates import ABSENT
 from watchtower.remediation.machine import decide
 from watchtower.remediation.state import Incident, TargetState, decode, encode
 from watchtower.settings import RemediationSettings
@@ -111,7 +112,8 @@ class Rule:
             self.since = None
         elif self.since is None:
             self.since = now
-        value = {Verdict.OK: 0.04, Verdict.BREACH: 0.31, Verdict.UNKNOWN: None}[self.verdict]
+        well = 0.0 if self.reading == ABSENT else 0.04
+        value = {Verdict.OK: well, Verdict.BREACH: 0.31, Verdict.UNKNOWN: None}[self.verdict]
         return RuleVerdict(
             rule=self.name,
             verdict=self.verdict,
@@ -168,6 +170,10 @@ class Stage:
         self.running = True
         self.serving = True
         self.known = True
+        self.names_the_dead = True
+        """The adapter knows who it was that runs no more."""
+        self.stillborn = False
+        """What is started dies before anybody can look."""
         self.seen_generation = 1
         self.masks = True
         """Readings use nothing older than the first sight of the present incarnation."""
@@ -210,15 +216,18 @@ class Stage:
         raise AssertionError(f"never {states}; it is {self.newest}")
 
     def look(self) -> None:
-        if self.masks and self.running and self.known and self.generation != self.seen_generation:
+        named = self.known and (self.running or self.names_the_dead)
+        if self.masks and named and self.generation != self.seen_generation:
             self.clean_since, self.seen_generation = self.clock.now().boot, self.generation
+        dead = self.known and not self.running
         self.send(
             Seen(
                 EngineSeen(
                     at=self.clock.now().boot,
                     known=self.known,
-                    because="" if self.known else "the adapter did not answer",
+                    because="exit status 137" if dead else "" if self.known else "the adapter did not answer",
                     incarnation=self.incarnation if self.running and self.known else None,
+                    ended=self.incarnation if dead and self.names_the_dead else None,
                     serving=self.serving and self.running and self.known,
                 )
             )
@@ -282,8 +291,8 @@ class Stage:
         if self.adapter.carries_out:
             self.adapter.executions[plan.op_id] += 1
             self.restart_engine()
-            if self.cures:
-                for rule in self.rules:
+            for rule in self.rules:
+                if self.running if rule.reading == ABSENT else self.cures:
                     rule.verdict = Verdict.OK
         if self.adapter.answers:
             self.send(Replied(plan.op_id, Reply(self.adapter.reply, f"said {self.adapter.reply}")))
@@ -301,6 +310,15 @@ class Stage:
 
     def restart_engine(self) -> None:
         self.generation += 1
+        self.running = not self.stillborn
+
+    def kill_engine(self) -> Stage:
+        """SIGKILL from somewhere; its rule, where the stage has one, says so from the next look on."""
+        self.running = False
+        for rule in self.rules:
+            if rule.reading == ABSENT:
+                rule.verdict = Verdict.BREACH
+        return self
 
     # ── scenery ─────────────────────────────────────────────────────────────────────────────────
 

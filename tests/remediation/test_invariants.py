@@ -36,6 +36,7 @@ from watchtower.remediation.events import (
     StorageFailed,
     Tell,
 )
+from watchtower.remediation.gates import ABSENT
 from watchtower.remediation.machine import decide
 from watchtower.remediation.state import TargetState, decode, encode
 from watchtower.testing.clock import HandClock
@@ -78,6 +79,7 @@ class World(RuleBasedStateMachine):
         self.clean_since: float | None = None
         self.lease, self.holding, self.curable = True, False, True
         self.symptoms = [Rule("slow"), Rule("hang", reading="token_progress.stalled")]
+        self.gone, self.gone_can_be_read, self.stillborn = Rule("engine_gone", reading=ABSENT), True, False
         self.started_true = 0.0
         self.storage_broken = False
         # the adapter's own ledger
@@ -122,7 +124,7 @@ class World(RuleBasedStateMachine):
             assert [v.verdict for v in asking] == [Verdict.BREACH], "I4, I25: never on UNKNOWN or OK"
             assert asking[0].firing
             assert self.known, "I4: nobody knows what would be restarted"
-            assert self.running, "I4: nothing runs that could be restarted"
+            assert self.running is (body["rule"] != "engine_gone"), "I4: only the rule for it replaces the dead"
             assert before.engine.incarnation == self.incarnation, "I4: evidence of another incarnation"
             assert before.pause is None, "pause"
             assert not before.breaker.because, "I10: the breaker is open"
@@ -192,7 +194,7 @@ class World(RuleBasedStateMachine):
 
     def restart(self) -> None:
         self.generation += 1
-        self.running = True
+        self.running = not self.stillborn
 
     def set_verdicts(self, verdict: Verdict) -> None:
         for symptom in self.symptoms:
@@ -207,21 +209,24 @@ class World(RuleBasedStateMachine):
     def tick(self, seconds: float = 1.0) -> None:
         self.pass_time(seconds)
         now = self.clock.now().boot
-        if self.running and self.known and self.generation != self.seen_generation:
+        if self.known and self.generation != self.seen_generation:
             self.clean_since, self.seen_generation = now, self.generation
+        if self.gone_can_be_read:
+            self.gone.verdict = Verdict.UNKNOWN if not self.known else Verdict.OK if self.running else Verdict.BREACH
         self.send(
             Seen(
                 EngineSeen(
                     at=now,
                     known=self.known,
                     incarnation=self.incarnation if self.known and self.running else None,
+                    ended=self.incarnation if self.known and not self.running else None,
                     serving=self.known and self.running,
                 )
             )
         )
         self.send(
             Evidence(
-                verdicts=tuple(symptom.says(now) for symptom in self.symptoms),
+                verdicts=tuple(symptom.says(now) for symptom in (*self.symptoms, self.gone)),
                 window_clean_since=self.clean_since,
                 lease_held=self.lease,
             )
@@ -363,6 +368,13 @@ class World(RuleBasedStateMachine):
         if not self.running and times > 1:
             self.restart()
 
+    @rule(again=st.booleans(), times=st.integers(1, 25))
+    def engine_dies(self, again: bool, times: int) -> None:
+        """And nobody else starts one; with ``again`` whatever is started dies at once."""
+        self.running, self.stillborn = False, again
+        self.live(times)
+        self.stillborn = False
+
     @rule(
         what=st.sampled_from(["reboot", "wall", "wall", "lease", "disk", "fault at start"]),
         jump=st.sampled_from([3600.0, -3600.0, 86400.0, -1.7e9]),
@@ -377,7 +389,7 @@ class World(RuleBasedStateMachine):
                 self.boots += 1
                 self.clock = HandClock(boot=up, wall=max(0.0, now.wall + jump), boot_id=f"boot-{self.boots}")
                 self.network, self.clean_since, self.running = [], up, True
-                for symptom in self.symptoms:
+                for symptom in (*self.symptoms, self.gone):
                     symptom.since = None
                 self.come_up_again(0.0)
             case "wall":
@@ -484,6 +496,7 @@ class World(RuleBasedStateMachine):
         if not hasattr(self, "state"):
             return
         self.set_verdicts(Verdict.UNKNOWN)
+        self.gone.verdict, self.gone_can_be_read = Verdict.UNKNOWN, False
         self.inbox, self.network = [], []
         for _ in range(400):
             self.tick(2.0)

@@ -125,7 +125,10 @@ class AdapterChild:
             return False
 
     async def capabilities(self) -> Capabilities:
-        """What the supervisor claims; nothing at all when it cannot be asked."""
+        """What the supervisor claims; nothing at all when it cannot be asked.
+
+        It is asked once for a whole run, often first of all: a child that starts slowly must not cost every cure."""
+        await self.start()
         try:
             return await self._ask(Method.CAPABILITIES, Capabilities, self._observe_seconds)
         except WatchtowerError:

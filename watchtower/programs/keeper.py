@@ -105,8 +105,14 @@ class Keeper:
     def answer(self, request: Request) -> Response:
         match request:
             case Observe():
-                incarnation, because = self._engine.incarnation(), self._engine.because()
-                return Seen(incarnation=incarnation, because=because, plan_digest=self._digest, keeper_pid=os.getpid())
+                runs, ended = self._engine.standing()
+                return Seen(
+                    incarnation=runs,
+                    ended=ended,
+                    because=self._engine.because(),
+                    plan_digest=self._digest,
+                    keeper_pid=os.getpid(),
+                )
             case Execute(plan=plan):
                 say(f"operation {plan.op_id}: {plan.verb} asked")
                 reply = self._operations.execute(plan)

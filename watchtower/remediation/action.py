@@ -39,7 +39,7 @@ def plan_of(action: Action) -> Plan:
 def begin(step: Step, judgement: Judgement, symptoms: tuple[str, ...], *, drain: bool) -> None:
     """Every gate said yes: charge the budget, write the intent, and only then ask for the traffic to be held."""
     question, limits, now = judgement.question, step.limits, step.now
-    before = step.state.engine.incarnation
+    before, dead = step.state.engine.incarnation, not step.state.engine.running
     if before is None:
         raise LookupError("an action needs an incarnation to act on")
     op_id = step.derive("op", 12)
@@ -54,6 +54,7 @@ def begin(step: Step, judgement: Judgement, symptoms: tuple[str, ...], *, drain:
         reason=f"{step.incident.id}: {question.verdict.sentence or question.verdict.rule}",
         drain=drain,
         before=before,
+        dead=dead,
         fence_token=step.state.fence_token,
         not_after=now.boot + 2 * limits.execute_seconds,
         terms=Terms(
@@ -73,9 +74,10 @@ def begin(step: Step, judgement: Judgement, symptoms: tuple[str, ...], *, drain:
     step.advance(ActionState.RESERVED, "every gate permits it", detail={"permits": list(judgement.permits)})
     step.advance(ActionState.INTENT, action.reason, detail={"plan": msgspec.to_builtins(plan_of(action))})
     step.move(IncidentState.ACTING, f"{action.verb}, attempt {action.attempt}: {action.reason}")
+    whom = f"in place of {before}, which is gone" if dead else f"on {before}"
     step.tell(
         NoticeKind.ACTING,
-        f"{step.incident.title} · Watchtower does {action.verb} (attempt {action.attempt}) on {before}; "
+        f"{step.incident.title} · Watchtower does {action.verb} (attempt {action.attempt}) {whom}; "
         f"{'open requests finish first, new ones wait' if drain else 'new requests wait'}.",
     )
     step.want(Hold(op_id, drain))
@@ -99,8 +101,8 @@ def unfit(step: Step) -> str:
     action, state = step.action, step.state
     if not state.engine.known:
         return f"the engine can no longer be identified: {state.engine.because}"
-    if not state.engine.running or state.engine.incarnation != action.before:
-        return f"{action.before} does not run any more"
+    if state.engine.incarnation != action.before or state.engine.running is action.dead:
+        return f"{action.before} runs after all" if action.dead else f"{action.before} does not run any more"
     if state.storage_fault:
         return f"the journal cannot be relied on: {state.storage_fault}"
     if not state.lease_held:
@@ -130,17 +132,20 @@ def seen(step: Step, fact: EngineSeen) -> None:
     """The adapter identified the engine (or proved that none runs) while a cure is under way."""
     action = step.action
     gone = fact.incarnation is None
+    newest = fact.incarnation or fact.ended
     match action.state:
-        case ActionState.INTENT if gone:
+        case ActionState.INTENT if gone and not action.dead:
             finish(step, ActionState.CANCELLED, "the engine went away before anything was done", cooldown=False)
-        case ActionState.INTENT if fact.incarnation != action.before:
+        case ActionState.INTENT if not gone and fact.incarnation != action.before:
             finish(step, ActionState.CANCELLED, f"it restarted by itself ({fact.incarnation})", external=True)
-        case ActionState.DISPATCHED | ActionState.RECONCILE if not gone and fact.incarnation != action.before:
-            executed(step, f"a new incarnation runs ({fact.incarnation})")
+        case ActionState.DISPATCHED | ActionState.RECONCILE if newest not in (None, action.before):
+            executed(step, f"a new incarnation was started ({newest})")
+        case ActionState.ACKED if fact.ended not in (None, action.before):
+            finish(step, ActionState.INEFFECTIVE, f"the new incarnation {fact.ended} is gone: {fact.how}")
         case ActionState.ACKED:
             follow(step)
         case ActionState.VERIFYING if gone:
-            finish(step, ActionState.INEFFECTIVE, f"the new incarnation {action.after} went away")
+            finish(step, ActionState.INEFFECTIVE, f"the new incarnation {action.after} is gone: {fact.how}")
         case ActionState.VERIFYING if fact.incarnation != action.after:
             finish(
                 step,

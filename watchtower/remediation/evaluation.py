@@ -132,7 +132,7 @@ def handle(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
     permitted = next((judgement for judgement in judgements if not judgement.refusals), None)
     if permitted:
         symptoms = tuple(verdict.rule for verdict in firing if serious(verdict))
-        return begin(step, permitted, symptoms, drain=not any(map(hangs, asking)))
+        return begin(step, permitted, symptoms, drain=step.state.engine.running and not any(map(hangs, asking)))
     final = [judgement for judgement in judgements if is_final(judgement)]
     if len(final) == len(judgements):
         return escalate(step, sentence_of(final[0].refusals))

@@ -23,6 +23,7 @@ from watchtower.vocabulary.readings import RuleVerdict
 
 HOUR = 3600.0
 FLAP_SECONDS = 6 * HOUR
+ABSENT = "engine.absent"
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +76,11 @@ def reaches_back_to(verdict: RuleVerdict, clean_since: float | None) -> float:
     return oldest if clean_since is None else max(oldest, clean_since)
 
 
+def absent_since(verdict: RuleVerdict) -> float | None:
+    """The instant (CLOCK_BOOTTIME) from which its own readings prove that no engine runs; None when they do not."""
+    return next((one.at - one.value for one in verdict.readings if one.name == ABSENT and one.value), None)
+
+
 def recent_cycles(state: TargetState, now: Instant) -> int:
     return sum(now.boot - mark < FLAP_SECONDS for mark in state.cycles)
 
@@ -103,6 +109,12 @@ def _spent(state: TargetState, now: Instant, seconds: float, *, rollback: bool) 
         action.charged and (action.verb is Verb.ROLLBACK) is rollback and now.boot - action.started_at < seconds
         for action in state.actions
     )
+
+
+def replaces_the_dead(question: Question) -> bool:
+    """Nothing runs, the rule's own readings prove it, and the adapter's last look says the same."""
+    engine = question.state.engine
+    return engine.known and not engine.running and absent_since(question.verdict) is not None
 
 
 # ── the gates ───────────────────────────────────────────────────────────────────────────────────
@@ -245,7 +257,7 @@ def not_flapping(question: Question) -> Refusal | None:
 
 
 def replica_expendable(question: Question) -> Refusal | None:
-    if question.limits.single_replica == "allow":
+    if question.limits.single_replica == "allow" or replaces_the_dead(question):
         return None
     return Refusal(
         HoldReason.SINGLE_REPLICA, "this is the only replica known to serve, and remediation.single_replica is refuse"
@@ -263,10 +275,14 @@ def engine_identified(question: Question) -> Refusal | None:
     age = None if engine.looked_at is None else question.now.boot - engine.looked_at
     if not engine.known or age is None:
         because = f"the engine cannot be identified: {engine.because}"
-    elif not engine.running:
-        because = "the engine is not running"
     elif age > limit:
         because = f"the engine was last identified {age:.0f} s ago; {limit:.0f} s is the limit"
+    elif engine.incarnation is None:
+        because = "the engine is not running, and none was ever seen that could be replaced"
+    elif engine.running and absent_since(question.verdict) is not None:
+        because = f"{engine.incarnation} runs, although the readings say that none does"
+    elif not engine.running and not replaces_the_dead(question):
+        because = f"the engine is not running, and {question.verdict.rule} does not judge that"
     else:
         return None
     return Refusal(HoldReason.INCARNATION, because)

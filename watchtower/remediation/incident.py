@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from watchtower.remediation.gates import recent_cycles
+from watchtower.remediation.gates import absent_since, recent_cycles
 from watchtower.remediation.state import KEPT, Incident
 from watchtower.remediation.step import Step, sentence_of
 from watchtower.vocabulary.actions import Cure
@@ -51,8 +51,9 @@ def window_of(verdicts: tuple[RuleVerdict, ...]) -> float:
 
 
 def told_of(step: Step, verdict: RuleVerdict) -> str:
-    """What is wrong and since when."""
-    since = f" since {step.clock(verdict.since)}" if verdict.since is not None else ""
+    """What is wrong and since when: an engine is gone since it was gone, not since it was gone for too long."""
+    began = absent_since(verdict) or verdict.since
+    since = f" since {step.clock(began)}" if began is not None else ""
     return f"{verdict.sentence or verdict.rule}{since}."
 
 
@@ -118,22 +119,24 @@ def open_(step: Step, firing: tuple[RuleVerdict, ...]) -> None:
 
 
 def join(step: Step, firing: tuple[RuleVerdict, ...]) -> None:
-    """Rules that fire for the first time become symptoms; if that makes it worse, people are told so."""
+    """Rules that fire for the first time become symptoms; if that makes it worse, or lets something be done although
+    people were told that nothing will be, they are told so."""
     incident = step.incident
     new = tuple(verdict for verdict in firing if verdict.rule not in incident.rules)
     if not new:
         return
     lead = worst(new)
     worse = _RANK[lead.severity] > _RANK[Severity(incident.severity)]
+    treatable = curative(lead) and not incident.curative
     step.amend(
         rules=(*incident.rules, *(verdict.rule for verdict in new)),
         curative=incident.curative or any(map(curative, new)),
         window_seconds=max(incident.window_seconds, window_of(new)),
-        **({"severity": str(lead.severity), "title": lead.sentence or lead.rule} if worse else {}),
+        **({"severity": str(lead.severity), "title": lead.sentence or lead.rule} if worse or treatable else {}),
     )
     step.record("incident.symptom", incident=incident.id, rules=[verdict.rule for verdict in new], worse=worse)
-    if worse:
-        step.tell(NoticeKind.OPENED, told_of(step, lead) + " The incident got worse.")
+    if worse or treatable:
+        step.tell(NoticeKind.OPENED, told_of(step, lead) + (" The incident got worse." if worse else ""))
 
 
 def hold(step: Step, refusals: tuple[Refusal, ...]) -> None:

@@ -127,27 +127,29 @@ def seen(step: Step, fact: EngineSeen) -> None:
         )
         return
     gone = fact.incarnation is None
-    changed = not gone and before.incarnation is not None and fact.incarnation != before.incarnation
+    newest = fact.incarnation or fact.ended or before.incarnation
+    changed = before.incarnation is not None and newest != before.incarnation
     step.put(
         engine=Engine(
-            incarnation=fact.incarnation or before.incarnation,
+            incarnation=newest,
             known=True,
             running=not gone,
             serving=fact.serving and not gone,
+            because=fact.because,
             changed_at=fact.at if changed else before.changed_at,
             looked_at=fact.at,
         )
     )
-    if changed or (not gone and before.incarnation is None):
+    if newest != before.incarnation:
         step.put(streaks={})
-        step.record("engine.changed" if changed else "engine.identified", incarnation=str(fact.incarnation))
+        step.record("engine.changed" if changed else "engine.identified", incarnation=str(newest))
     if gone and before.running:
         step.put(streaks={})
-        step.record("engine.gone", incarnation=str(before.incarnation))
+        step.record("engine.gone", incarnation=str(newest), because=fact.because)
     flying = step.state.action
     if flying:
         action.seen(step, fact)
-    elif changed:
+    elif changed and not gone:
         external_change(step, f"the engine was restarted, not by Watchtower ({fact.incarnation})")
     elif gone and step.state.incident and step.incident.state is IncidentState.RECOVERING:
-        came_back(step, "the engine went away")
+        came_back(step, f"the engine is gone ({fact.how})")

@@ -38,7 +38,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     running: bool = False
     serving: bool = False
     because: str = "nobody has looked yet"
-    """Why it is not known."""
+    """Why it is not known, or how it ended."""
     changed_at: float | None = None
     """When this incarnation replaced another one before our eyes; None: it was there when we came."""
     looked_at: float | None = None
@@ -104,6 +104,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     drain: bool
     before: Incarnation
+    dead: bool = False
+    """``before`` was proven dead when it was decided: nothing is ended, one is started in its place."""
     fence_token: int
     not_after: float
     terms: Terms

@@ -50,7 +50,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity = Severity.WARN
     cure: Cure = Cure.NOTHING
     summary: str = ""
-    """With {name}, {value}, {limit}, {over}."""
+    """With {name}, {value}, {limit}, {over}, {because}."""
 
     @property
     def acts(self) -> bool:
@@ -243,7 +243,7 @@ def _said(rule: Rule, state: RuleState, seen: _Leaves, held: str, held_unknown: 
     breach = state.verdict is Verdict.BREACH
     sentence = leaf.sentence
     if breach and value is not None and rule.summary:
-        sentence = summarize(rule, decisive, value)
+        sentence = summarize(rule, decisive, value, leaf.reading.because if leaf.reading is not None else "")
     readings = {item.reading: seen[item].reading for item in leaves(rule.when) if isinstance(item, Comparison)}
     return RuleVerdict(
         rule=rule.name,
@@ -262,16 +262,18 @@ def _said(rule: Rule, state: RuleState, seen: _Leaves, held: str, held_unknown: 
     )
 
 
-PLACEHOLDERS = ("name", "value", "limit", "over")
+PLACEHOLDERS = ("name", "value", "limit", "over", "because")
 
 
-def summarize(rule: Rule, decisive: Comparison, value: float) -> str:
-    """The rule's summary in human units: ``p95 per-token latency 412 ms over 130 ms``."""
+def summarize(rule: Rule, decisive: Comparison, value: float, because: str = "") -> str:
+    """The rule's summary in human units: ``p95 per-token latency 412 ms over 130 ms``. ``because``: what the reading
+    remarks on its value."""
     unit, suffix, limit = decisive.unit, decisive.limit.suffix, decisive.limit.value
     filled = {
         "name": rule.name,
         "value": human(value, unit, suffix, beside=limit),
         "limit": human(limit, unit, suffix),
         "over": seconds(rule.over),
+        "because": because or "no reason given",
     }
     return rule.summary.format_map(filled)

@@ -202,10 +202,17 @@ class EngineSeen(Fact, frozen=True, tag="engine_seen", kw_only=True):
     because: str = ""
     """Why not known (adapter killed at its deadline, keeper unreachable, …)."""
     incarnation: Incarnation | None = None
-    """None with ``known`` means: proven not running."""
+    """None with ``known`` means: proven not running; then ``because`` says how it ended."""
+    ended: Incarnation | None = None
+    """Nothing runs, and this is what ran last. Said only by an adapter that would have to start the next one."""
     serving: bool = False
     """The engine says that it accepts requests; a hint, never proof of health."""
     version: str = ""
+
+    @property
+    def how(self) -> str:
+        """How it ended, for a sentence."""
+        return self.because or "nobody saw how it ended"
 
 
 class LoopLagged(Fact, frozen=True, tag="loop_lagged", kw_only=True):

@@ -161,6 +161,12 @@ READINGS: dict[str, ReadingKind] = {
             "0 once one was served.",
         ),
         ReadingKind(name="canary.latency", unit=Unit.SECONDS, help="Total time of the newest served one-token canary."),
+        ReadingKind(
+            name="engine.absent",
+            unit=Unit.SECONDS,
+            help="How long the adapter has proven, look after look, that no engine runs; 0 while one runs. UNKNOWN "
+            "where the adapter cannot tell, and before the first engine was seen.",
+        ),
         ReadingKind(name="engine_running", unit=Unit.COUNT, help="Requests the engine says that it is running."),
         ReadingKind(name="engine_waiting", unit=Unit.COUNT, help="Requests the engine says are queued."),
         ReadingKind(name="engine_kv_cache_ratio", unit=Unit.RATIO, help="KV-cache use the engine reports, 0 to 1."),

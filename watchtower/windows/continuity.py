@@ -34,10 +34,11 @@ class Continuity:
         return max(self.changed_at, self.lagged_at)
 
     def engine_seen(self, seen: EngineSeen) -> bool:
-        """True when this is another incarnation than before. "Proven not running" is no incarnation."""
-        if not seen.known or seen.incarnation is None or seen.incarnation == self._incarnation:
+        """True when this is another incarnation than before, be it one that is dead already."""
+        newest = seen.incarnation or seen.ended
+        if not seen.known or newest is None or newest == self._incarnation:
             return False
-        first, self._incarnation = self._incarnation is None, seen.incarnation
+        first, self._incarnation = self._incarnation is None, newest
         if first:
             return False
         self.changed_at = seen.at

@@ -5,7 +5,7 @@ that reaches back over a restart or a hole, an idle engine, too few requests. It
 
 What ``over`` means: for latencies, rates and shares the window itself (its sub-windows lie wholly inside it, so
 nothing older than ``over`` is read, and up to one second less; at least 1 s); for ``token_progress.stalled``,
-canaries and scrapes, how old the evidence may be.
+``engine.absent``, canaries and scrapes, how old the evidence may be.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from watchtower.windows import estimates
 from watchtower.windows.continuity import Continuity
 from watchtower.windows.intake import Intake
 from watchtower.windows.knobs import WindowSettings
+from watchtower.windows.presence import Presence
 from watchtower.windows.probes import Canaries, Probed, Scrapes
 from watchtower.windows.series import Sample, Series
 from watchtower.windows.totals import LatencyTotals
@@ -55,6 +56,7 @@ class Windows:
         self._intake = Intake(self.settings, self._continuity)
         self._canaries = Canaries()
         self._scrapes = Scrapes()
+        self._presence = Presence()
         self._read_at = -math.inf
         self._merged: tuple[tuple[float, float, int], TrafficSlot] | None = None
         self.refused = 0
@@ -85,6 +87,7 @@ class Windows:
             case CanaryEnded():
                 self._canaries.ended(fact)
             case EngineSeen():
+                self._presence.seen(fact)
                 if self._continuity.engine_seen(fact):
                     self._intake.new_incarnation()
                     self._canaries.reset(fact.at)
@@ -92,6 +95,7 @@ class Windows:
                 self._read_at = max(self._read_at, fact.at)
                 self._continuity.loop_lagged(fact.at)
                 self._canaries.reset(self._continuity.mark)
+                self._presence.reset(fact.at)
 
     # ── out ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -119,6 +123,8 @@ class Windows:
         if family.startswith("engine_"):
             field = family.removeprefix("engine_")
             return _probed(name, over, now, self._scrapes.read(field, over, now, self._continuity.changed_at))
+        if name == "engine.absent":
+            return self._absent(name, over, now)
         if name == "token_progress.stalled":
             return self._stalled(name, over, now)
         return self._counted(name, over, now)
@@ -184,9 +190,15 @@ class Windows:
             return _unknown(name, over, now, self._missing(self._intake.inter_token, sample) or "no gap seen")
         return Reading(name=name, over=over, at=now, value=longest, samples=max(1, sample.exchanges))
 
+    def _absent(self, name: str, over: float, now: float) -> Reading:
+        """Its end is the last look, not ``now``: nothing was proven since. A warm-up does not mask it."""
+        probed = self._presence.absent(over, now)
+        end = now if probed.value is None else self._presence.looked_at
+        return _probed(name, over, end, probed)
+
     def _stalled(self, name: str, over: float, now: float) -> Reading:
         roster = self._intake.roster
-        dark = self._intake.relays.unheard(now) or self._continuity.warming(now)
+        dark = self._intake.relays.unheard(now) or self._presence.gone or self._continuity.warming(now)
         oldest = roster.oldest_opened_at()
         if dark or oldest is None:
             return _unknown(name, over, now, dark or "idle: no exchange is open, so no token is owed")

@@ -61,8 +61,14 @@ class EngineTree:
 
     def incarnation(self) -> Incarnation | None:
         """Who runs now; None: proven not running."""
-        engine = self.engine
-        return engine.incarnation if engine is not None and alive(engine.incarnation) else None
+        return self.standing()[0]
+
+    def standing(self) -> tuple[Incarnation | None, Incarnation | None]:
+        """(who runs, who ran last and is dead): the newest engine is one of the two; neither: never started."""
+        engine = self.engine  # looked up once: a start may come in between
+        if engine is None:
+            return None, None
+        return (engine.incarnation, None) if alive(engine.incarnation) else (None, engine.incarnation)
 
     def because(self) -> str:
         """What a person should know about it, besides who it is."""
@@ -138,12 +144,12 @@ class EngineTree:
                 if self.engine is not None and str(pid) == self.engine.incarnation.id and not self.adopted:
                     self._died(_in_words(status))
             if self.adopted and self.incarnation() is None:
-                self._died("ended, with a status that is not known (it was adopted)")
+                self._died("exit status not known: it was adopted")
 
     def _died(self, because: str) -> None:
         if self._ending or self.engine is None or self.exited is not None:
             return
-        self._exit(EngineExited(incarnation=self.engine.incarnation, because=f"ended by itself: {because}"))
+        self._exit(EngineExited(incarnation=self.engine.incarnation, because=because))
 
     def _exit(self, exited: EngineExited) -> None:
         self.exited = exited

@@ -73,6 +73,8 @@ Request = Observe | Execute | Status | Fence | Start | Stop
 class Seen(msgspec.Struct, frozen=True, tag="seen", tag_field="answer", kw_only=True):
     incarnation: Incarnation | None
     """None: proven not running."""
+    ended: Incarnation | None = None
+    """Nothing runs, and this ran last; None with no ``incarnation`` either: none was ever started."""
     because: str = ""
     plan_digest: str = ""
     keeper_pid: int = 0

@@ -72,7 +72,7 @@ class ProcessSupervisor:
             seen = ask(self._socket, Observe(), Seen, LOOK_SECONDS)
         except (NotReachable, Deadline, ProtocolFault) as problem:
             return EngineSeen(at=at, known=False, because=str(problem))
-        return EngineSeen(at=at, known=True, because=seen.because, incarnation=seen.incarnation)
+        return EngineSeen(at=at, known=True, because=seen.because, incarnation=seen.incarnation, ended=seen.ended)
 
     def execute(self, plan: Plan) -> Reply:
         try:

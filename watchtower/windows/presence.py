@@ -1,0 +1,57 @@
+"""Whether an engine runs at all, by the looks of the adapter.
+
+Absence is a proof, not a silence: it lasts from the first to the last look of an unbroken run of looks that all found
+nothing running. A look that could not tell, or a gap in our own attention, breaks the run and the proof begins anew;
+time after the last look counts for nothing. Before any engine was seen there is nothing to miss.
+"""
+
+from __future__ import annotations
+
+import math
+
+from watchtower.vocabulary.facts import EngineSeen
+from watchtower.windows.probes import Probed
+
+
+class Presence:
+    """The newest look, and since when all of them have found nothing."""
+
+    def __init__(self) -> None:
+        self._met = False
+        self.reset(-math.inf)
+
+    def reset(self, mark: float) -> None:
+        """Looks from before ``mark`` count no more; that there has been an engine does."""
+        self.looked_at = mark
+        self._last: EngineSeen | None = None
+        self._since: float | None = None
+
+    def seen(self, fact: EngineSeen) -> None:
+        if fact.at < self.looked_at:
+            return  # overtaken
+        self._last, self.looked_at = fact, fact.at
+        self._met = self._met or fact.incarnation is not None or fact.ended is not None
+        if not fact.known or fact.incarnation is not None:
+            self._since = None
+        elif self._since is None:
+            self._since = fact.at
+
+    @property
+    def gone(self) -> str:
+        """Why no token can be expected; empty while an engine runs, or nobody can tell."""
+        return "" if self._since is None or not self._met else "no engine runs, so no token is owed"
+
+    def absent(self, over: float, now: float) -> Probed:
+        """Seconds for which it is proven that none runs. UNKNOWN when the newest look is older than ``over``."""
+        last = self._last
+        if last is None:
+            return Probed(None, "the adapter has not looked yet")
+        if now - last.at > over:
+            return Probed(None, f"the adapter last looked {now - last.at:.0f} s ago, before the window")
+        if not last.known:
+            return Probed(None, last.because or "the adapter could not tell")
+        if last.incarnation is not None:
+            return Probed(0.0, samples=1)
+        if not self._met or self._since is None:
+            return Probed(None, "no engine has been seen yet")
+        return Probed(last.at - self._since, last.how, samples=1)
