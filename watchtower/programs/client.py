@@ -21,8 +21,6 @@ class DaemonClient:
 
     def __init__(self, state_directory: Path) -> None:
         self._path = state_directory / SOCKET_NAME
-        transport = httpx.HTTPTransport(uds=str(self._path))
-        self._http = httpx.Client(transport=transport, base_url="http://watchtower", timeout=10)
 
     def get(self, path: str) -> dict[str, Any]:
         return self._ask("GET", path, None)
@@ -33,7 +31,8 @@ class DaemonClient:
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
         try:
-            reply = self._http.request(method, path, json=body)
+            with httpx.HTTPTransport(uds=str(self._path)) as transport, httpx.Client(transport=transport) as http:
+                reply = http.request(method, f"http://watchtower{path}", json=body, timeout=10)
         except httpx.HTTPError as problem:
             raise NotReachable(
                 f"no Watchtower answers on {self._path} · start one with 'watchtower run', "

@@ -1,0 +1,209 @@
+"""What people read: complete, in order of importance, and legible on a narrow terminal."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from watchtower.board import Board
+from watchtower.daemon.publishing import publish
+from watchtower.programs.show import show_explanation, show_incidents, show_readings, show_status
+from watchtower.remediation.state import TargetState
+from watchtower.testing.clock import HandClock
+from watchtower.vocabulary.actions import Cure, Incarnation
+from watchtower.vocabulary.facts import EngineSeen, HoldState, RelayFrame
+from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Severity, Verdict
+
+WIDTHS = [40, 80, 200]
+HELD = [
+    {"gate": "budget", "because": "2 of 2 restarts this hour are spent"},
+    {"gate": "cooldown", "because": "the last restart was 3 min ago, cooldown 15 min"},
+]
+INCIDENT: dict[str, Any] = {
+    "id": "inc-1f3a9c",
+    "state": "held",
+    "severity": "page",
+    "title": "p95 per-token latency 412 ms over 130 ms [closed?]",
+    "why": "",
+    "rules": ["slow_tokens", "hang"],
+    "opened_at": 1000.0,
+    "opened_wall": 1_767_225_600.0,
+    "closed_at": None,
+    "closed_wall": None,
+    "held": HELD,
+    "recurrences": 0,
+    "actions": ["op-1"],
+}
+
+
+def full_status() -> dict[str, Any]:
+    """Everything that can be there is there."""
+    clock = HandClock()
+    board = Board(target="chat-7b", version="1", mode="auto", profile="demo", started=clock.now(), ready_because="")
+    publish(board, TargetState(target="chat-7b"))
+    board.engine = EngineSeen(
+        at=0, known=True, serving=True, version="0.19.1", incarnation=Incarnation("4711", "88", "b")
+    )
+    frame = RelayFrame(at=0, worker=0, pid=1, sequence=0, open_exchanges=12, parked=3, hold=HoldState.HOLDING)
+    board.relay_frames, board.relay_listening = {1: frame}, "127.0.0.1:8100"
+    board.readings = tuple(
+        Reading(name=name, over=60, at=0, value=0.041, low=0.04, high=0.042, samples=99)
+        if n % 3
+        else Reading(name=name, over=60, at=0, value=None, because="only 3 of 20 requests in the window")
+        for n, name in enumerate(READINGS)
+    )
+    board.verdicts = (
+        RuleVerdict(
+            rule="slow_tokens", verdict=Verdict.BREACH, firing=True, severity=Severity.PAGE, cure=Cure.WARM_RESTART,
+            held="as slow as always at 12 open exchanges", sentence="p95 per-token latency 412 ms over 130 ms",
+        ),
+        RuleVerdict(rule="meaning_drift", verdict=Verdict.UNKNOWN, firing=False, sentence="no references exist"),
+    )  # fmt: skip
+    board.incident = INCIDENT
+    board.storage_fault = "the journal cannot be written (SQLITE_FULL)"
+    board.paused = {"author": "ann", "reason": "deploying", "until_wall": 1_767_229_200.0}
+    return board.status(clock.now())
+
+
+def calm_status() -> dict[str, Any]:
+    status = full_status() | {"incident": None, "storage_fault": "", "paused": None}
+    status["rules"] = [rule | {"verdict": "ok", "firing": False, "held": ""} for rule in status["rules"]]
+    return status
+
+
+def printed(show: Any, value: Any, width: int = 200) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    show(console, value)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_first_line_is_the_one_that_matters() -> None:
+    first = [
+        printed(show_status, status).splitlines()[0]
+        for status in (
+            full_status(),
+            calm_status(),
+            calm_status() | {"ready": False, "ready_because": "the adapter has not looked yet"},
+            calm_status() | {"rules": [rule | {"verdict": "unknown"} for rule in calm_status()["rules"]]},
+        )
+    ]
+    assert first == [
+        "chat-7b: HELD · p95 per-token latency 412 ms over 130 ms [closed?]",
+        "chat-7b: nothing is wrong",
+        "chat-7b: not ready, the adapter has not looked yet",
+        "chat-7b: no rule can be judged now · p95 per-token latency 412 ms over 130 ms",
+    ]
+
+
+def test_a_full_status_says_what_holds_the_cure_who_paused_and_that_nothing_is_written() -> None:
+    text = printed(show_status, full_status())
+    for sentence in (
+        "held by budget: 2 of 2 restarts this hour are spent",
+        "held by cooldown: the last restart was 3 min ago, cooldown 15 min",
+        "closer look: watchtower explain inc-1f3a9c",
+        "observing only: the journal cannot be written (SQLITE_FULL)",
+        "paused by ann until 2026-01-01 01:00:00: deploying",
+        "serves, version 0.19.1; incarnation 4711@88",
+        "1 worker on 127.0.0.1:8100, holding new requests; 12 open, 3 parked",
+        "mode    auto, profile demo",
+        "breach · firing",
+        "action held: as slow as always at 12 open exchanges",
+    ):
+        assert sentence in text, sentence
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_names_are_never_cut(width: int) -> None:
+    text = printed(show_readings, full_status(), width) + printed(show_status, full_status(), width)
+    for name in READINGS:
+        family, _, statistic = name.partition(".")
+        assert name in text or (family in text and f".{statistic}" in text), name
+    assert "…" not in text
+    for word in ("slow_tokens", "meaning_drift", "breach", "inc-1f3a9c"):
+        assert word in text, word
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    answer = {"incident": INCIDENT, "actions": [], "records": RECORDS, "records_because": ""}
+    for show, value in (
+        (show_status, full_status()),
+        (show_readings, full_status()),
+        (show_incidents, [INCIDENT]),
+        (show_explanation, answer),
+    ):
+        assert max(map(len, printed(show, value, width).splitlines())) <= width, show
+
+
+def test_readings_have_value_band_and_samples_or_one_reason_for_all_that_share_it() -> None:
+    text = printed(show_readings, full_status())
+    assert "inter_token_latency_seconds.p90   41 ms" in text
+    assert "40 ms – 42 ms" in text
+    assert text.count("only 3 of 20 requests in the window") == 1
+
+
+RECORDS = [
+    {"seq": 1, "wall": 1_767_225_600.25, "kind": "incident.open", "op_id": "", "body": {"why": "it is slow [x]"}},
+    {
+        "seq": 2, "wall": 1_767_225_601.0, "kind": "notice.queued", "op_id": "",
+        "body": {"notice": {"title": "chat-7b opened: slow"}, "sinks": ["log", "pager"]},
+    },
+    {
+        "seq": 3, "wall": 1_767_225_602.0, "kind": "notice.dead", "op_id": "",
+        "body": {"notice": "ntc-1", "sink": "pager", "queued": 2, "because": "HTTP 410"},
+    },
+    {
+        "seq": 4, "wall": 1_767_225_603.0, "kind": "action.would_act", "op_id": "",
+        "body": {"verb": "restart_group", "gates": [{"gate": "observe", "because": "mode is observe"}]},
+    },
+    {"seq": 5, "wall": 1_767_225_604.0, "kind": "odd", "op_id": "", "body": {"verb": "restart_group", "attempt": 1}},
+]  # fmt: skip
+
+
+def test_an_explanation_is_every_decision_in_one_sentence_each() -> None:
+    action = {
+        "op_id": "op-1", "verb": "restart_group", "state": "effective", "attempt": 1,
+        "verified_by": ["4712@99 served a canary in 0.31 s"], "because": "proven",
+    }  # fmt: skip
+    answer = {"incident": INCIDENT, "actions": [action], "records": RECORDS, "records_because": ""}
+    text = printed(show_explanation, answer)
+    for sentence in (
+        "inc-1f3a9c · held · opened 2026-01-01T00:00:00.000Z · rules slow_tokens, hang",
+        "op-1 restart_group · effective · attempt 1",
+        "verified: 4712@99 served a canary in 0.31 s",
+        "00:00:00.250  incident.open     it is slow [x]",
+        "to log, pager: chat-7b opened: slow",
+        "pager: ntc-1, HTTP 410",
+        "observe: mode is observe",
+        "verb=restart_group, attempt=1",
+    ):
+        assert sentence in text, sentence
+
+
+def test_an_explanation_without_its_records_says_why() -> None:
+    answer = {
+        "incident": INCIDENT,
+        "actions": [],
+        "records": [],
+        "records_because": "entry 7 of the journal was altered",
+    }
+    assert "The journal does not tell more: entry 7" in printed(show_explanation, answer)
+
+
+def test_incidents_tell_how_long_each_lasted() -> None:
+    over = INCIDENT | {"id": "inc-2", "state": "resolved", "closed_at": 1090.0}
+    text = printed(show_incidents, [INCIDENT, over])
+    assert "lasted 90 s" in text.splitlines()[2]
+    assert "lasted" not in text.splitlines()[1]
+    assert printed(show_incidents, []) == "No incident so far.\n"
+
+
+def test_what_an_engine_says_of_itself_is_text_and_not_markup() -> None:
+    status = calm_status()
+    status["engine"] = status["engine"] | {"version": "[red]9[/red]", "incarnation": None, "because": "[/] odd"}
+    text = printed(show_status, status)
+    assert "[red]9[/red]" in text and "[/] odd" in text
