@@ -17,7 +17,7 @@ from watchtower.vocabulary.actions import Cure, Incarnation
 from watchtower.vocabulary.facts import EngineSeen, HoldState, RelayFrame
 from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Severity, Verdict
 
-WIDTHS = [40, 80, 200]
+WIDTHS = [72, 80, 200]
 HELD = [
     {"gate": "budget", "because": "2 of 2 restarts this hour are spent"},
     {"gate": "cooldown", "because": "the last restart was 3 min ago, cooldown 15 min"},
@@ -185,12 +185,8 @@ def test_an_explanation_is_every_decision_in_one_sentence_each() -> None:
 
 
 def test_an_explanation_without_its_records_says_why() -> None:
-    answer = {
-        "incident": INCIDENT,
-        "actions": [],
-        "records": [],
-        "records_because": "entry 7 of the journal was altered",
-    }
+    because = "entry 7 of the journal was altered"
+    answer = {"incident": INCIDENT, "actions": [], "records": [], "records_because": because}
     assert "The journal does not tell more: entry 7" in printed(show_explanation, answer)
 
 
