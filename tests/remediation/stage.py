@@ -112,8 +112,8 @@ class Rule:
             self.since = None
         elif self.since is None:
             self.since = now
-        well = 0.0 if self.reading == ABSENT else 0.04
-        value = {Verdict.OK: well, Verdict.BREACH: 0.31, Verdict.UNKNOWN: None}[self.verdict]
+        well, ill = (0.0, 7.0) if self.reading == ABSENT else (0.04, 0.31)
+        value = {Verdict.OK: well, Verdict.BREACH: ill, Verdict.UNKNOWN: None}[self.verdict]
         return RuleVerdict(
             rule=self.name,
             verdict=self.verdict,

@@ -40,9 +40,7 @@ def test_a_dead_engine_is_replaced_verified_and_resolved() -> None:
 def test_people_are_paged_with_how_it_ended_and_since_when_it_was_gone() -> None:
     stage = dead(limits(mode=Mode.OBSERVE)).tick(2)
     (notice,) = stage.told(NoticeKind.OPENED)
-    absent = stage.rule.says(stage.clock.now().boot).readings[0]
-    assert absent.value is not None
-    began = stage.clock.now().later(-absent.value).iso()[11:19]
+    began = stage.clock.now().later(-7.0).iso()[11:19]  # the rule fires later than it began
     assert notice.text == f"the engine is gone (exit status 137) since {began} UTC."
     assert notice.severity == "page"
 
@@ -105,6 +103,14 @@ def test_one_that_died_before_watchtower_came_is_replaced_when_the_adapter_names
     stage.until(IncidentState.RESOLVED)
 
 
+def test_one_that_somebody_started_and_that_died_unseen_is_replaced_under_its_own_name() -> None:
+    stage = dead()
+    stage.generation += 1
+    stage.tick(2)
+    (plan,) = stage.adapter.plans
+    assert plan.expected_incarnation.started == "t2"
+
+
 def test_an_adapter_that_cannot_tell_replaces_nothing() -> None:
     stage = dead().tick()
     stage.known = False
@@ -125,6 +131,16 @@ def test_an_engine_that_dies_while_a_cure_for_it_is_prepared_is_left_to_the_rule
     assert stage.outcome() is ActionState.CANCELLED
     stage.until(IncidentState.RECOVERING)
     assert [str(action.state) for action in stage.state.actions] == ["cancelled", "effective"]
+    assert stage.effects == 1
+
+
+def test_a_plan_for_a_dead_engine_outlasts_the_looks_that_find_it_dead() -> None:
+    stage = dead()
+    stage.adapter.answers = False
+    stage.tick(4)
+    assert [action.state for action in stage.state.actions] == [ActionState.INTENT]
+    stage.adapter.answers = True
+    stage.send(Drained(stage.state.actions[-1].op_id, 0))
     assert stage.effects == 1
 
 
