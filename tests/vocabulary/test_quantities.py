@@ -20,6 +20,8 @@ from watchtower.vocabulary.readings import Unit
         ("15pp", 0.15, Unit.RATIO),
         ("2%", 0.02, Unit.RATIO),
         ("10/s", 10.0, Unit.PER_SECOND),
+        ("20kB/s", 20_000.0, Unit.BYTES_PER_SECOND),
+        ("1.5 MB/s", 1_500_000.0, Unit.BYTES_PER_SECOND),
         ("0.92", 0.92, None),
         ("1e-3", 0.001, None),
         ("-.5", -0.5, None),
@@ -68,6 +70,9 @@ def test_ratios_are_written_as_they_were_asked() -> None:
     assert human(0.02, Unit.RATIO) == "0.02"
     assert human(0.9187, Unit.COSINE) == "0.919"
     assert human(12.0, Unit.PER_SECOND) == "12/s"
+    assert human(980.0, Unit.BYTES_PER_SECOND) == "980 B/s"
+    assert human(20_400.0, Unit.BYTES_PER_SECOND) == "20.4 kB/s"
+    assert human(0.0, Unit.BYTES_PER_SECOND) == "0 B/s"
 
 
 def test_two_different_numbers_never_read_the_same_beside_each_other() -> None:

@@ -266,6 +266,45 @@ def test_an_answer_in_one_piece_brings_its_tokens_with_its_end() -> None:
     assert read(relay, "token_progress.rate", over=10).value == 90
 
 
+def asked(name: str, at: float, size: int) -> ExchangeNews:
+    return ExchangeNews(id=name, opened=Opened(at=at, path="/v1/chat/completions", request_bytes=size))
+
+
+def test_arrivals_and_prompt_bytes_are_counted_at_their_opening_and_once() -> None:
+    relay = Relay()
+    relay.silence(10)
+    relay.frame([asked("a", relay.now - 0.5, 3_000), asked("b", relay.now, 1_000)])
+    relay.frame([asked("b", relay.now, 1_000)])
+    relay.silence(9)
+    assert read(relay, "exchanges.arrival_rate", over=10).value == 0.2
+    assert read(relay, "exchanges.prompt_rate", over=10).value == 400
+    relay.silence(2)
+    assert read(relay, "exchanges.arrival_rate", over=10).value == 0
+
+
+def test_a_prompt_that_waited_in_a_queue_is_work_when_it_is_done() -> None:
+    relay = Relay()
+    relay.silence(5)
+    relay.frame([asked("a", relay.now, 50_000), asked("b", relay.now, 30_000), asked("c", relay.now, 10_000)])
+    relay.silence(30)
+    relay.frame([ExchangeNews(id="a", first_token_at=relay.now, first_tokens=1, last_token_at=relay.now)])
+    relay.frame([closed("b", relay.now), closed("c", relay.now, ending=Ending.CLIENT_LEFT)])
+    relay.frame([closed("a", relay.now)])
+    relay.silence(5)
+    assert read(relay, "exchanges.prompt_rate", over=10).value == 8_000
+
+
+def test_a_request_without_a_length_makes_the_prompt_bytes_unknown_not_few() -> None:
+    relay = Relay()
+    relay.silence(10)
+    relay.frame([asked("a", relay.now, 3_000), asked("b", relay.now, 0)])
+    relay.silence(2)
+    reading = read(relay, "exchanges.prompt_rate", over=10)
+    assert reading.value is None
+    assert reading.because == "1 of 2 requests told no length"
+    assert read(relay, "exchanges.arrival_rate", over=10).value == 0.2
+
+
 # ── incarnations ────────────────────────────────────────────────────────────────────────────────
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from watchtower.configuration import read_settings
 from watchtower.configuration.consistency import contradictions
 from watchtower.configuration.tree import Tree, dotted, place_of
-from watchtower.detectors.load import LoadSettings
+from watchtower.detectors.knobs import LoadSettings
 from watchtower.profiles import Value, loosened
 from watchtower.rules.evaluation import Ruleset
 from watchtower.rules.expressions import Comparison, leaves

@@ -36,6 +36,9 @@ _SUFFIXES: dict[str, tuple[Unit, float, float]] = {
     "%": (Unit.RATIO, 1, 100),
     "pp": (Unit.RATIO, 1, 100),
     "/s": (Unit.PER_SECOND, 1, 1),
+    "B/s": (Unit.BYTES_PER_SECOND, 1, 1),
+    "kB/s": (Unit.BYTES_PER_SECOND, 1e3, 1),
+    "MB/s": (Unit.BYTES_PER_SECOND, 1e6, 1),
 }
 SUFFIXES = tuple(_SUFFIXES)
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -46,6 +49,7 @@ EXAMPLES: dict[Unit, str] = {
     Unit.RATIO: "15pp, 2% or 0.02",
     Unit.COUNT: "8",
     Unit.PER_SECOND: "10/s",
+    Unit.BYTES_PER_SECOND: "20kB/s",
     Unit.COSINE: "0.92",
 }
 """What a person may write for each unit."""
@@ -88,6 +92,7 @@ _IN_WORDS = {
     Unit.RATIO: "a ratio",
     Unit.COUNT: "a count",
     Unit.PER_SECOND: "a rate per second",
+    Unit.BYTES_PER_SECOND: "bytes per second",
     Unit.COSINE: "a cosine",
 }
 
@@ -147,4 +152,7 @@ def _human(value: float, unit: Unit, suffix: str, digits: int) -> str:
         return seconds(value, digits)
     if unit is Unit.RATIO and suffix in ("pp", "%"):
         return f"{short(value * 100, digits)} {suffix}"
+    if unit is Unit.BYTES_PER_SECOND:
+        factor, name = next((f, n) for f, n in ((1e6, "MB/s"), (1e3, "kB/s"), (1, "B/s")) if abs(value) >= f or f == 1)
+        return f"{short(value / factor, digits)} {name}"
     return short(value, digits) + ("/s" if unit is Unit.PER_SECOND else "")

@@ -98,6 +98,7 @@ class Unit(StrEnum):
     RATIO = "ratio"
     COUNT = "count"
     PER_SECOND = "per_second"
+    BYTES_PER_SECOND = "bytes_per_second"
     COSINE = "cosine"
 
 
@@ -150,6 +151,17 @@ READINGS: dict[str, ReadingKind] = {
             name="exchanges.open", unit=Unit.COUNT, help="Mean number of generation exchanges open at the engine."
         ),
         ReadingKind(
+            name="exchanges.arrival_rate",
+            unit=Unit.PER_SECOND,
+            help="Generation requests a second that were forwarded to the engine.",
+        ),
+        ReadingKind(
+            name="exchanges.prompt_rate",
+            unit=Unit.BYTES_PER_SECOND,
+            help="Bytes of generation requests a second, forwarded or answered with a first token, whichever is more: "
+            "a queue of long prompts is still work after they stopped coming.",
+        ),
+        ReadingKind(
             name="exchanges.error_ratio",
             unit=Unit.RATIO,
             help="Share of ended exchanges that ended in 5xx, an error event or a truncated response.",
@@ -190,7 +202,8 @@ READINGS: dict[str, ReadingKind] = {
 """Every name a rule may use. The generated reference is docs/words.md."""
 
 CONDITIONS: dict[str, str] = {
-    "load_explains_latency": "The engine is as slow as it has always been at this many open exchanges. "
-    "UNKNOWN until a baseline at a matched load exists; UNKNOWN holds the action, never the alert.",
+    "load_explains_latency": "The engine is as slow as it has always been at this many open exchanges; where so many "
+    "were never seen, it still delivers as many tokens a second as ever. UNKNOWN without a baseline that can tell; "
+    "UNKNOWN holds the action, never the alert.",
 }
 """Named conditions for ``unless:``."""

@@ -60,6 +60,9 @@ class Intake:
                 self.ignored += 1
                 return
             exchange = self.roster.opened(news.id, frame.worker, news.opened)
+            asked = self.traffic.at(news.opened.at)
+            if asked is not None:
+                asked.asked(news.opened.request_bytes)
         slot = self.traffic.at(frame.at)
         if slot is not None:
             slot.heard += 1
@@ -76,6 +79,7 @@ class Intake:
         if at > self.relays.clean_since:  # after a hole, a first token told again is an old one
             self.first_token.add(at, at - exchange.opened_at, 1, exchange.number)
         self.roster.progressed(at)
+        self._prompt_done(exchange, at)
         self._count(exchange, at, news.first_tokens)
 
     def _tokens(self, frame: RelayFrame, news: ExchangeNews, exchange: OpenExchange) -> None:
@@ -98,6 +102,8 @@ class Intake:
         assert closed is not None
         at = _instant(closed.at, frame)
         if exchange.first_token_at is None:  # an answer in one piece: its tokens arrive with its end
+            if closed.ending is Ending.COMPLETE:
+                self._prompt_done(exchange, at)
             self._count(exchange, at, closed.completion_tokens)
         slot = self.traffic.at(at)
         if slot is not None:
@@ -106,6 +112,11 @@ class Intake:
             self.roster.progressed(at)
             self._continuity.served(at)
         self.roster.closed(news.id)
+
+    def _prompt_done(self, exchange: OpenExchange, at: float) -> None:
+        slot = self.traffic.at(at)
+        if slot is not None:
+            slot.answered_bytes += exchange.request_bytes
 
     def _count(self, exchange: OpenExchange, at: float, tokens: int) -> None:
         if not 0 < tokens <= MOST_TOKENS_IN_A_READ:

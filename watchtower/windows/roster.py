@@ -18,6 +18,7 @@ class OpenExchange:
     """Unique in this process; smaller to keep than the id."""
     worker: int
     opened_at: float
+    request_bytes: int = 0
     first_token_at: float | None = None
     last_token_at: float | None = None
 
@@ -42,7 +43,7 @@ class Roster:
         known = self._open.get(id)
         if known is None:
             self._numbers += 1
-            known = self._open[id] = OpenExchange(self._numbers, worker, opened.at)
+            known = self._open[id] = OpenExchange(self._numbers, worker, opened.at, max(0, opened.request_bytes))
         return known
 
     def closed(self, id: str) -> None:

@@ -1,4 +1,4 @@
-"""Counts of a sub-window that are no latencies: tokens, endings, open exchanges, and how well the relay could see."""
+"""Counts of a sub-window that are no latencies: what was asked and given, and how well the relay could see."""
 
 from __future__ import annotations
 
@@ -10,10 +10,28 @@ from watchtower.vocabulary.facts import Closed, Ending
 class TrafficSlot:
     """One sub-window of counts."""
 
-    __slots__ = ("ended", "failed", "heard", "open_area", "tokens", "worst_lag")
+    __slots__ = (
+        "answered_bytes",
+        "asked_bytes",
+        "ended",
+        "failed",
+        "heard",
+        "open_area",
+        "opened",
+        "tokens",
+        "unsized",
+        "worst_lag",
+    )
 
     def __init__(self) -> None:
         self.tokens = 0
+        self.opened = 0
+        self.asked_bytes = 0
+        """Of the requests opened here."""
+        self.answered_bytes = 0
+        """Of the requests whose prompt was done here: first token, or the answer in one piece."""
+        self.unsized = 0
+        """Opened without telling a length (chunked): then the bytes are too few."""
         self.ended = 0
         """Exchanges that tell something about the engine: not those the client left, not our own answers."""
         self.failed = 0
@@ -28,6 +46,12 @@ class TrafficSlot:
         area, observed = self.open_area.get(worker, (0.0, 0.0))
         self.open_area[worker] = (area + open_exchanges * seconds, observed + seconds)
 
+    def asked(self, request_bytes: int) -> None:
+        """A request was forwarded; 0 bytes: it told no length."""
+        self.opened += 1
+        self.asked_bytes += max(0, request_bytes)
+        self.unsized += request_bytes <= 0
+
     def closed(self, closed: Closed) -> None:
         if closed.ending in (Ending.OURS, Ending.CLIENT_LEFT):
             return
@@ -36,6 +60,10 @@ class TrafficSlot:
 
     def take_in(self, other: TrafficSlot) -> None:
         self.tokens += other.tokens
+        self.opened += other.opened
+        self.asked_bytes += other.asked_bytes
+        self.answered_bytes += other.answered_bytes
+        self.unsized += other.unsized
         self.ended += other.ended
         self.failed += other.failed
         self.heard += other.heard

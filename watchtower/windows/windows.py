@@ -230,6 +230,14 @@ class Windows:
         if not traffic.heard and not len(self._intake.roster):
             return _unknown(name, over, now, "idle: no exchange")
         seconds = now - self._intake.traffic.begin(now - over)
+        if name == "exchanges.arrival_rate":
+            return Reading(name=name, over=over, at=now, value=traffic.opened / seconds, samples=traffic.opened)
+        if name == "exchanges.prompt_rate":
+            if traffic.unsized:
+                because = f"{traffic.unsized} of {traffic.opened} requests told no length"
+                return _unknown(name, over, now, because, traffic.opened)
+            most = max(traffic.asked_bytes, traffic.answered_bytes)
+            return Reading(name=name, over=over, at=now, value=most / seconds, samples=traffic.opened)
         return Reading(name=name, over=over, at=now, value=traffic.tokens / seconds, samples=max(1, traffic.heard))
 
     # ── what all of them ask ────────────────────────────────────────────────────────────────────

@@ -1,0 +1,90 @@
+"""Requests that come however slow the engine is: a sick engine piles them up, and is cured all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.stack import Stack
+
+ARRIVALS = 12.0
+"""Requests a second: a third of what the engine can, twice what it can when slowed by FACTOR."""
+MOST_OPEN = 150
+FACTOR = 6
+TOKENS = 40
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    stack = Stack(tmp_path)
+    try:
+        yield stack
+    finally:
+        stack.end()
+
+
+class OpenLoop:
+    """Poisson arrivals at a fixed rate until ``stop``; ``outcomes`` counts how the answers ended."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str) -> None:
+        self._client, self._url = client, url
+        self._stopping = asyncio.Event()
+        self.outcomes: Counter[str] = Counter()
+        self.most_open = 0
+
+    async def run(self) -> None:
+        rng, sent, open_now = random.Random(7), 0, set[asyncio.Task[None]]()
+        while not self._stopping.is_set():
+            await asyncio.sleep(rng.expovariate(ARRIVALS))
+            if len(open_now) < MOST_OPEN:
+                task = asyncio.create_task(self._ask(sent))
+                open_now.add(task)
+                task.add_done_callback(open_now.discard)
+                sent, self.most_open = sent + 1, max(self.most_open, len(open_now))
+            else:
+                self.outcomes["not sent"] += 1
+        await asyncio.gather(*open_now)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def _ask(self, number: int) -> None:
+        body = {
+            "model": "tiny",
+            "messages": [{"role": "user", "content": f"What is the weather on day {number}?"}],
+            "max_tokens": TOKENS,
+            "stream": True,
+        }
+        try:
+            answer = await self._client.post(f"{self._url}/v1/chat/completions", json=body)
+            whole = answer.status_code == 200 and "data: [DONE]" in answer.text
+            self.outcomes["whole" if whole else f"http {answer.status_code}"] += 1
+        except httpx.HTTPError as problem:
+            self.outcomes[type(problem).__name__] += 1
+
+
+@pytest.mark.timeout(150)
+async def test_a_sickness_that_piles_up_requests_is_not_taken_for_load(stack: Stack) -> None:
+    await asyncio.to_thread(stack.start)
+    limits = httpx.Limits(max_connections=MOST_OPEN + 10)
+    async with httpx.AsyncClient(timeout=None, limits=limits) as client:
+        traffic = OpenLoop(client, stack.relay)
+        running = asyncio.create_task(traffic.run())
+        await asyncio.sleep(16)  # a baseline at this load
+        open_before = traffic.most_open
+        await asyncio.to_thread(stack.fault, kind="slow", factor=FACTOR, rank=1)
+
+        def cured() -> bool:
+            return any(one["state"] == "effective" for one in stack.api("actions")["actions"])
+
+        await asyncio.to_thread(stack.until, cured, 60, "an effective cure")
+        traffic.stop()
+        await asyncio.wait_for(running, 60)
+    assert traffic.most_open > 2 * open_before, "the sickness piled requests up beyond anything seen before"
+    assert set(traffic.outcomes) == {"whole"}, traffic.outcomes
