@@ -9,13 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
 
+from watchtower.adapters.keeper.client import ask
+from watchtower.adapters.keeper.protocol import Confirmed, Observe, Seen, Stop
+from watchtower.adapters.supervisor.process import keeper_socket
+from watchtower.vocabulary.errors import NotReachable
+
 START_SECONDS = 30.0
+END_SECONDS = 60.0
 
 
 def free_port() -> int:
@@ -26,19 +33,23 @@ def free_port() -> int:
 
 
 class Stack:
-    """``start()`` the daemon, ``kill()`` it, ``start()`` it again on the same state; ``end()`` ends everything."""
+    """``start()`` the daemon, ``kill()`` it, ``start()`` it again on the same state; ``end()`` ends everything.
+
+    The engine is the simulator, unless ``settings`` say otherwise: groups of the configuration that are merged into
+    its own.
+    """
 
     def __init__(self, directory: Path, **settings: Any) -> None:
         self.state = directory / "state"
-        self.engine_port, self.relay_port, self.web_port = free_port(), free_port(), free_port()
+        engine_port, self.relay_port, self.web_port = free_port(), free_port(), free_port()
         engine = [sys.executable, "-m", "watchtower.programs.simulator", "--host", "127.0.0.1"]
         document: dict[str, Any] = {
             "version": 1,
             "target": "test",
             "state_directory": str(self.state),
             "relay": {"listen": f"127.0.0.1:{self.relay_port}"},
-            "engine": {"url": f"http://127.0.0.1:{self.engine_port}"},
-            "supervisor": {"kind": "process", "command": [*engine, "--port", str(self.engine_port)]},
+            "engine": {"url": f"http://127.0.0.1:{engine_port}"},
+            "supervisor": {"kind": "process", "command": [*engine, "--port", str(engine_port)]},
             "remediation": {"profile": "demo", "mode": "auto"},
             "web": {"listen": f"127.0.0.1:{self.web_port}"},
         }
@@ -47,6 +58,7 @@ class Stack:
                 document.setdefault(section, {}).update(values)
             else:
                 document[section] = values
+        self.engine: str = document["engine"]["url"]
         self.config = directory / "watchtower.yaml"
         self.config.write_text(yaml.safe_dump(document))
         self.log = directory / "daemon.log"
@@ -58,24 +70,24 @@ class Stack:
         return f"http://127.0.0.1:{self.relay_port}"
 
     @property
-    def engine(self) -> str:
-        return f"http://127.0.0.1:{self.engine_port}"
+    def web(self) -> str:
+        return f"http://127.0.0.1:{self.web_port}"
 
-    def start(self, *, ready: bool = True) -> None:
+    def start(self, *, ready: bool = True, within: float = START_SECONDS) -> None:
         command = [sys.executable, "-m", "watchtower.cli", "run", "--config", str(self.config)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         if ready:
-            self.until(lambda: self.ready() and self.status()["engine"]["serving"], START_SECONDS, "ready and serving")
+            self.until(lambda: self.ready() and self.status()["engine"]["serving"], within, "ready and serving")
 
     def ready(self) -> bool:
         try:
-            return self.http.get(f"http://127.0.0.1:{self.web_port}/-/ready").status_code == 200
+            return self.http.get(f"{self.web}/-/ready").status_code == 200
         except httpx.HTTPError:
             return False
 
     def api(self, path: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self.http.get(f"http://127.0.0.1:{self.web_port}/api/v1/{path}").json()
+        answer: dict[str, Any] = self.http.get(f"{self.web}/api/v1/{path}").json()
         return answer
 
     def status(self) -> dict[str, Any]:
@@ -95,6 +107,7 @@ class Stack:
     def until(self, true: Callable[[], object], seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
+            assert self.process is None or self.process.poll() is None, f"the daemon ended: {self.log.read_text()}"
             try:
                 if true():
                     return
@@ -108,30 +121,34 @@ class Stack:
         now = {key: seen.get(key) for key in ("rules", "incident", "action", "engine")}
         raise AssertionError(f"not within {seconds} s: {what}\n{now}\n{self.log.read_text()[-1500:]}")
 
-    def locked_pids(self) -> list[int]:
-        """Keeper and relay workers of this state directory, from their own lock files."""
+    def helpers(self) -> list[int]:
+        """The pids of the keeper and the relay workers of this state directory: what outlives a daemon."""
         pids = []
-        for lock in [*self.state.glob("relay-*.lock"), *self.state.glob("keeper.lock")]:
+        for lock in sorted(self.state.glob("relay-*.lock")):
             text = lock.read_text().split()
             if text and text[0].isdigit():
                 pids.append(int(text[0]))
+        with suppress(NotReachable):
+            pids.append(ask(keeper_socket(self.state), Observe(), Seen, 5.0).keeper_pid)
         return pids
 
     def end(self) -> None:
-        """End what is left: first the daemon, then (asked by their own pids) keeper and relay."""
+        """End what is left: the daemon, then engine and keeper, then the relay workers."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(30)
-        pids = self.locked_pids()
+        pids = self.helpers()
+        with suppress(NotReachable):
+            ended = ask(keeper_socket(self.state), Stop(), Confirmed, END_SECONDS)
+            assert ended.yes, ended.because
         for pid in pids:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-            except ProcessLookupError:
-                pass
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and any(_alive(pid) for pid in pids):
+        deadline = time.monotonic() + END_SECONDS
+        while any(left := [pid for pid in pids if _alive(pid)]) and time.monotonic() < deadline:
             time.sleep(0.1)
         self.http.close()
+        assert left == [], "keeper or relay did not end"
 
 
 def _alive(pid: int) -> bool:

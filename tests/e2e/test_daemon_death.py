@@ -34,7 +34,9 @@ def effects(stack: Stack) -> int:
 
 
 @pytest.mark.timeout(150)
-async def test_sigkill_in_acting_costs_no_request_and_the_next_daemon_cures_the_same_incident_once(stack: Stack) -> None:
+async def test_sigkill_in_acting_costs_no_request_and_the_next_daemon_cures_that_incident_once(
+    stack: Stack,
+) -> None:
     await asyncio.to_thread(stack.start)
     plan = TrafficPlan(url=stack.relay, model="tiny", concurrency=STREAMS, max_tokens=40, most_seconds=120)
     async with httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_connections=64)) as client:
@@ -42,7 +44,7 @@ async def test_sigkill_in_acting_costs_no_request_and_the_next_daemon_cures_the_
         running = asyncio.create_task(traffic.run())
         await asyncio.sleep(14)  # a baseline at this load
         engine_before = (await asyncio.to_thread(stack.status))["engine"]["incarnation"]
-        helpers_before = stack.locked_pids()
+        helpers_before = stack.helpers()
         await asyncio.to_thread(stack.fault, kind="slow", factor=10, rank=2)
 
         def acting() -> bool:
@@ -56,7 +58,7 @@ async def test_sigkill_in_acting_costs_no_request_and_the_next_daemon_cures_the_
         await asyncio.to_thread(stack.kill)
 
         await asyncio.sleep(2)
-        assert stack.locked_pids() == helpers_before, "relay and keeper outlive the daemon"
+        assert stack.helpers() == helpers_before, "relay and keeper outlive the daemon"
         state = (await client.get(f"{stack.engine}/sim/state")).json()
         assert str(state["pid"]) == engine_before["id"], "the engine did not notice"
 
