@@ -225,11 +225,26 @@ def test_any_hole_in_the_story_makes_the_windows_over_it_unknown(hole: str) -> N
     assert "inside the window" in windows.read(P95, 60, relay.now).because
 
 
-def test_a_lagging_relay_spoils_the_latencies_of_its_window_and_only_those() -> None:
+def test_what_a_late_relay_measured_is_left_out_and_the_rest_counts() -> None:
     relay = busy_minute()
-    relay.frame(lag=0.006)
+    before = read(relay, "inter_token_latency_seconds.max")
+    relay.now += 0.5
+    relay.frame([token("x1", relay.now, 0.5)], lag=0.45)
     windows = absorbed(relay.facts)
-    assert "6.0 ms" in windows.read(P95, 60, relay.now).because
+    assert windows.read(P95, 60, relay.now).known
+    assert windows.histogram_for_export("inter_token_latency_seconds").count == 976 * 25
+    assert before.value is not None and windows.read("token_progress.rate", 60, relay.now).known
+    believed = absorbed(relay.facts, WindowSettings(relay_lag_seconds=0.5))
+    assert believed.histogram_for_export("inter_token_latency_seconds").count == 976 * 25 + 1
+
+
+def test_a_relay_that_is_late_all_the_time_measures_only_itself() -> None:
+    relay = busy_minute()
+    for _ in range(14):
+        relay.now += 1
+        relay.frame([token("x1", relay.now, 1.0)], lag=0.006)
+    windows = absorbed(relay.facts)
+    assert "over 5 ms late in 14 of 60 s, at worst 6 ms" in windows.read(P95, 60, relay.now).because
     assert windows.read("token_progress.rate", 60, relay.now).known
     assert absorbed(relay.facts, WindowSettings(relay_lag_seconds=0.05)).read(P95, 60, relay.now).known
 

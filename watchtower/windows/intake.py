@@ -24,6 +24,7 @@ class Intake:
     def __init__(self, settings: WindowSettings, continuity: Continuity) -> None:
         longest = settings.longest_window_seconds
         self._continuity = continuity
+        self._relay_lag_seconds = settings.relay_lag_seconds
         self.relays = Relays(settings.relay_silence_seconds)
         self.roster = Roster()
         self.inter_token = Series(settings.limits, settings.inter_token_bounds, longest)
@@ -43,12 +44,15 @@ class Intake:
         if slot is not None:
             if heard.watched_seconds:
                 slot.watched(frame.worker, heard.watched_open, heard.watched_seconds)
-            if not frame.loop_lag_seconds <= slot.worst_lag:
-                slot.worst_lag = frame.loop_lag_seconds if math.isfinite(frame.loop_lag_seconds) else math.inf
+            slot.lag(frame.loop_lag_seconds if math.isfinite(frame.loop_lag_seconds) else math.inf, self._late(frame))
         for news in frame.news:
             self._news(frame, news)
         if heard.shed and self.roster.of_worker(frame.worker) > frame.open_exchanges:
             self.roster.forget_worker(frame.worker)  # an ending was among what was shed: better none than a ghost
+
+    def _late(self, frame: RelayFrame) -> bool:
+        """The worker's loop was late: the latencies of this frame measure the relay. What it counted is still true."""
+        return not frame.loop_lag_seconds <= self._relay_lag_seconds
 
     def new_incarnation(self) -> None:
         self.roster.forget_all()
@@ -76,7 +80,9 @@ class Intake:
             return
         at = _instant(news.first_token_at, frame)
         exchange.first_token_at = exchange.last_token_at = at
-        if at > self.relays.clean_since:  # after a hole, a first token told again is an old one
+        if at > self.relays.clean_since and not self._late(
+            frame
+        ):  # after a hole, a first token told again is an old one
             self.first_token.add(at, at - exchange.opened_at, 1, exchange.number)
         self.roster.progressed(at)
         self._prompt_done(exchange, at)
@@ -89,8 +95,10 @@ class Intake:
         at = last
         if len(news.gaps_ns) != len(news.tokens):
             self.inter_token.invalid += 1
+        late = self._late(frame)
         for gap_ns, tokens in zip(reversed(news.gaps_ns), reversed(news.tokens), strict=False):
-            self.inter_token.add(at, gap_ns / 1e9, tokens, exchange.number)
+            if not late:
+                self.inter_token.add(at, gap_ns / 1e9, tokens, exchange.number)
             self._count(exchange, at, tokens)
             at -= max(0, gap_ns) / 1e9
         if exchange.last_token_at is None or last > exchange.last_token_at:

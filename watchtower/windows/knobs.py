@@ -21,7 +21,7 @@ class WindowSettings:
     relay_silence_seconds: float = 3.0
     """A relay worker that says nothing for longer is not observed (it speaks at least once a second)."""
     relay_lag_seconds: float = 0.005
-    """Loop lag of a relay worker beyond which the latencies of the window are not trusted."""
+    """Loop lag of a relay worker beyond which the latencies of that moment are left out."""
     warmup_requests: int = 50
     """Completed exchanges that end the warm-up of a new engine incarnation."""
     warmup_seconds: float = 600.0

@@ -16,8 +16,10 @@ class TrafficSlot:
         "ended",
         "failed",
         "heard",
+        "lagged",
         "open_area",
         "opened",
+        "seconds",
         "tokens",
         "unsized",
         "worst_lag",
@@ -37,6 +39,10 @@ class TrafficSlot:
         self.failed = 0
         self.heard = 0
         """News of exchanges."""
+        self.seconds = 0
+        """Sub-windows with a frame in them: 1 for one of a second, their sum after merging."""
+        self.lagged = 0
+        """Of these, those in which the relay measured itself."""
         self.worst_lag = 0.0
         self.open_area: dict[int, tuple[float, float]] = {}
         """Worker → (exchange-seconds, seconds observed)."""
@@ -45,6 +51,13 @@ class TrafficSlot:
         """``open_exchanges`` were open for the last ``seconds``."""
         area, observed = self.open_area.get(worker, (0.0, 0.0))
         self.open_area[worker] = (area + open_exchanges * seconds, observed + seconds)
+
+    def lag(self, seconds: float, material: bool) -> None:
+        """A relay worker's loop was late by ``seconds``; ``material``: too late for its latencies to count."""
+        self.seconds = max(1, self.seconds)
+        if material:
+            self.lagged = max(1, self.lagged)
+            self.worst_lag = max(self.worst_lag, seconds)
 
     def asked(self, request_bytes: int) -> None:
         """A request was forwarded; 0 bytes: it told no length."""
@@ -67,6 +80,8 @@ class TrafficSlot:
         self.ended += other.ended
         self.failed += other.failed
         self.heard += other.heard
+        self.seconds += other.seconds
+        self.lagged += other.lagged
         self.worst_lag = max(self.worst_lag, other.worst_lag)
         for worker, (area, seconds) in other.open_area.items():
             mine = self.open_area.get(worker, (0.0, 0.0))

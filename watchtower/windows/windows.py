@@ -41,6 +41,8 @@ TTFT: Final = "time_to_first_token_seconds"
 QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 FLOWING_SECONDS: Final = 1.0
 """Tokens this recent are progress: frames may come only once a second."""
+LAGGED_SHARE: Final = 0.2
+"""Latencies that the relay read late are left out; beyond this share of such seconds nothing is left to trust."""
 STAMP_TOLERANCE_SECONDS: Final = 60.0
 """A frame stamped further than this ahead of the last reading's now is not believed."""
 NO_GPU: Final = "no GPU source is configured; readings need NVML on this host or a DCGM exporter"
@@ -153,9 +155,10 @@ class Windows:
         if dark:
             return _unknown(name, over, now, dark)
         traffic = self._traffic(over, now)
-        if traffic.worst_lag > self.settings.relay_lag_seconds:
+        if traffic.lagged > LAGGED_SHARE * traffic.seconds:
             lag, most = traffic.worst_lag * 1000, self.settings.relay_lag_seconds * 1000
-            return _unknown(name, over, now, f"a relay worker's loop lagged {lag:.1f} ms, more than {most:g} ms")
+            because = f"the relay's own loop was over {most:g} ms late in {traffic.lagged} of {traffic.seconds} s"
+            return _unknown(name, over, now, f"{because}, at worst {lag:.0f} ms")
         sample = series.window(now - over, now)
         if stat == "max":
             return self._longest(sample, name, over, now)
