@@ -65,6 +65,12 @@ def test_a_little_more_open_is_not_far_more() -> None:
     assert judged(block(15.5, 380), FLAT) is not Truth.FALSE
 
 
+def test_the_curve_is_not_followed_far_beyond_what_was_seen() -> None:
+    half_full = baseline(block(6, 260), block(12, 380))
+    assert judged(block(24, 365), half_full) is Truth.FALSE
+    assert judged(block(120, 375), half_full) is Truth.UNKNOWN
+
+
 def test_more_work_done_than_ever_is_load_in_any_engine() -> None:
     assert judged(block(36, 430), FLAT) is Truth.TRUE
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ ARRIVALS = 12.0
 MOST_OPEN = 150
 FACTOR = 6
 TOKENS = 40
+CALM_SECONDS = 12
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 class OpenLoop:
-    """Poisson arrivals at a fixed rate until ``stop``; ``outcomes`` counts how the answers ended."""
+    """Poisson arrivals at a fixed rate until ``stop``, none past MOST_OPEN; ``outcomes`` counts how answers ended."""
 
     def __init__(self, client: httpx.AsyncClient, url: str) -> None:
         self._client, self._url = client, url
@@ -42,13 +44,12 @@ class OpenLoop:
         rng, sent, open_now = random.Random(7), 0, set[asyncio.Task[None]]()
         while not self._stopping.is_set():
             await asyncio.sleep(rng.expovariate(ARRIVALS))
-            if len(open_now) < MOST_OPEN:
-                task = asyncio.create_task(self._ask(sent))
-                open_now.add(task)
-                task.add_done_callback(open_now.discard)
-                sent, self.most_open = sent + 1, max(self.most_open, len(open_now))
-            else:
-                self.outcomes["not sent"] += 1
+            if len(open_now) >= MOST_OPEN:
+                continue
+            task = asyncio.create_task(self._ask(sent))
+            open_now.add(task)
+            task.add_done_callback(open_now.discard)
+            sent, self.most_open = sent + 1, max(self.most_open, len(open_now))
         await asyncio.gather(*open_now)
 
     def stop(self) -> None:
@@ -69,6 +70,21 @@ class OpenLoop:
             self.outcomes[type(problem).__name__] += 1
 
 
+def calm(stack: Stack) -> None:
+    """Wait until all was well for as long as the baseline of this load takes to stand. UNKNOWN stops the count."""
+    counted = 0
+
+    def well() -> bool:
+        nonlocal counted
+        time.sleep(0.4)
+        status = stack.status()
+        verdict = next(rule["verdict"] for rule in status["rules"] if rule["rule"] == "slow_tokens")
+        counted = 0 if status["incident"] or verdict == "breach" else counted + (verdict == "ok")
+        return counted >= CALM_SECONDS / 0.5
+
+    stack.until(well, 60, "calm, for a baseline at this load")
+
+
 @pytest.mark.timeout(150)
 async def test_a_sickness_that_piles_up_requests_is_not_taken_for_load(stack: Stack) -> None:
     await asyncio.to_thread(stack.start)
@@ -76,7 +92,7 @@ async def test_a_sickness_that_piles_up_requests_is_not_taken_for_load(stack: St
     async with httpx.AsyncClient(timeout=None, limits=limits) as client:
         traffic = OpenLoop(client, stack.relay)
         running = asyncio.create_task(traffic.run())
-        await asyncio.sleep(16)  # a baseline at this load
+        await asyncio.to_thread(calm, stack)
         open_before = traffic.most_open
         await asyncio.to_thread(stack.fault, kind="slow", factor=FACTOR, rank=1)
 
