@@ -49,7 +49,7 @@ from watchtower.storage.baseline import BaselineFile
 from watchtower.storage.journal import Journal, MemoryJournal
 from watchtower.storage.lease import Lease
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.errors import BadInput, ExitCode, StorageFault
+from watchtower.vocabulary.errors import BadInput, ExitCode, Problem, StorageFault
 from watchtower.vocabulary.facts import AnyFact
 from watchtower.web.application import application
 from watchtower.web.server import bind_tcp, bind_unix, make_server
@@ -215,7 +215,12 @@ class Daemon:
             return TargetState(target=self._settings.target), str(problem)
 
     def _makeshift_directory(self, stack: AsyncExitStack) -> Path:
-        directory = Path(tempfile.mkdtemp(prefix="watchtower-"))
+        try:
+            directory = Path(tempfile.mkdtemp(prefix="watchtower-"))
+        except OSError as problem:
+            what = f"{self._settings.state_directory} is unusable, and there is no temporary directory either"
+            cure = "make it a directory that this user may write to"
+            raise BadInput([Problem("configuration", "state_directory", what, cure)]) from problem
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         return directory
 
