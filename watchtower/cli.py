@@ -252,6 +252,46 @@ def rules_test(files: list[Path], json_: JsonOption = False) -> None:
     raise typer.Exit(rules_test_main(files, as_json=json_))
 
 
+bench_app = typer.Typer(help="Our own budgets, measured on this machine.")
+app.add_typer(bench_app, name="bench")
+
+
+@bench_app.callback(invoke_without_command=True, epilog=example("watchtower bench --json"))
+def bench(context: typer.Context, json_: JsonOption = False) -> None:
+    """Measure our budgets on this machine, met or missed: everything, or one of the commands below."""
+    from watchtower.programs.bench import everything
+
+    if context.invoked_subcommand is None:
+        raise typer.Exit(everything(as_json=json_))
+
+
+@bench_app.command("relay", epilog=example("watchtower bench relay --streams 64 --rate 50 --seconds 10 --rounds 5"))
+def bench_relay(
+    streams: Annotated[int, typer.Option(min=1, max=4000, help="Streams open at once.")] = 64,
+    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Chunks a second of each.")] = 50,
+    seconds: Annotated[float, typer.Option(min=0.5, max=600, help="Length of each measurement.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Times that everybody is measured, in turn.")] = 3,
+    together: Annotated[
+        bool, typer.Option("--together", help="Every stream's chunk at the same instant, as an engine's step.")
+    ] = False,
+    json_: JsonOption = False,
+) -> None:
+    """The relay beside nginx and HAProxy: CPU a chunk, added latency, memory. Exit 1 when a budget was missed."""
+    from watchtower.benchmarks.relay import Plan
+    from watchtower.programs.bench import relay
+
+    plan = Plan(streams=streams, rate=rate, seconds=seconds, rounds=rounds, together=together)
+    raise typer.Exit(relay(plan, as_json=json_))
+
+
+@bench_app.command("tick", epilog=example("watchtower bench tick --json"))
+def bench_tick(json_: JsonOption = False) -> None:
+    """The daemon's own work: one evaluation, 10,000 windows, and its share of a core at 1,000 tokens a second."""
+    from watchtower.programs.bench import tick
+
+    raise typer.Exit(tick(as_json=json_))
+
+
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False) -> None:
     if version:

@@ -1,0 +1,180 @@
+"""``watchtower bench``: our budgets measured here and now, met or missed.
+
+Exit 1 when a budget was missed, so that a script can tell; what could not be compared is said and is no failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from statistics import median
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from watchtower.benchmarks.budgets import Budget
+from watchtower.benchmarks.daemon import DaemonCost, measure
+from watchtower.benchmarks.machine import Machine
+from watchtower.benchmarks.relay import DIRECT, Comparison, Plan, compare
+from watchtower.clock import SystemClock
+from watchtower.vocabulary.errors import ExitCode
+
+_PLAIN_WIDTH = 132
+
+
+def everything(*, as_json: bool) -> int:
+    """All there is, one after the other; the output is that of each, or one JSON object with a key for each."""
+    compared, cost = _compare(Plan()), _measure()
+    if as_json:
+        print(json.dumps({"relay": _comparison_as_json(compared), "tick": _cost_as_json(cost)}, indent=2))
+    else:
+        _show_comparison(compared)
+        _show_cost(cost)
+    return exit_code(compared.budgets + cost.budgets)
+
+
+def relay(plan: Plan, *, as_json: bool) -> int:
+    """The relay beside nginx and HAProxy. Raises NotReachable when our own part does not start."""
+    found = _compare(plan)
+    if as_json:
+        print(json.dumps(_comparison_as_json(found), indent=2))
+    else:
+        _show_comparison(found)
+    return exit_code(found.budgets)
+
+
+def tick(*, as_json: bool) -> int:
+    """The daemon's own work."""
+    cost = _measure()
+    if as_json:
+        print(json.dumps(_cost_as_json(cost), indent=2))
+    else:
+        _show_cost(cost)
+    return exit_code(cost.budgets)
+
+
+def _compare(plan: Plan) -> Comparison:
+    return asyncio.run(compare(plan, SystemClock(), _progress))
+
+
+def _measure() -> DaemonCost:
+    _progress("the daemon's own work on three minutes of invented traffic")
+    return measure()
+
+
+def _progress(line: str) -> None:
+    Console(stderr=True, highlight=False).print(f"[dim]{line}[/]")
+
+
+def exit_code(budgets: list[Budget]) -> int:
+    return ExitCode.PROBLEM_FOUND if any(budget.met is False for budget in budgets) else ExitCode.OK
+
+
+def _show_budgets(console: Console, budgets: list[Budget]) -> None:
+    table = Table("budget", "limit", "measured", "", title="Budgets", title_justify="left", box=None)
+    for budget in budgets:
+        verdict = {True: "[green]met[/]", False: "[red]MISSED[/]", None: f"[yellow]unknown[/]: {budget.because}"}
+        measured = "–" if budget.measured is None else _number(budget.measured, budget.unit)
+        table.add_row(budget.what, f"≤ {budget.limit:g} {budget.unit}", measured, verdict[budget.met])
+    console.print(table)
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{value:.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH
+    return console
+
+
+def _show_machine(console: Console, machine: Machine) -> None:
+    console.print(f"{machine.cores} cores · {machine.model} · Linux {machine.kernel}")
+    console.print(" · ".join(f"{name} {said}" for name, said in machine.versions.items()))
+    load = " ".join(f"{load:.2f}" for load in machine.load_average)
+    warning = " [yellow]others were at work: read delays with care[/]" if machine.busy else ""
+    console.print(f"load average at the start: {load}{warning}")
+
+
+def _show_cost(cost: DaemonCost) -> None:
+    console = _console()
+    _show_machine(console, cost.machine)
+    console.print(
+        f"one evaluation of the shipped rules: {cost.tick_ms:.2f} ms, {cost.windows_per_tick} windows · "
+        f"{cost.core_share * 100:.2f} % of a core at {cost.tokens_per_second:,} tokens/s"
+    )
+    _show_budgets(console, cost.budgets)
+
+
+def _cost_as_json(cost: DaemonCost) -> dict[str, Any]:
+    return {**msgspec.to_builtins(cost), "budgets": [budget.as_json() for budget in cost.budgets]}
+
+
+def _show_comparison(found: Comparison) -> None:
+    console, plan = _console(), found.plan
+    _show_machine(console, found.machine)
+    pace = "all at once" if plan.together else "spread"
+    table = Table(
+        "", "CPU µs/chunk", "× better peer", "p50 added", "p99 added", "× better peer", "whole streams", "RSS",
+        title=f"{plan.streams} streams × {plan.rate:g}/s ({pace}), {plan.rounds} rounds of {plan.seconds:g} s, medians",
+        title_justify="left",
+        box=None,
+    )  # fmt: skip
+    for row in _rows(found):
+        direct = row["name"] == DIRECT
+        p50, p99 = (row["p50_us"], row["p99_us"]) if direct else (row["added_p50_us"], row["added_p99_us"])
+        table.add_row(
+            row["name"],
+            "–" if direct else f"{row['cpu_us_per_chunk']:.1f}",
+            _times(row["cpu_ratio"]),
+            f"{p50:.0f} µs{' in all' if direct else ''}",
+            f"{p99:.0f} µs{' in all' if direct else ''}",
+            _times(row["added_p99_ratio"]),
+            f"{row['whole_streams']}/{row['streams']}",
+            "–" if direct else f"{row['rss_bytes'] / 1e6:.1f} MB",
+        )
+    console.print(table)
+    for line in found.missing:
+        console.print(f"[yellow]{line}[/]")
+    _show_budgets(console, found.budgets)
+
+
+def _times(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} ×"
+
+
+def _rows(found: Comparison) -> list[dict[str, Any]]:
+    rows = []
+    for name in found.names:
+        legs = found.of(name)
+        rows.append(
+            {
+                "name": name,
+                "cpu_us_per_chunk": median(leg.cpu_us for leg in legs),
+                "cpu_ratio": None if name == DIRECT else found.ratio_cpu(name),
+                "p50_us": median(leg.heard.p50_us for leg in legs),
+                "p99_us": median(leg.heard.p99_us for leg in legs),
+                "added_p50_us": None if name == DIRECT else found.added_us(name, "p50"),
+                "added_p99_us": None if name == DIRECT else found.added_us(name, "p99"),
+                "added_p99_ratio": None if name == DIRECT else found.ratio_added_p99(name),
+                "whole_streams": sum(leg.heard.complete for leg in legs),
+                "streams": sum(leg.streams for leg in legs),
+                "rss_bytes": max(leg.rss_bytes for leg in legs),
+            }
+        )
+    return rows
+
+
+def _comparison_as_json(found: Comparison) -> dict[str, Any]:
+    return {
+        "plan": msgspec.to_builtins(found.plan),
+        "machine": msgspec.to_builtins(found.machine),
+        "medians": _rows(found),
+        "legs": msgspec.to_builtins(found.legs),
+        "missing": found.missing,
+        "budgets": [budget.as_json() for budget in found.budgets],
+    }
