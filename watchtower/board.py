@@ -6,6 +6,7 @@ and never change it. Remediation's part appears here only after its transaction 
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,10 @@ class HistogramTotals:
     sum: float
 
 
+HISTORY = 300
+"""Evaluations that the console can look back on."""
+
+
 @dataclass
 class Board:
     """One daemon's present. Times are CLOCK_BOOTTIME seconds unless they say wall."""
@@ -40,6 +45,8 @@ class Board:
     loop_lag_seconds: float = 0.0
     readings: tuple[Reading, ...] = ()
     verdicts: tuple[RuleVerdict, ...] = ()
+    latency: deque[tuple[float, float | None]] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    """(wall, p95 inter-token latency in seconds; None: UNKNOWN) of the newest evaluations, oldest first."""
     engine: EngineSeen | None = None
     relay_frames: dict[int, RelayFrame] = field(default_factory=dict)
     """Newest frame of each connected relay process, by pid: one that leaves and its successor share a number."""

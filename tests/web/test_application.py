@@ -243,3 +243,14 @@ async def test_status_is_json_that_any_reader_can_parse(tcp: httpx.AsyncClient) 
 
     status = json.loads((await tcp.get("/api/v1/status")).text, parse_constant=no_constant)
     assert (status["target"], status["ready"], status["storage_fault"]) == ("engine", True, "")
+
+
+async def test_the_console_finds_the_latency_of_the_last_minutes_and_unknown_is_a_gap(
+    house: House, tcp: httpx.AsyncClient
+) -> None:
+    for second in range(400):
+        house.board.latency.append((float(second), None if second == 399 else 0.03))
+    points = (await tcp.get("/api/v1/latency")).json()["seconds"]
+    assert len(points) == 300
+    assert points[-1] == {"wall": 399.0, "p95": None}
+    assert points[0] == {"wall": 100.0, "p95": 0.03}

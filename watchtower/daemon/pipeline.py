@@ -24,6 +24,7 @@ from watchtower.windows.windows import Windows
 
 REMEMBERED = 64
 """Relay processes whose last counts are kept, so that one that comes back is not counted twice."""
+LATENCY = "inter_token_latency_seconds.p95"
 EXPORTED = ("inter_token_latency_seconds", "time_to_first_token_seconds")
 
 
@@ -121,7 +122,7 @@ class Pipeline:
     def _load_now(self, read: ReadReading) -> LoadNow:
         return LoadNow(
             open_exchanges=read("exchanges.open", self._over).value,
-            p95_seconds=read("inter_token_latency_seconds.p95", self._over).value,
+            p95_seconds=read(LATENCY, self._over).value,
             tokens_per_second=read("token_progress.rate", self._over).value,
             arrivals_per_second=read("exchanges.arrival_rate", self._over).value,
             prompt_bytes_per_second=read("exchanges.prompt_rate", self._over).value,
@@ -141,4 +142,5 @@ class Pipeline:
             totals = self._windows.histogram_for_export(family)
             *counts, count = totals.cumulative()
             board.histograms[family] = HistogramTotals(totals.bounds, tuple(counts), count, totals.sum_seconds)
+        board.latency.append((now.wall, next((one.value for one in readings if one.name == LATENCY), None)))
         board.last_tick, board.ticks = now, board.ticks + 1

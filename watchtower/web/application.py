@@ -66,6 +66,9 @@ def application(
     async def status(request: Request) -> Response:
         return JSONResponse(board.status(clock.now()))
 
+    async def latency(request: Request) -> Response:
+        return JSONResponse({"seconds": [{"wall": wall, "p95": value} for wall, value in board.latency]})
+
     async def incidents(request: Request) -> Response:
         return JSONResponse({"incidents": board.incidents})
 
@@ -127,6 +130,7 @@ def application(
             Route("/-/healthy", get_healthy),
             Route("/-/ready", get_ready),
             Route("/api/v1/status", status),
+            Route("/api/v1/latency", latency),
             Route("/api/v1/incidents", incidents),
             Route("/api/v1/incidents/{id}", incident),
             Route("/api/v1/actions", actions),

@@ -1,7 +1,6 @@
 "use strict";
 // Polls the same JSON API that people and scripts use; text goes in as text, never as markup.
 
-const history = [];
 const KEEP = 300;
 
 function element(tag, text, className) {
@@ -50,7 +49,7 @@ function sentence(status) {
   box.replaceChildren(...lines);
 }
 
-function draw(limit) {
+function draw(history, limit) {
   const svg = document.getElementById("chart");
   svg.replaceChildren();
   const known = history.filter((point) => point !== null);
@@ -80,18 +79,15 @@ function draw(limit) {
 async function refresh() {
   const fresh = document.getElementById("fresh");
   try {
-    const [status, incidents, actions] = await Promise.all(
-      ["status", "incidents", "actions"].map((name) => fetch(`/api/v1/${name}`).then((reply) => reply.json())));
+    const [status, incidents, actions, latency] = await Promise.all(
+      ["status", "incidents", "actions", "latency"].map((name) => fetch(`/api/v1/${name}`).then((reply) => reply.json())));
     document.getElementById("target").textContent = status.target;
     document.getElementById("mode").textContent = `mode ${status.mode} · profile ${status.profile}`;
     fresh.textContent = `updated ${when(status.now.wall)}`;
     fresh.className = "chip ok";
     sentence(status);
-    const p95 = status.readings.find((reading) => reading.name === "inter_token_latency_seconds.p95");
-    history.push(p95 ? p95.value : null);
-    if (history.length > KEEP) history.shift();
     const slow = status.rules.find((rule) => rule.limit !== null && rule.unit === "s" && rule.rule.includes("slow"));
-    draw(slow ? slow.limit : null);
+    draw(latency.seconds.map((point) => point.p95), slow ? slow.limit : null);
     fill("rules", ["rule", "verdict", "what it sees"],
       status.rules.map((rule) => [[rule.rule], [rule.firing ? `${rule.verdict} · firing` : rule.verdict, rule.verdict], [rule.sentence]]));
     fill("incidents", ["opened", "id", "state", "what"],
