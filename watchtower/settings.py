@@ -200,6 +200,40 @@ class RemediationSettings(Group):
     """Our own loop stood still for longer: the windows over the gap are UNKNOWN."""
 
 
+GpuUuid = Annotated[str, Field(pattern=r"^(GPU|MIG)-[0-9A-Za-z/_-]+$")]
+
+
+class HardwareSettings(Group):
+    """The GPUs that serve: where their readings come from, and which of them belong together."""
+
+    source: Literal["auto", "nvml", "dcgm", "none"] = "auto"
+    """``nvml``: the driver on this machine. ``dcgm``: a dcgm-exporter. ``auto``: NVML, and dcgm-exporter where there is
+    no driver and ``dcgm_url`` is set."""
+    uuids: tuple[GpuUuid, ...] = ()
+    """Full UUIDs of the engine's GPUs (``nvidia-smi -L``); empty: all that are visible, or those of ``groups``."""
+    groups: tuple[tuple[GpuUuid, ...], ...] = ()
+    """GPUs that share one model's work (the ranks of one tensor-parallel group), as lists of UUIDs; only they are
+    compared with each other. Empty: all GPUs of the engine are one group."""
+    dcgm_url: str = ""
+    """The dcgm-exporter's metrics, e.g. ``http://127.0.0.1:9400/metrics``."""
+    poll_seconds: Annotated[float, Field(ge=0.2, le=60)] = 1.0
+    """How often NVML is read; a dcgm-exporter at most every 5 s, since its own interval is longer."""
+
+    @model_validator(mode="after")
+    def _one_group_for_a_gpu(self) -> HardwareSettings:
+        grouped = [uuid for group in self.groups for uuid in group]
+        twice = sorted({uuid for uuid in grouped if grouped.count(uuid) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]} stands in hardware.groups twice · a GPU works in one group")
+        if self.source == "dcgm" and not self.dcgm_url:
+            raise ValueError("source 'dcgm' needs hardware.dcgm_url · e.g. http://127.0.0.1:9400/metrics")
+        return self
+
+    def wanted(self) -> tuple[str, ...]:
+        """UUIDs named anywhere, in order; empty: all that are visible."""
+        return tuple(dict.fromkeys((*self.uuids, *(uuid for group in self.groups for uuid in group))))
+
+
 class WebhookSinkSettings(Group):
     """Standard Webhooks 1.0.0."""
 
@@ -247,6 +281,7 @@ class Settings(Group):
     supervisor: SupervisorSettings = SupervisorSettings()
     canary: CanarySettings = CanarySettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    hardware: HardwareSettings = HardwareSettings()
     remediation: RemediationSettings = RemediationSettings()
     sinks: tuple[SinkSettings, ...] = (LogSinkSettings(kind="log"),)
     web: WebSettings = WebSettings()

@@ -68,6 +68,8 @@ class GpuSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """True where only momentary readings exist (one a second), no driver ring."""
     sm_active: float | None = None
     """Share of SMs busy over the last interval, 0 to 1 (GPM on Hopper and newer, DCGM profiling)."""
+    dram_active: float | None = None
+    """Share of the memory bandwidth in use over the last interval, 0 to 1; same sources."""
     sm_clock_hz: float | None = None
     sm_clock_max_hz: float | None = None
     power_watts: float | None = None
@@ -83,7 +85,13 @@ class GpuSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ecc_uncorrected: int | None = None
     remap_pending: bool | None = None
     remap_failed: bool | None = None
+    recovery_action: str | None = None
+    """What the driver asks for: none, reset, reboot, drain_p2p, drain_and_reset, imex."""
     nvlink_errors: int | None = None
+    """Cumulative over all links: replays, recoveries, CRC errors (newer links: recoveries, receive errors)."""
+    nvlink_active: int | None = None
+    """Links that are up; compare with ``nvlink_total``."""
+    nvlink_total: int | None = None
     pcie_replays: int | None = None
     pcie_generation: int | None = None
     pcie_width: int | None = None
