@@ -227,4 +227,14 @@ class LoopLagged(Fact, frozen=True, tag="loop_lagged", kw_only=True):
     seconds: float
 
 
-AnyFact = RelayHello | RelayFrame | RelayGone | EngineScrape | CanaryStarted | CanaryEnded | EngineSeen | GpuReport | LoopLagged
+AnyFact = (
+    RelayHello
+    | RelayFrame
+    | RelayGone
+    | EngineScrape
+    | CanaryStarted
+    | CanaryEnded
+    | EngineSeen
+    | GpuReport
+    | LoopLagged
+)

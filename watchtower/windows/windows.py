@@ -20,6 +20,7 @@ from watchtower.vocabulary.facts import (
     CanaryStarted,
     EngineScrape,
     EngineSeen,
+    GpuReport,
     LoopLagged,
     RelayFrame,
     RelayGone,
@@ -28,12 +29,14 @@ from watchtower.vocabulary.facts import (
 from watchtower.vocabulary.readings import READINGS, Reading
 from watchtower.windows import estimates
 from watchtower.windows.continuity import Continuity
+from watchtower.windows.hardware import FAMILIES, GpuWindows
 from watchtower.windows.intake import Intake
 from watchtower.windows.knobs import WindowSettings
 from watchtower.windows.probes import Canaries, Probed, Scrapes
 from watchtower.windows.series import Sample, Series
 from watchtower.windows.totals import LatencyTotals
 from watchtower.windows.traffic import TrafficSlot
+from watchtower.windows.workload import Workload
 
 ITL: Final = "inter_token_latency_seconds"
 TTFT: Final = "time_to_first_token_seconds"
@@ -42,7 +45,6 @@ FLOWING_SECONDS: Final = 1.0
 """Tokens this recent are progress: frames may come only once a second."""
 STAMP_TOLERANCE_SECONDS: Final = 60.0
 """A frame stamped further than this ahead of the last reading's now is not believed."""
-NO_GPU: Final = "no GPU source is configured; readings need NVML on this host or a DCGM exporter"
 NO_REFERENCES: Final = "no references exist; bless canary answers of a good checkpoint first"
 
 
@@ -55,6 +57,8 @@ class Windows:
         self._intake = Intake(self.settings, self._continuity)
         self._canaries = Canaries()
         self._scrapes = Scrapes()
+        self._workload = Workload(self.settings.longest_window_seconds)
+        self.gpus = GpuWindows(self.settings)
         self._read_at = -math.inf
         self._merged: tuple[tuple[float, float, int], TrafficSlot] | None = None
         self.refused = 0
@@ -73,6 +77,7 @@ class Windows:
                     self.refused += 1
                 else:
                     self._intake.frame(fact)
+                    self._workload.frame(fact)
             case RelayHello():
                 self._intake.relays.connected(fact.worker)
             case RelayGone():
@@ -88,6 +93,8 @@ class Windows:
                 if self._continuity.engine_seen(fact):
                     self._intake.new_incarnation()
                     self._canaries.reset(fact.at)
+            case GpuReport():
+                self.gpus.absorb(fact)
             case LoopLagged():
                 self._read_at = max(self._read_at, fact.at)
                 self._continuity.loop_lagged(fact.at)
@@ -105,8 +112,8 @@ class Windows:
         self._read_at = max(self._read_at, now)
         over = max(1.0, over)
         family, _, stat = name.partition(".")
-        if family == "gpu_utilization":
-            return _unknown(name, over, now, NO_GPU)
+        if family in FAMILIES:
+            return self.gpus.read(name, over, now, self._not_at_work(over, now))
         if family == "similarity":
             return _unknown(name, over, now, NO_REFERENCES)
         if family == ITL:
@@ -198,7 +205,8 @@ class Windows:
         waiting = roster.waiting_for_first_token()
         remark = f"{waiting} of {len(roster)} open exchanges still wait for their first token" if waiting else ""
         value = 0.0 if seconds < FLOWING_SECONDS else seconds
-        return Reading(name=name, over=over, at=now, value=value, samples=len(roster), because=remark)
+        detail = self.gpus.hang_signature(value, now)
+        return Reading(name=name, over=over, at=now, value=value, samples=len(roster), because=remark, detail=detail)
 
     def _counted(self, name: str, over: float, now: float) -> Reading:
         dark = self._unseen(over, now)
@@ -219,6 +227,18 @@ class Windows:
             return _unknown(name, over, now, "idle: no exchange")
         seconds = now - self._intake.traffic.begin(now - over)
         return Reading(name=name, over=over, at=now, value=traffic.tokens / seconds, samples=max(1, traffic.heard))
+
+    def _not_at_work(self, over: float, now: float) -> str:
+        """Why the GPUs of this window must not be compared; empty when they may."""
+        dark = self._unseen(over, now)
+        if dark:
+            return dark
+        worked, needed = self._workload.ratio(over, now), self.settings.gpu_work_ratio
+        if worked < needed:
+            return f"idle: exchanges were open in {worked:.0%} of the window's seconds, {needed:.0%} are needed"
+        if not self._traffic(over, now).tokens:
+            return "no token came in the window: that is no imbalance, see token_progress.stalled"
+        return ""
 
     # ── what all of them ask ────────────────────────────────────────────────────────────────────
 
