@@ -72,6 +72,9 @@ def application(
     async def actions(request: Request) -> Response:
         return JSONResponse({"actions": board.actions})
 
+    async def gpus(request: Request) -> Response:
+        return JSONResponse(board.gpus or {"source": None, "because": "not looked yet", "gpus": [], "placement": []})
+
     async def command(request: Request) -> Response:
         _may_change(request, settings)
         verb = request.path_params["verb"].replace("-", "_")
@@ -114,6 +117,7 @@ def application(
             Route("/api/v1/incidents", incidents),
             Route("/api/v1/incidents/{id}", incident),
             Route("/api/v1/actions", actions),
+            Route("/api/v1/gpus", gpus),
             Route("/api/v1/commands/{verb}", command, methods=["POST"]),
         ],
         exception_handlers={HTTPException: refused},

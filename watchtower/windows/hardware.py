@@ -8,12 +8,13 @@ windows are compared, not instants. A simulated source is named in every reading
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any, Final
 
 from watchtower.vocabulary.facts import GpuReport
-from watchtower.vocabulary.gpus import GpuSource, Trouble
+from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble
 from watchtower.vocabulary.readings import Reading
 from watchtower.windows import straggler
 from watchtower.windows.knobs import WindowSettings
@@ -108,6 +109,10 @@ class GpuWindows:
             "gpus": [self._gpu_json(track, over, now) for _, track in sorted(self._tracks.items(), key=_order)],
         }
 
+    def newest(self) -> list[GpuSeen]:
+        """What was last told of each GPU, in order of index."""
+        return [track.last for _, track in sorted(self._tracks.items(), key=_order)]
+
     # ── who, and whether they can be read ───────────────────────────────────────────────────────
 
     def _groups(self) -> list[list[str]]:
@@ -172,7 +177,7 @@ class GpuWindows:
             "trouble": seen.trouble,
             "utilization": round(busy.mean, 4) if told else None,
             "utilization_deviation": round(busy.deviation, 4) if told else None,
-            **{name: getattr(seen, name) for name in _SHOWN},
+            **{name: _told(getattr(seen, name)) for name in _SHOWN},
             "throttled_ns": dict(seen.throttled_ns),
             "unavailable": {name: trouble.value for name, trouble in seen.unavailable.items()},
         }
@@ -185,6 +190,10 @@ _SHOWN = (
     *("nvlink_errors", "nvlink_active", "nvlink_total", "pcie_replays"),
     *("pcie_generation", "pcie_width", "pcie_generation_max", "pcie_width_max"),
 )
+
+
+def _told(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _order(item: tuple[str, Track]) -> tuple[int, str]:
@@ -207,7 +216,7 @@ def _unread(track: Track | None, now: float) -> str:
     if trouble is not None:
         return _why(trouble, track.last.because)
     age, allowed = now - track.busyness.newest, max(STALE_SECONDS, 2 * track.busyness.newest_seconds)
-    if age == float("inf"):
+    if math.isinf(age):
         return "no utilization sample yet"
     return f"its newest utilization sample is {age:.0f} s old" if age > allowed else ""
 
