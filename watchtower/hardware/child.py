@@ -75,7 +75,7 @@ class GpuChild:
         self._released_until = 0.0
         self._closed = False
         self._wake = asyncio.Event()
-        """Set when a release ended early or we close."""
+        """Set when what we say in the child's place is no longer true."""
         self._gone = asyncio.Event()
         """Set while no child holds a GPU."""
         self._gone.set()
@@ -88,8 +88,9 @@ class GpuChild:
         """Keep a child running until closed."""
         pause = self._first_pause_seconds
         while not self._closed:
-            if self._clock.now().boot < self._released_until:
-                await self._say(Trouble.RELEASED, "NVML was let go of on request", self._plan.poll_seconds)
+            released = self._released_until - self._clock.now().boot
+            if released > 0:
+                await self._say(Trouble.RELEASED, "NVML was let go of on request", released)
                 continue
             started_at = self._clock.now().boot
             because, status = await self._one_life()
@@ -104,6 +105,7 @@ class GpuChild:
     async def release(self, seconds: float = 900.0) -> bool:
         """Let go of every GPU for at most ``seconds``; whether nothing of ours holds one any more."""
         self._released_until = self._clock.now().boot + seconds
+        self._wake.set()
         await self._end()
         return self._gone.is_set()
 
@@ -136,10 +138,7 @@ class GpuChild:
         self._gone.clear()
         try:
             because = await self._listen(process)
-            if because:
-                self.kills += 1
-                self._kill(process.pid)
-            status = await self._buried(process)
+            status = await self._buried(process, kill=bool(because))
         finally:
             if process.returncode is None:  # cancelled
                 self._kill(process.pid)
@@ -176,21 +175,21 @@ class GpuChild:
                 return f"the driver did not return for {self._wedged_seconds:g} s"
         return ""
 
-    async def _buried(self, process: asyncio.subprocess.Process) -> int:
+    async def _buried(self, process: asyncio.subprocess.Process, *, kill: bool) -> int:
         """Its exit status, once it is gone; while the kernel cannot end it, the GPUs are reported as wedged."""
-        try:
-            async with asyncio.timeout(self._kill_seconds + STOP_SECONDS):
-                return await process.wait()
-        except TimeoutError:
-            self._kill(process.pid)
-        try:
+        if not kill:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    return await process.wait()
+        self.kills += 1
+        self._kill(process.pid)
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._kill_seconds):
                 return await process.wait()
-        except TimeoutError:
-            self.abandoned += 1
+        self.abandoned += 1
         log.error("gpu child cannot be killed: stuck in the driver", pid=process.pid)
         while process.returncode is None and not self._closed:
-            self._tell(Trouble.DRIVER_WEDGED, f"the gpu child {process.pid} is stuck in the driver; SIGKILL waits")
+            self._tell(Trouble.DRIVER_WEDGED, f"the gpu child {process.pid} is stuck in the driver: SIGKILL waits")
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._plan.poll_seconds):
                     await process.wait()
@@ -213,21 +212,14 @@ class GpuChild:
             self._kill(process.pid)
 
     async def _say(self, trouble: Trouble, because: str, seconds: float) -> None:
-        """Report in the child's place, about as often as it would, for so long or until woken."""
+        """Report in the child's place, as often as it would, for so long or until that is no longer true."""
+        self._wake.clear()
         until = self._clock.now().boot + seconds
-        while not self._closed:
+        while not self._closed and not self._wake.is_set() and (left := until - self._clock.now().boot) > 0:
             self._tell(trouble, because)
-            left = until - self._clock.now().boot
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, min(left, self._plan.poll_seconds))):
+                async with asyncio.timeout(min(left, self._plan.poll_seconds)):
                     await self._wake.wait()
-            if self._wake.is_set():
-                self._wake.clear()
-                return
-            if left <= self._plan.poll_seconds:
-                return
 
     def _tell(self, trouble: Trouble, because: str) -> None:
-        self._on_fact(
-            GpuReport(at=self._clock.now().boot, source=GpuSource.NVML, trouble=trouble, because=because)
-        )
+        self._on_fact(GpuReport(at=self._clock.now().boot, source=GpuSource.NVML, trouble=trouble, because=because))

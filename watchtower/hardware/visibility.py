@@ -1,8 +1,9 @@
 """Whose GPUs? Which of the GPUs we see the engine computes on. Pure; it would rather not know than guess.
 
-Best first: UUIDs from configuration, then the visible-devices variables of the engine process, then the processes on
-each GPU. The trap is numbers: CUDA counts fastest-first unless ``CUDA_DEVICE_ORDER=PCI_BUS_ID``, container runtimes
-count the host's GPUs, NVML counts the ones it sees. A number is believed only where all readings of it agree.
+Best first: UUIDs from configuration, then what the visible-devices variables of the engine process name, then the
+processes on each GPU. Being shown every GPU is not using it: ``all`` names none. The trap is numbers: CUDA counts
+fastest-first unless ``CUDA_DEVICE_ORDER=PCI_BUS_ID``, container runtimes count the host's GPUs, NVML counts the ones
+it sees. A number is believed only where all readings of it agree.
 Sources: CUDA programming guide (environment variables), NVIDIA Container Toolkit ("Specialized Configurations").
 """
 
@@ -78,21 +79,21 @@ def _by_environment(environ: Mapping[str, str], gpus: Sequence[GpuSeen]) -> Sele
         return injected
     text = environ.get(CUDA)
     if text is None:
-        if injected.because:
+        if injected.because and len(injected.uuids) != 1:
             return Selection((), Ground.UNKNOWN, injected.because)
-        return injected
+        return Selection(injected.uuids, Ground.ENVIRONMENT)
     visible = [gpu for gpu in gpus if gpu.uuid in injected.uuids]
     return _cuda(_cuda_tokens(text), visible, environ.get(ORDER, "") == "PCI_BUS_ID")
 
 
 def _injected(text: str | None, gpus: Sequence[GpuSeen]) -> Selection:
-    """What the container runtime gave to the engine. A known answer with ``because`` is only an upper bound."""
+    """What the container runtime shows to the engine. A known answer with ``because`` is only an upper bound."""
     every = tuple(gpu.uuid for gpu in gpus)
     tokens = [token.strip() for token in (text or "").split(",") if token.strip()]
     if not tokens:  # no container runtime decided
         return Selection(every, Ground.ENVIRONMENT, f"neither {NVIDIA} nor {CUDA} is set")
     if tokens == ["all"]:
-        return Selection(every, Ground.ENVIRONMENT)
+        return Selection(every, Ground.ENVIRONMENT, f"{NVIDIA}=all shows it every GPU, but not which it uses")
     if tokens in (["none"], ["void"]):
         # devices may have been given to the container in other ways (privileged, CDI): no statement about them
         return Selection(every, Ground.ENVIRONMENT, f"{NVIDIA}={tokens[0]} says nothing of devices given otherwise")
@@ -140,7 +141,9 @@ def _named(tokens: Sequence[str], gpus: Sequence[GpuSeen], variable: str) -> Sel
         name = token.removeprefix("MIG-").partition("/")[0] if token.startswith("MIG-GPU-") else token
         matching = [gpu.uuid for gpu in gpus if gpu.uuid.lower().startswith(name.lower())]
         if len(matching) != 1:
-            what = "is a MIG slice" if name.startswith("MIG-") else "is ambiguous" if matching else "is not visible here"
+            what = (
+                "is a MIG slice" if name.startswith("MIG-") else "is ambiguous" if matching else "is not visible here"
+            )
             return Selection((), Ground.UNKNOWN, f"{variable}: {name[:48]} {what}")
         uuids += matching
     return Selection(tuple(dict.fromkeys(uuids)), Ground.ENVIRONMENT)

@@ -79,6 +79,8 @@ class GpuSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     memory_total_bytes: int | None = None
     throttle_reasons: int | None = None
     """NVML clock-event bitmask at this instant."""
+    counted_at: float | None = None
+    """When the cumulative values were read, CLOCK_BOOTTIME: up to a few seconds before the report. Divide by this."""
     throttled_ns: dict[str, int] = {}
     """Cumulative nanoseconds by reason: thermal, power_brake, power_cap, …"""
     ecc_corrected: int | None = None

@@ -33,6 +33,8 @@ COUNTED: tuple[tuple[str, tuple[tuple[Field, ...], ...]], ...] = (
     ("reliability", ((RELIABILITY,),)),
 )
 """Reason → the sums that give its nanoseconds, best first."""
+REASONS = (pynvml.nvmlDeviceGetCurrentClocksEventReasons, pynvml.nvmlDeviceGetCurrentClocksThrottleReasons)
+"""The same bits under the name since driver 535, and before."""
 POLICIES = (("thermal", pynvml.NVML_PERF_POLICY_THERMAL), ("power_cap", pynvml.NVML_PERF_POLICY_POWER))
 
 VALUE = "throttled_ns"
@@ -41,10 +43,7 @@ VALUE = "throttled_ns"
 def read_clocks(gpu: Gpu) -> None:
     """SM clock and the reasons of this instant. Raises NvmlError."""
     megahertz = gpu.ask("sm_clock_hz", pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_SM)
-    reasons = gpu.ask("throttle_reasons", pynvml.nvmlDeviceGetCurrentClocksEventReasons)
-    if reasons is None and gpu.why("throttle_reasons") is Trouble.NOT_SUPPORTED:  # a driver before 535
-        reasons = gpu.ask("throttle_reasons", pynvml.nvmlDeviceGetCurrentClocksThrottleReasons)
-    gpu.note(sm_clock_hz=_hertz(megahertz), throttle_reasons=reasons)
+    gpu.note(sm_clock_hz=_hertz(megahertz), throttle_reasons=gpu.ask_newest("throttle_reasons", REASONS))
 
 
 def read_clock_limit(gpu: Gpu) -> None:

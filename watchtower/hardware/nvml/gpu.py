@@ -6,7 +6,7 @@ once; errors that reach further than one value are raised to whoever walks over 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -61,6 +61,14 @@ class Gpu:
         self._answered += 1
         self._unavailable.pop(value, None)
         return answer
+
+    def ask_newest(self, value: str, functions: Sequence[Callable[..., Answer]], *arguments: object) -> Answer | None:
+        """The answer of the first function that this driver and GPU do not refuse for good. Raises as ``ask``."""
+        for function in functions:
+            answer = self.ask(value, function, *arguments)
+            if not self.refuses(value, function):
+                return answer
+        return None
 
     def why(self, value: str) -> Trouble | None:
         return self._unavailable.get(value)

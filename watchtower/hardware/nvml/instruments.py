@@ -81,6 +81,7 @@ class Instruments:
             read_throttled(gpu)
             read_memory_errors(gpu)
             self._links.read(gpu)
+            gpu.note(counted_at=now.boot)
         read_clocks(gpu)
         read_vitals(gpu)
         samples: list[UtilizationSample] = []

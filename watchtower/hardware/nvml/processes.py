@@ -6,15 +6,12 @@ from __future__ import annotations
 import pynvml
 
 from watchtower.hardware.nvml.gpu import Gpu
-from watchtower.vocabulary.gpus import Trouble
 
-VALUE = "processes"
+VERSIONS = (pynvml.nvmlDeviceGetComputeRunningProcesses_v3, pynvml.nvmlDeviceGetComputeRunningProcesses_v2)
+"""By number: the name without one raises a foreign error on older drivers."""
 
 
 def read_processes(gpu: Gpu) -> None:
     """Raises NvmlError."""
-    # The unversioned name raises a foreign error on older drivers: the versions are asked for by name.
-    found = gpu.ask(VALUE, pynvml.nvmlDeviceGetComputeRunningProcesses_v3)
-    if found is None and gpu.why(VALUE) is Trouble.NOT_SUPPORTED:
-        found = gpu.ask(VALUE, pynvml.nvmlDeviceGetComputeRunningProcesses_v2)
+    found = gpu.ask_newest("processes", VERSIONS)
     gpu.note(processes=None if found is None else sorted({int(one.pid) for one in found}))

@@ -5,17 +5,16 @@ from __future__ import annotations
 import pynvml
 
 from watchtower.hardware.nvml.gpu import Gpu
-from watchtower.vocabulary.gpus import Trouble
 
+TEMPERATURE = (pynvml.nvmlDeviceGetTemperatureV, pynvml.nvmlDeviceGetTemperature)
+"""Newest first."""
 WATTS_PER_MILLIWATT = 0.001
 
 
 def read_vitals(gpu: Gpu) -> None:
     """Raises NvmlError."""
     milliwatts = gpu.ask("power_watts", pynvml.nvmlDeviceGetPowerUsage)
-    celsius = gpu.ask("temperature_celsius", pynvml.nvmlDeviceGetTemperatureV, pynvml.NVML_TEMPERATURE_GPU)
-    if celsius is None and gpu.why("temperature_celsius") is Trouble.NOT_SUPPORTED:  # the older call
-        celsius = gpu.ask("temperature_celsius", pynvml.nvmlDeviceGetTemperature, pynvml.NVML_TEMPERATURE_GPU)
+    celsius = gpu.ask_newest("temperature_celsius", TEMPERATURE, pynvml.NVML_TEMPERATURE_GPU)
     # Of a MIG parent inside a container this is refused, rightly: the slice is not ours to see.
     memory = gpu.ask("memory_used_bytes", pynvml.nvmlDeviceGetMemoryInfo)
     gpu.note(
