@@ -63,12 +63,15 @@ def reports(
     ]
 
 
-def at_work(seconds: int = 70, *, share: float = 1.0, tokens: bool = True) -> list[AnyFact]:
+def at_work(seconds: int = 70, *, share: float = 1.0, tokens: bool = True, stops_after: int = 10**6) -> list[AnyFact]:
     """A relay that speaks twice a second. In the first ``share`` of every ten seconds an exchange is open and gives a
-    token each half second; without ``tokens`` one exchange stays open for ever."""
+    token each half second; without ``tokens`` one exchange stays open for ever, as does the one that is open
+    ``stops_after`` so many seconds."""
     relay = Relay()
     for step in range(2 * seconds):
-        busy = step % 20 < 20 * share
+        if step == 2 * stops_after:
+            tokens = False
+        busy = step % 20 < 20 * share and step < 2 * stops_after
         name = f"x{step // 20}" if tokens else "hung"
         if busy and name not in relay.open:
             relay.frame([opened(name, relay.now)])

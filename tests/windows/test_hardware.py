@@ -150,7 +150,15 @@ def test_gpus_that_hardly_work_are_not_compared() -> None:
 
 def test_open_exchanges_without_tokens_are_a_hang_and_no_imbalance() -> None:
     windows, now = watched(reports([1.0, 0.0]), at_work(tokens=False))
-    assert "no token came" in windows.read(SPREAD, 30, now).because
+    assert "no token comes" in windows.read(SPREAD, 30, now).because
+
+
+def test_a_hang_is_told_from_an_imbalance_before_its_gpus_look_like_one() -> None:
+    gpus = reports([1.0, 0.0, 1.0, 1.0])
+    flowing, now = watched(gpus, at_work())
+    stopped, _ = watched(gpus, at_work(stops_after=62))
+    assert flowing.read(SPREAD, 60, now).known
+    assert "no token comes" in stopped.read(SPREAD, 60, now).because
 
 
 def test_after_a_restart_the_gpus_are_masked_until_the_engine_is_warm() -> None:
@@ -200,7 +208,7 @@ def test_a_report_told_again_changes_nothing() -> None:
 def test_the_odd_one_is_named_with_its_reason() -> None:
     stalled = {1: constantly(power_watts=250.0)}
     detail = read(SPREAD, reports([0.99, 0.35, 0.98, 0.99], change=stalled)).detail
-    assert detail.startswith("GPU 1 (GPU-1) works 35%, the others 99%: host stall, power 42% of the peers'")
+    assert detail.startswith("GPU 1 (GPU-1) works 35 %, the others 99 %: host stall, power 42 % of the peers'")
 
 
 def test_a_gpu_that_works_alone_may_have_another_user() -> None:
@@ -208,7 +216,7 @@ def test_a_gpu_that_works_alone_may_have_another_user() -> None:
 
 
 def test_of_two_no_culprit_is_named_from_utilization() -> None:
-    assert read(SPREAD, reports([0.99, 0.35])).detail == "GPU 0 (GPU-0) 99% and GPU 1 (GPU-1) 35%"
+    assert read(SPREAD, reports([0.99, 0.35])).detail == "GPU 0 (GPU-0) 99 % and GPU 1 (GPU-1) 35 %"
 
 
 def test_nearly_equal_ranks_need_no_culprit() -> None:
@@ -222,7 +230,7 @@ def test_nearly_equal_ranks_need_no_culprit() -> None:
         (
             [1.0] * 3,
             {index: constantly(power_watts=80.0) for index in range(3)},
-            "all GPUs read busy at 11% of their power: they wait in a collective",
+            "all GPUs read busy at 11 % of their power: they wait in a collective",
         ),
         ([0.0] * 3, {}, "all GPUs stand still: no work reaches them"),
         ([1.0] * 3, {}, ""),

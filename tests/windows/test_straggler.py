@@ -110,7 +110,7 @@ def test_a_throttled_gpu_reads_busy_like_its_peers_and_is_named() -> None:
     reading = score(hot)
     assert reading.value == pytest.approx(12, rel=0.05)
     assert reading.detail == (
-        "GPU 1 (GPU-1): thermal, throttled 60% of the window at 88 °C, SM clock 1100 MHz, the peers' 1980"
+        "GPU 1 (GPU-1): thermal, throttled 60 % of the window at 88 °C, SM clock 1100 MHz, the peers' 1980"
     )
     windows, now = watched(reports([1.0] * 4, change=hot), at_work())
     assert windows.read("gpu_utilization.spread", 30, now).value == 0.0
@@ -124,7 +124,7 @@ def test_a_counter_that_starts_anew_with_the_driver_is_not_throttling() -> None:
 
 def test_the_momentary_mask_speaks_where_nothing_counts() -> None:
     mask = {1: lambda second: {"throttled_ns": {}, "throttle_reasons": 0x80}}
-    assert "power brake, throttled 100% of the window" in score(mask).detail
+    assert "power brake, throttled 100 % of the window" in score(mask).detail
 
 
 def test_new_errors_count_and_old_ones_do_not() -> None:

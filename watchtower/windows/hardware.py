@@ -19,6 +19,7 @@ from watchtower.vocabulary.readings import Reading
 from watchtower.windows import straggler
 from watchtower.windows.knobs import WindowSettings
 from watchtower.windows.ranks import Rank, Track
+from watchtower.windows.straggler import percent
 
 FAMILIES: Final = ("gpu_utilization", "gpu_straggler")
 NO_GPU: Final = "no GPU source is configured; readings need NVML on this host or a DCGM exporter"
@@ -155,7 +156,10 @@ class GpuWindows:
                 return [], f"{rank.label}: {rank.busy.seconds:.1f} s of {over:g} s are covered by samples"
         least = self._settings.gpu_least_busy_ratio if least_busy < 0 else least_busy
         if (most := max(rank.busy.mean for rank in ranks)) < least:
-            return [], f"idle: no GPU of the group is busier than {most:.0%}, {least:.0%} are needed to compare"
+            return (
+                [],
+                f"idle: no GPU of the group is busier than {percent(most)}, {percent(least)} are needed to compare",
+            )
         return ranks, ""
 
     def _named(self, text: str) -> str:
@@ -254,7 +258,7 @@ def _odd_one(ranks: Sequence[Rank]) -> str:
     if max(means) - min(means) < NOTABLE:
         return ""
     if len(ranks) == 2:
-        text = " and ".join(f"{rank.label} {rank.busy.mean:.0%}" for rank in ranks)
+        text = " and ".join(f"{rank.label} {percent(rank.busy.mean)}" for rank in ranks)
         found = straggler.worst(ranks)
         return f"{text}; {found.sentence}" if found.score >= 1 and found.other is None else text
     odd, others = max(((rank, _others(rank, ranks)) for rank in ranks), key=lambda one: abs(one[0].busy.mean - one[1]))
@@ -263,7 +267,7 @@ def _odd_one(ranks: Sequence[Rank]) -> str:
         why = "another process may be using it"
     else:
         why = f"{sign.cause}, {sign.text}" if sign else "host stall: its own process gives it too little to do"
-    return f"{odd.label} works {odd.busy.mean:.0%}, the others {others:.0%}: {why}"
+    return f"{odd.label} works {percent(odd.busy.mean)}, the others {percent(others)}: {why}"
 
 
 def _others(rank: Rank, ranks: Sequence[Rank]) -> float:
@@ -279,7 +283,7 @@ def _signature(ranks: Sequence[Rank]) -> str:
         rank.power_watts / rank.power_limit_watts for rank in spinning if rank.power_watts and rank.power_limit_watts
     ]
     if len(spinning) == len(ranks) and powers and max(powers) < WAITING_POWER:
-        return f"all GPUs read busy at {median(powers):.0%} of their power: they wait in a collective"
+        return f"all GPUs read busy at {percent(median(powers))} of their power: they wait in a collective"
     if len(standing) == len(ranks):
         return "all GPUs stand still: no work reaches them"
     return ""

@@ -120,29 +120,30 @@ def _throttling(rank: Rank, peers: Sequence[Rank]) -> Iterator[Sign]:
         if share > 2 * usual:
             hot = f" at {rank.temperature_celsius:.0f} °C" if rank.temperature_celsius and reason == "thermal" else ""
             yield _sign(
-                cause, share / THROTTLED_BOUND, f"throttled {share:.0%} of the window{hot}{_clock(rank, peers)}"
+                cause, share / THROTTLED_BOUND, f"throttled {percent(share)} of the window{hot}{_clock(rank, peers)}"
             )
     capped = rank.throttled.get("power_cap", 0.0) - median(peer.throttled.get("power_cap", 0.0) for peer in peers)
     if capped > 0:
-        yield _sign(Cause.POWER_CAP, capped / CAPPED_BOUND, f"under its power cap {capped:.0%} more of the window")
+        yield _sign(Cause.POWER_CAP, capped / CAPPED_BOUND, f"under its power cap {percent(capped)} more of the window")
 
 
 def _clocks_and_power(rank: Rank, peers: Sequence[Rank]) -> Iterator[Sign]:
     limit = _against(rank, peers, lambda one: one.power_limit_watts)
-    capped = limit is not None and limit < 1 - LIMIT_BOUND
-    because = f", its power limit is {limit:.0%} of the peers'" if capped else ""
+    because = ""
+    if limit is not None and limit < 1 - LIMIT_BOUND:
+        because = f", its power limit is {percent(limit)} of the peers'"
     clock = _against(rank, peers, lambda one: one.sm_clock_hz)
     if clock is not None and clock < 1:
-        cause = Cause.POWER_CAP if capped else Cause.CLOCKS
+        cause = Cause.POWER_CAP if because else Cause.CLOCKS
         yield _sign(cause, (1 - clock) / CLOCK_BOUND, _clock(rank, peers).removeprefix(", ") + because)
     power = _against(rank, peers, lambda one: one.power_watts)
     if power is not None:
         idle = rank.busy.mean < median(peer.busy.mean for peer in peers) - BUSY_BOUND
-        cause = Cause.POWER_CAP if capped else Cause.HOST_STALL if idle and power < 1 else Cause.UNEXPLAINED
-        text = f"power {power:.0%} of the peers'"
-        text += f", and its kernels come late: busy {rank.busy.mean:.0%}" if cause is Cause.HOST_STALL else because
+        cause = Cause.POWER_CAP if because else Cause.HOST_STALL if idle and power < 1 else Cause.UNEXPLAINED
+        text = f"power {percent(power)} of the peers'"
+        text += f", and its kernels come late: busy {percent(rank.busy.mean)}" if cause is Cause.HOST_STALL else because
         bound = POWER_LOW_BOUND if power < 1 else POWER_HIGH_BOUND
-        yield _sign(cause, abs(1 - power) / bound, text, directed=capped)
+        yield _sign(cause, abs(1 - power) / bound, text, directed=bool(because))
 
 
 def _activity(rank: Rank, peers: Sequence[Rank]) -> Iterator[Sign]:
@@ -153,7 +154,7 @@ def _activity(rank: Rank, peers: Sequence[Rank]) -> Iterator[Sign]:
     for what, value in values:
         own, others = value(rank), _known(peers, value)
         if own is not None and others:
-            text = f"uses {own:.0%} {what}, the peers {median(others):.0%}"
+            text = f"uses {percent(own)} {what}, the peers {percent(median(others))}"
             yield _sign(Cause.UNEXPLAINED, abs(own - median(others)) / ACTIVE_BOUND, text, directed=False)
 
 
@@ -176,6 +177,10 @@ def _memory(rank: Rank, peers: Sequence[Rank]) -> Iterator[Sign]:
     if rank.memory_errors and not median(peer.memory_errors for peer in peers):
         text = f"{rank.memory_errors} new corrected memory errors, the peers none"
         yield _sign(Cause.MEMORY, rank.memory_errors / ERRORS_BOUND, text)
+
+
+def percent(ratio: float) -> str:
+    return f"{ratio * 100:.0f} %"
 
 
 def _sign(cause: Cause, score: float, text: str, *, directed: bool = True) -> Sign:

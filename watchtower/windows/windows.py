@@ -34,6 +34,7 @@ from watchtower.windows.intake import Intake
 from watchtower.windows.knobs import WindowSettings
 from watchtower.windows.probes import Canaries, Probed, Scrapes
 from watchtower.windows.series import Sample, Series
+from watchtower.windows.straggler import percent
 from watchtower.windows.totals import LatencyTotals
 from watchtower.windows.traffic import TrafficSlot
 from watchtower.windows.workload import Workload
@@ -43,6 +44,9 @@ TTFT: Final = "time_to_first_token_seconds"
 QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 FLOWING_SECONDS: Final = 1.0
 """Tokens this recent are progress: frames may come only once a second."""
+TOKENLESS_SECONDS: Final = 2.0
+TOKENLESS_RATIO: Final = 0.1
+"""No token for longer than this, and than this share of the window: GPUs are not compared."""
 STAMP_TOLERANCE_SECONDS: Final = 60.0
 """A frame stamped further than this ahead of the last reading's now is not believed."""
 NO_REFERENCES: Final = "no references exist; bless canary answers of a good checkpoint first"
@@ -235,9 +239,12 @@ class Windows:
             return dark
         worked, needed = self._workload.ratio(over, now), self.settings.gpu_work_ratio
         if worked < needed:
-            return f"idle: exchanges were open in {worked:.0%} of the window's seconds, {needed:.0%} are needed"
-        if not self._traffic(over, now).tokens:
-            return "no token came in the window: that is no imbalance, see token_progress.stalled"
+            return (
+                f"idle: exchanges were open in {percent(worked)} of the window's seconds, {percent(needed)} are needed"
+            )
+        waited = now - self._intake.roster.progress_at
+        if waited > max(TOKENLESS_SECONDS, TOKENLESS_RATIO * over):
+            return "no token comes: that is no imbalance, see token_progress.stalled"
         return ""
 
     # ── what all of them ask ────────────────────────────────────────────────────────────────────
