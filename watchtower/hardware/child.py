@@ -79,6 +79,8 @@ class GpuChild:
         self._gone = asyncio.Event()
         """Set while no child holds a GPU."""
         self._gone.set()
+        self._stuck = False
+        """SIGKILL has been sent and does not help."""
         self.kills = 0
         """Children killed for silence, garbage, or a driver that did not return."""
         self.abandoned = 0
@@ -187,18 +189,20 @@ class GpuChild:
             async with asyncio.timeout(self._kill_seconds):
                 return await process.wait()
         self.abandoned += 1
+        self._stuck = True
         log.error("gpu child cannot be killed: stuck in the driver", pid=process.pid)
         while process.returncode is None and not self._closed:
             self._tell(Trouble.DRIVER_WEDGED, f"the gpu child {process.pid} is stuck in the driver: SIGKILL waits")
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._plan.poll_seconds):
                     await process.wait()
+        self._stuck = process.returncode is None
         return -1 if process.returncode is None else process.returncode
 
     async def _end(self) -> None:
         """Ask the child to end, then make it; give up waiting when even that does not help."""
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None or self._stuck:
             return
         if process.stdin is not None:
             with suppress(ConnectionError, RuntimeError):

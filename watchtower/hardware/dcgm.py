@@ -211,7 +211,7 @@ def _seen(row: _Row, at: float, before: float | None) -> GpuSeen:
         bus_id=row.bus_id,
         utilization=_utilization(row, at, before),
         point_sampled=True,
-        sm_active=get("sm_active"),
+        sm_active=None if _profiling_is_dead(row) else get("sm_active"),
         dram_active=get("dram_active"),
         sm_clock_hz=_scaled(get("sm_clock"), 1e6),
         sm_clock_max_hz=_scaled(get("sm_clock_max"), 1e6),
@@ -237,9 +237,14 @@ def _seen(row: _Row, at: float, before: float | None) -> GpuSeen:
     for value in UNAVAILABLE:
         if (value == "utilization" and "utilization" not in row.values) or getattr(seen, value) is None:
             seen.unavailable[value] = Trouble.MIG if row.mig else Trouble.NOT_SUPPORTED
-    if seen.sm_active == 0 and get("utilization", 0) >= 90:  # after some Xids DCGM's profiling reads 0 for good
+    if _profiling_is_dead(row):
         seen.unavailable["sm_active"] = Trouble.FAULT
     return seen
+
+
+def _profiling_is_dead(row: _Row) -> bool:
+    """After some Xids DCGM's profiling reads 0 for good beside a GPU that is busy."""
+    return row.values.get("sm_active") == 0 and row.values.get("utilization", 0) >= 90
 
 
 def _utilization(row: _Row, at: float, before: float | None) -> list[UtilizationSample]:
