@@ -78,6 +78,16 @@ async def test_released_gpus_are_held_by_nobody_and_acquired_by_a_new_process(ma
         assert (child.kills, child.abandoned) == (0, 0)
 
 
+async def test_a_release_also_reaches_a_child_that_is_only_starting(machine: Machine) -> None:
+    async with running(machine.environment()) as (child, heard):
+        await asyncio.sleep(0)  # the process is being made
+        assert await child.release()
+        assert child._process is None or child._process.returncode is not None
+        await heard.trouble(Trouble.RELEASED)
+        child.acquire()
+        await heard.until(sampled)
+
+
 async def test_a_release_ends_by_itself(machine: Machine) -> None:
     async with running(machine.environment()) as (child, heard):
         await heard.until(sampled)

@@ -44,6 +44,12 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+def _ask_to_stop(process: asyncio.subprocess.Process) -> None:
+    if process.stdin is not None:
+        with suppress(ConnectionError, RuntimeError):  # it is ending already
+            process.stdin.write(STOP + b"\n")
+
+
 class GpuChild:
     def __init__(
         self,
@@ -77,7 +83,7 @@ class GpuChild:
         self._wake = asyncio.Event()
         """Set when what we say in the child's place is no longer true."""
         self._gone = asyncio.Event()
-        """Set while no child holds a GPU."""
+        """Set while there is no child, nor one about to be."""
         self._gone.set()
         self._stuck = False
         """SIGKILL has been sent and does not help."""
@@ -96,7 +102,7 @@ class GpuChild:
                 continue
             started_at = self._clock.now().boot
             because, status = await self._one_life()
-            if self._closed or status == AGAIN or self._clock.now().boot < self._released_until:
+            if status == AGAIN or self._unwanted():
                 continue
             log.warning("gpu child gone", because=because, kills=self.kills, abandoned=self.abandoned)
             if self._clock.now().boot - started_at > STEADY_SECONDS:
@@ -108,8 +114,7 @@ class GpuChild:
         """Let go of every GPU for at most ``seconds``; whether nothing of ours holds one any more."""
         self._released_until = self._clock.now().boot + seconds
         self._wake.set()
-        await self._end()
-        return self._gone.is_set()
+        return await self._end()
 
     def acquire(self) -> None:
         """Take the GPUs back before the release is over."""
@@ -124,29 +129,37 @@ class GpuChild:
 
     async def _one_life(self) -> tuple[str, int | None]:
         """Start one child, hand on what it says, bury it. Why it ended, and its exit status where it has one."""
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._program,
-                msgspec.json.encode(self._plan).decode(),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=LINE_BYTES,
-                start_new_session=True,
-                env=self._environment,
-            )
-        except OSError as problem:
-            return f"the gpu child cannot be started: {problem.strerror}", None
-        self._process = process
         self._gone.clear()
         try:
+            self._process = process = await self._started()
+            if self._unwanted():  # a release or our end came while it was starting
+                _ask_to_stop(process)
             because = await self._listen(process)
             status = await self._buried(process, kill=bool(because))
+            self._process = None
+            return because or f"the gpu child ended with status {status}", status
+        except OSError as problem:
+            return f"the gpu child cannot be started: {problem.strerror}", None
         finally:
-            if process.returncode is None:  # cancelled
-                self._kill(process.pid)
-        self._process = None
-        self._gone.set()
-        return because or f"the gpu child ended with status {status}", status
+            if self._process is None:
+                self._gone.set()
+            elif self._process.returncode is None:  # cancelled
+                self._kill(self._process.pid)
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        """Raises OSError."""
+        return await asyncio.create_subprocess_exec(
+            *self._program,
+            msgspec.json.encode(self._plan).decode(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LINE_BYTES,
+            start_new_session=True,
+            env=self._environment,
+        )
+
+    def _unwanted(self) -> bool:
+        return self._closed or self._clock.now().boot < self._released_until
 
     async def _listen(self, process: asyncio.subprocess.Process) -> str:
         """Hand on its reports until it ends ("") or has to be ended (why)."""
@@ -199,21 +212,19 @@ class GpuChild:
         self._stuck = process.returncode is None
         return -1 if process.returncode is None else process.returncode
 
-    async def _end(self) -> None:
-        """Ask the child to end, then make it; give up waiting when even that does not help."""
+    async def _end(self) -> bool:
+        """Ask the child to end, then make it; whether it is gone. Gives up where even that does not help."""
         process = self._process
-        if process is None or self._stuck:
-            return
-        if process.stdin is not None:
-            with suppress(ConnectionError, RuntimeError):
-                process.stdin.write(STOP + b"\n")
-        for seconds in (STOP_SECONDS, self._kill_seconds):
+        if process is not None:
+            _ask_to_stop(process)
+        for seconds in () if self._stuck else (STOP_SECONDS, self._kill_seconds):
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await process.wait()
-                    await self._gone.wait()
-                    return
-            self._kill(process.pid)
+                    await (self._gone.wait() if process is None else process.wait())
+                    return True
+            if process is not None:
+                self._kill(process.pid)
+        return self._gone.is_set()
 
     async def _say(self, trouble: Trouble, because: str, seconds: float) -> None:
         """Report in the child's place, as often as it would, for so long or until that is no longer true."""
