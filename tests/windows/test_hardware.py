@@ -81,6 +81,7 @@ def test_an_exporter_that_looks_every_half_minute_is_enough_for_a_long_window() 
     ]
     windows, now = watched(looks, at_work(300))
     assert windows.read(SPREAD, 120, now).value == pytest.approx(0.2)
+    assert "too long for a window of 5 s" in windows.read(SPREAD, 5, now).because
 
 
 # ── why not ─────────────────────────────────────────────────────────────────────────────────────
@@ -195,6 +196,13 @@ def test_a_sample_that_is_no_sample_changes_nothing(sample: UtilizationSample) -
     odd = GpuReport(at=last.at + 0.125, source=last.source, gpus=[GpuSeen(uuid=uuid(0), utilization=[sample])])
     windows, now = watched([*gpus, odd], at_work())
     assert windows.read(SPREAD, 30, now).value == pytest.approx(0.0)
+
+
+def test_a_report_from_the_future_is_refused_and_blinds_nobody() -> None:
+    windows, now = watched(reports([0.9, 0.6]), at_work())
+    windows.read(SPREAD, 30, now)
+    windows.absorb(GpuReport(at=now + 1e6, source=GpuSource.NVML, trouble=Trouble.FAULT))
+    assert windows.read(SPREAD, 30, now).known and windows.refused == 1
 
 
 def test_a_report_told_again_changes_nothing() -> None:

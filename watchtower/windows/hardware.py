@@ -25,6 +25,8 @@ FAMILIES: Final = ("gpu_utilization", "gpu_straggler")
 NO_GPU: Final = "no GPU source is configured; readings need NVML on this host or a DCGM exporter"
 STALE_SECONDS: Final = 5.0
 """A newest sample older than this (or than twice its own length) says nothing about now."""
+LONGEST_OVER: Final = 1.5
+"""Samples that cover so much more than the window tell of another time."""
 NOTABLE: Final = 0.05
 """A spread below this needs no name."""
 SPINNING: Final = 0.9
@@ -154,6 +156,8 @@ class GpuWindows:
         for rank in ranks:
             if rank.busy.seconds < self._settings.gpu_coverage_ratio * over:
                 return [], f"{rank.label}: {rank.busy.seconds:.1f} s of {over:g} s are covered by samples"
+            if rank.busy.seconds > LONGEST_OVER * over:
+                return [], f"{rank.label}: its samples are too long for a window of {over:g} s"
         least = self._settings.gpu_least_busy_ratio if least_busy < 0 else least_busy
         if (most := max(rank.busy.mean for rank in ranks)) < least:
             return (

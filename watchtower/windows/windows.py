@@ -48,7 +48,7 @@ TOKENLESS_SECONDS: Final = 2.0
 TOKENLESS_RATIO: Final = 0.1
 """No token for longer than this, and than this share of the window: GPUs are not compared."""
 STAMP_TOLERANCE_SECONDS: Final = 60.0
-"""A frame stamped further than this ahead of the last reading's now is not believed."""
+"""A frame or GPU report stamped further than this ahead of the last reading's now is not believed."""
 NO_REFERENCES: Final = "no references exist; bless canary answers of a good checkpoint first"
 
 
@@ -98,7 +98,10 @@ class Windows:
                     self._intake.new_incarnation()
                     self._canaries.reset(fact.at)
             case GpuReport():
-                self.gpus.absorb(fact)
+                if self._read_at > -math.inf and fact.at > self._read_at + STAMP_TOLERANCE_SECONDS:
+                    self.refused += 1
+                else:
+                    self.gpus.absorb(fact)
             case LoopLagged():
                 self._read_at = max(self._read_at, fact.at)
                 self._continuity.loop_lagged(fact.at)
