@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -76,13 +77,16 @@ def test_neighbours_are_not_touched_where_uuids_are_configured(machine: Machine)
 
 
 def test_mig_switched_at_run_time_changes_what_is_refused(machine: Machine) -> None:
-    machine.scene("gpus 1", "set 0 mig 1")
+    machine.scene("gpus 1", "set 0 mig 1", "fail 0 nvmlDeviceGetMemoryInfo 4")
     with machine.child() as child:
         mig = gpu_of(child.report(sampled), 0)
-        assert mig.unavailable["utilization"] is Trouble.MIG
         assert mig.utilization == []
+        assert mig.unavailable["utilization"] is Trouble.MIG
+        assert mig.unavailable["memory_used_bytes"] is Trouble.NO_PERMISSION
         machine.scene("gpus 1")
-        assert "utilization" not in gpu_of(child.report(lambda report: gpu_of(report, 0).utilization), 0).unavailable
+        whole = gpu_of(child.report(lambda report: gpu_of(report, 0).utilization), 0)
+        assert whole.unavailable == {}
+        assert whole.memory_used_bytes is not None
 
 
 def test_a_refusal_is_asked_once(machine: Machine) -> None:
@@ -154,30 +158,36 @@ def test_it_ends_at_the_end_of_its_input_even_inside_a_call(machine: Machine) ->
         assert not machine.closed.exists(), "a shutdown beside a call in flight would crash"
 
 
-def test_it_dies_with_its_parent(machine: Machine) -> None:
+def test_it_dies_with_its_parent_even_where_no_pipe_tells_it(machine: Machine) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, msgspec.json.encode(QUICK).decode()],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=machine.environment(),
     )
+    assert parent.stdin is not None
     assert parent.stdout is not None
-    with parent, parent.stdout:
+    with parent, parent.stdin, parent.stdout:
         pid = int(parent.stdout.readline())
+        _wait_for(lambda: len(os.listdir(f"/proc/{pid}/task")) > 2)  # its threads are at work
         parent.kill()
-    until = time.monotonic() + 5
-    while time.monotonic() < until and _alive(pid):
-        time.sleep(0.02)
-    assert not _alive(pid)
+        parent.wait()
+        _wait_for(lambda: not _alive(pid))
 
 
 PARENT = """
 import subprocess, sys, time
-one = subprocess.Popen([sys.executable, "-m", "watchtower.programs.gpu", sys.argv[1]],
-                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-one.stdout.readline()
+one = subprocess.Popen([sys.executable, "-m", "watchtower.programs.gpu", sys.argv[1]], stdout=subprocess.DEVNULL)
 print(one.pid, flush=True)
 time.sleep(60)
 """
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def _alive(pid: int) -> bool:

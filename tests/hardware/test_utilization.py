@@ -70,6 +70,12 @@ def test_drained_samples_cover_time_once_at_any_rate(machine: Machine, period: i
     assert now - 3 < samples[-1].at <= now
 
 
+def test_what_the_ring_held_before_us_is_not_told_again(machine: Machine) -> None:
+    started = SystemClock().now().boot
+    samples, _ = collect(machine, 1.5)
+    assert samples[0].at > started
+
+
 @pytest.mark.parametrize("shift", [-3_600_000_000, 86_400_000_000])
 def test_stamps_of_a_wrong_clock_are_put_into_the_present(machine: Machine, shift: int) -> None:
     machine.scene("gpus 1", f"set 0 stamp_shift_us {shift}")
