@@ -32,7 +32,19 @@ def groups(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 def test_every_knob_has_its_sentence_or_a_name_that_needs_none() -> None:
     plain = {"kind", "name", "version", "cooldown_cap_seconds", "timeout_seconds", "listen"}
-    nested = {"relay", "engine", "supervisor", "canary", "evidence", "remediation", "sinks", "web", "hold"}
+    nested = {
+        "relay",
+        "engine",
+        "supervisor",
+        "canary",
+        "evidence",
+        "placement",
+        "hardware",
+        "remediation",
+        "sinks",
+        "web",
+        "hold",
+    }
     missing = [
         f"{group.__name__}.{name}"
         for group in groups(Settings)

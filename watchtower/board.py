@@ -65,6 +65,8 @@ class Board:
     action: dict[str, Any] | None = None
     paused: dict[str, Any] | None = None
     storage_fault: str = ""
+    gpus: dict[str, Any] = field(default_factory=dict)
+    """source, because, groups, gpus, placement: the JSON of ``/api/v1/gpus``; empty before the first look."""
     outbox: dict[str, float] = field(default_factory=dict)
     """sent, failed, pending, dropped, oldest_age_seconds."""
     counters: dict[str, float] = field(default_factory=dict)
@@ -121,6 +123,7 @@ def _reading(reading: Reading) -> dict[str, Any]:
         "high": reading.high,
         "samples": reading.samples,
         "because": reading.because,
+        "detail": reading.detail,
     }
 
 

@@ -232,6 +232,22 @@ def check(
     raise typer.Exit(check_main(find_config(config), os.environ, timing=timing, as_json=json_))
 
 
+@app.command(epilog=example("watchtower placement --json"))
+def placement(config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False) -> None:
+    """The GPUs beside what `placement` expects of them. Exit 1 when anything differs or cannot be read."""
+    from watchtower.programs.placement import show as show_placement
+
+    raise typer.Exit(show_placement(client(config, state_dir).get("/api/v1/gpus"), as_json=json_))
+
+
+@app.command(epilog=example("watchtower doctor --config watchtower.yaml"))
+def doctor(config: ConfigOption = None, json_: JsonOption = False) -> None:
+    """Whether everything that Watchtower needs exists and answers; each problem with its cure. Exit 1 with one."""
+    from watchtower.programs.doctor import main as doctor_main
+
+    raise typer.Exit(doctor_main(find_config(config), os.environ, as_json=json_))
+
+
 @app.command(epilog=example("watchtower schema > watchtower.schema.json"))
 def schema(rules: Annotated[bool, typer.Option("--rules", help="The schema of rule files.")] = False) -> None:
     """JSON Schema of the configuration, for editors."""

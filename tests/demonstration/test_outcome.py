@@ -89,3 +89,28 @@ def test_in_mode_observe_a_would_act_is_the_promise_and_any_deed_breaks_it() -> 
         "slow: something was done in mode observe"
     ]
     assert as_promised([shown(replaced=True, more=would)], "observe", 1) == ["slow: something was done in mode observe"]
+
+
+HARDWARE = Proof(fault="imbalance", injected_at=100.0, seen_at=101.0, evidence={"gpu": "GPU-1", "rank": 1})
+NAMED = {"id": "inc-2", "state": "held", "title": "GPU utilization differs by 64 pp · GPU 1 (GPU-1) works 35 %"}
+
+
+def told(incident: Json, *actions: Json, replaced: bool = False, failed: int = 0) -> list[str]:
+    seen = sighting(100.0, Look({}, [incident], list(actions), [Entry(3, "incident.open", 106.5, "")]))
+    counts = PhaseCounts(requests=9)
+    counts.failed["http_503"] = failed
+    return as_promised([report(HARDWARE, seen, counts, before=None, after=None, replaced=replaced)], "auto", 1)
+
+
+def test_a_fault_of_the_hardware_is_told_by_name_and_left_alone() -> None:
+    assert told(NAMED) == []
+    assert told({**NAMED, "title": "something differs"}) == ["imbalance: the alert does not name GPU-1"]
+    deed = ["imbalance: something was done about it, and nothing should have been"]
+    assert told(NAMED, action("effective")) == deed
+    assert told(NAMED, replaced=True) == deed
+    assert told(NAMED, failed=2) == ["imbalance: 2 requests failed"]
+
+
+def test_a_fault_of_the_hardware_that_nobody_noticed_breaks_the_promise() -> None:
+    unseen = report(HARDWARE, NOTHING, PhaseCounts(), before=None, after=None, replaced=False)
+    assert as_promised([unseen], "observe", 1) == ["imbalance: not detected"]

@@ -67,6 +67,23 @@ def test_an_empty_proof_is_an_error() -> None:
         Proof(fault="slow", injected_at=1.0, seen_at=2.0, evidence={"pid": 5, "state": ""})
 
 
+async def test_an_imbalance_is_proven_by_a_gpu_that_stands_idle_beside_busy_ones(
+    engine: tuple[EngineLoop, httpx.AsyncClient],
+) -> None:
+    loop, client = engine
+    traffic = asyncio.ensure_future(busy(loop))
+    proof = await SimulatorFaults("http://engine", CLOCK, client).imbalance()
+    traffic.cancel()
+    busy_by_rank = proof.evidence["busy_by_rank"]
+    assert proof.evidence["gpu"] == "GPU-simulated-1"
+    assert busy_by_rank[1] < min(busy_by_rank[0], *busy_by_rank[2:]) - 0.3
+
+
+async def test_an_imbalance_without_traffic_is_not_proven(engine: tuple[EngineLoop, httpx.AsyncClient]) -> None:
+    with pytest.raises(FaultNotProven, match="not seen within"):
+        await SimulatorFaults("http://engine", CLOCK, engine[1], within_seconds=0.3).imbalance()
+
+
 async def test_a_slow_simulator_is_proven_by_the_time_of_its_slow_rank(
     engine: tuple[EngineLoop, httpx.AsyncClient],
 ) -> None:

@@ -69,6 +69,9 @@ def contradictions(settings: Settings, tree: Tree, look_back: float, slowest_rul
         if value < look_back:
             what = f"{seconds(value)} is shorter than rule {slowest_rule} looks back ({seconds(look_back)}): {because}"
             found.append(problem(path, what, "raise it, or shorten the rule's over: and for:"))
+    if settings.hardware.source == "simulated" and settings.remediation.profile != "demo":
+        what = "simulated GPUs are made up by the demo's engine: in profile safe they would hide real ones"
+        found.append(problem("hardware.source", what, "use auto, nvml, dcgm or none"))
     return found + _autonomy(settings, problem)
 
 

@@ -30,6 +30,7 @@ from watchtower.canaries.canaries import Canaries
 from watchtower.canaries.schedule import Schedule
 from watchtower.clock import SystemClock
 from watchtower.daemon.deliveries import Deliveries
+from watchtower.daemon.hardware import start_hardware
 from watchtower.daemon.loading import Loaded
 from watchtower.daemon.memory import JournalMemory
 from watchtower.daemon.pipeline import Pipeline
@@ -38,6 +39,7 @@ from watchtower.daemon.relays import Relays
 from watchtower.daemon.supervision import Heartbeat, observe, scrape, tick
 from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load import LoadExplainsLatency
+from watchtower.exporters.gpus import GpuCollector
 from watchtower.exporters.prometheus import BoardCollector, Exposition
 from watchtower.remediation.events import Commanded, Started, StorageFailed
 from watchtower.remediation.runner import Runner
@@ -184,6 +186,7 @@ class Daemon:
         tasks.start("remediation", runner.run, restart_after=0.5)
         tasks.start("canaries", canaries.run)
         tasks.start("observe", lambda: observe(adapter, pipeline, clock, settings.engine.observe_seconds))
+        start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
         tasks.start("scrape", lambda: scrape(adapter, pipeline, clock, settings.engine.scrape_seconds))
         deliveries.start(tasks)
         tasks.start("tick", lambda: tick(pipeline, refresh, heartbeat, clock, settings.tick_seconds))
@@ -299,7 +302,7 @@ class Daemon:
             board=self.board,
             clock=self._clock,
             settings=self._settings.web,
-            render_metrics=Exposition([BoardCollector(self.board)]).render,
+            render_metrics=Exposition([BoardCollector(self.board), GpuCollector(self.board)]).render,
             timeline=timeline,
             command=command,
             healthy=heartbeat.because,

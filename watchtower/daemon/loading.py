@@ -54,7 +54,14 @@ class Loaded:
             limits=tuple(sorted(limits)),
             inter_token_bounds=tuple(sorted({*defaults.inter_token_bounds, *limits})),
             first_token_bounds=tuple(sorted({*defaults.first_token_bounds, *limits})),
+            gpu_groups=self.gpu_groups(),
         )
+
+    def gpu_groups(self) -> tuple[tuple[str, ...], ...]:
+        """UUIDs whose GPUs are compared with each other; empty: all that the source names are one group."""
+        stages = tuple(stage.gpus for stage in self.settings.placement.stages if stage.gpus)
+        hardware = self.settings.hardware
+        return hardware.groups or stages or ((hardware.uuids,) if hardware.uuids else ())
 
     def load_settings(self) -> LoadSettings:
         evidence = self.settings.evidence

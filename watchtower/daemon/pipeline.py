@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 
 from watchtower.board import Board, HistogramTotals
+from watchtower.daemon.hardware import gpus_json
 from watchtower.detectors.load import LoadExplainsLatency, LoadNow
 from watchtower.ports import Clock
 from watchtower.remediation.events import Canaried, Event, Evidence, Seen
@@ -138,6 +139,7 @@ class Pipeline:
     def _publish(self, now: Instant, readings: tuple[Reading, ...], verdicts: tuple[RuleVerdict, ...]) -> None:
         board = self._board
         board.readings, board.verdicts = readings, verdicts
+        board.gpus = gpus_json(self._windows.gpus, self._settings.placement, self._over, now.boot)
         for family in EXPORTED:
             totals = self._windows.histogram_for_export(family)
             *counts, count = totals.cumulative()

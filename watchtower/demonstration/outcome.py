@@ -12,6 +12,9 @@ from watchtower.demonstration.narration import Json, Look
 from watchtower.simulator.faults import Proof
 from watchtower.simulator.traffic import PhaseCounts
 
+TOLD_ONLY = ("imbalance",)
+"""Faults that no restart cures: people are told, nothing is done."""
+
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     """What the API says about everything since one injection."""
@@ -62,6 +65,8 @@ class FaultReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False
     failed_by_kind: dict[str, int]
     would_act: bool
     acted: bool
+    told: str
+    """The sentence that people were told when it was detected."""
     still_firing: bool
     """Mode observe: its rule still fired when the demo took the fault away."""
     process_before: Json | None
@@ -100,6 +105,7 @@ def report(
         failed_by_kind=dict(counts.failed),
         would_act=seen.would_act,
         acted=seen.acted,
+        told=(seen.incident or {}).get("title", ""),
         still_firing=still_firing,
         process_before=before,
         process_after=after,
@@ -116,6 +122,9 @@ def as_promised(reports: list[FaultReport], mode: str, faults: int) -> list[str]
     for one in reports:
         if one.detected_s is None:
             wrong.append(f"{one.fault}: not detected")
+        if one.fault in TOLD_ONLY:
+            wrong += _told_only(one)
+            continue
         if mode == "observe":
             if not one.would_act:
                 wrong.append(f"{one.fault}: no would-act was recorded")
@@ -130,4 +139,15 @@ def as_promised(reports: list[FaultReport], mode: str, faults: int) -> list[str]
             wrong.append(f"{one.fault}: the cure is not verified")
         if one.fault == "slow" and one.failed_requests:
             wrong.append(f"slow: the cure cost {one.failed_requests} requests")
+    return wrong
+
+
+def _told_only(one: FaultReport) -> list[str]:
+    wrong = []
+    if one.acted or one.process_replaced:
+        wrong.append(f"{one.fault}: something was done about it, and nothing should have been")
+    if one.detected_s is not None and str(one.proof.evidence["gpu"]) not in one.told:
+        wrong.append(f"{one.fault}: the alert does not name {one.proof.evidence['gpu']}")
+    if one.failed_requests:
+        wrong.append(f"{one.fault}: {one.failed_requests} requests failed")
     return wrong

@@ -6,14 +6,14 @@ incident is left to a person; whatever happens, the fault is taken away and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from watchtower.demonstration.narration import Entry, Json, Line, Look, changes
-from watchtower.demonstration.outcome import NOTHING, FaultReport, Sighting, report, sighting
+from watchtower.demonstration.outcome import NOTHING, TOLD_ONLY, FaultReport, Sighting, report, sighting
 from watchtower.demonstration.receiver import Notices
 from watchtower.demonstration.screen import Screen
 from watchtower.demonstration.stage import Stage
@@ -27,8 +27,10 @@ HEALTHY_SECONDS = 20.0
 """Calm, in one piece, before the first fault: as long as the demo's load baseline takes to stand."""
 UNCURED_SECONDS = 12.0
 """How long a fault must stay uncured in mode observe, after the would-act."""
-RULES = {"slow": "slow_tokens", "hang": "hang"}
+RULES = {"slow": "slow_tokens", "hang": "hang", "imbalance": "gpu_imbalance"}
 """Fault → the rule that must notice it."""
+TOLD_SECONDS = 5.0
+"""How long a fault that is only told stays in force after it was detected, to see that nothing is done."""
 
 
 class Unfinished(Exception):
@@ -129,36 +131,44 @@ class Play:
         await self.calm(HEALTHY_SECONDS)
 
     async def calm(self, seconds: float) -> None:
-        """No incident and both rules OK for ``seconds``; UNKNOWN pauses the count. Raises Unfinished."""
+        """No incident and the watched rules OK for ``seconds``; UNKNOWN pauses the count. Raises Unfinished."""
         counted, last = 0.0, self.clock.now().boot
+        rules = [RULES[name] for name in self.stage.plan.faults]
 
         def calm(look: Look) -> bool:
             nonlocal counted, last
             now = self.clock.now().boot
             passed, last = now - last, now
-            if _is_disturbed(look):
+            if _is_disturbed(look, rules):
                 counted = 0.0
-            elif _is_calm(look):
+            elif _is_calm(look, rules):
                 counted += passed
             return counted >= seconds
 
         if not await self.watch(self.stage.plan.cure_seconds + seconds, calm):
-            raise Unfinished("it did not become calm: " + _why_not_calm(self.last))
+            raise Unfinished("it did not become calm: " + _why_not_calm(self.last, rules))
 
     async def fault(self, name: str) -> None:
-        """``slow`` or ``hang``, from injection until all is calm again. Raises Unfinished, FaultNotProven."""
+        """``slow``, ``hang`` or ``imbalance``, from its injection until all is calm again. Raises Unfinished and
+        FaultNotProven."""
         before = self.incarnation
         self.traffic.phase = name
         self.screen.tell(Line("demo", f"injecting the fault: {name}"))
         try:
-            proof = await (self.injector.slow() if name == "slow" else self.injector.hang())
+            inject = {"slow": self.injector.slow, "hang": self.injector.hang, "imbalance": self.injector.imbalance}
+            proof = await inject[name]()
             facts = ", ".join(f"{key} {value}" for key, value in proof.evidence.items())
             self.screen.tell(Line("demo", f"the fault is proven: {facts}"))
-            seen = await (self._observed(proof) if self.mode == "observe" else self._cured(proof))
+            if name in TOLD_ONLY:
+                seen = await self._told(proof)
+            else:
+                seen = await (self._observed(proof) if self.mode == "observe" else self._cured(proof))
             after, firing = self.incarnation, self._firing(RULES[name])
         finally:
             await self.injector.clear()
-        if self.mode == "observe":
+        if name in TOLD_ONLY:
+            self.screen.tell(Line("demo", "the demo took the fault away: hardware is for people to mend"))
+        elif self.mode == "observe":
             self.screen.tell(Line("demo", "the demo itself took the fault away: mode observe cures nothing"))
         try:
             await self.calm(2.0)
@@ -198,6 +208,24 @@ class Play:
         await self.watch(UNCURED_SECONDS, never)
         return seen
 
+    async def _told(self, proof: Proof) -> Sighting:
+        """A fault that no restart cures: it is detected, and nothing is done."""
+        seen = NOTHING
+
+        def detected(look: Look) -> bool:
+            nonlocal seen
+            seen = sighting(proof.injected_at, look)
+            return seen.detected_at is not None and self._firing(RULES[proof.fault])
+
+        await self.watch(self.stage.plan.cure_seconds, detected)
+
+        def never(look: Look) -> bool:
+            detected(look)
+            return False
+
+        await self.watch(TOLD_SECONDS, never)
+        return seen
+
     @property
     def incarnation(self) -> Json | None:
         """The engine's, as the daemon last said."""
@@ -212,18 +240,18 @@ class Play:
         return int(self.incarnation["id"]) if self.incarnation else 0
 
 
-def _is_calm(look: Look) -> bool:
+def _is_calm(look: Look, rules: Collection[str]) -> bool:
     verdicts = {rule["rule"]: rule["verdict"] for rule in look.status["rules"]}
-    return look.status["incident"] is None and all(verdicts.get(name) == "ok" for name in RULES.values())
+    return look.status["incident"] is None and all(verdicts.get(name) == "ok" for name in rules)
 
 
-def _is_disturbed(look: Look) -> bool:
+def _is_disturbed(look: Look, rules: Collection[str]) -> bool:
     return look.status["incident"] is not None or any(
-        rule["rule"] in RULES.values() and rule["verdict"] == "breach" for rule in look.status["rules"]
+        rule["rule"] in rules and rule["verdict"] == "breach" for rule in look.status["rules"]
     )
 
 
-def _why_not_calm(look: Look | None) -> str:
+def _why_not_calm(look: Look | None, rules: Collection[str]) -> str:
     if look is None:
         return "the daemon never answered"
     if (incident := look.status["incident"]) is not None:
@@ -231,7 +259,7 @@ def _why_not_calm(look: Look | None) -> str:
     return "; ".join(
         f"{rule['rule']} {rule['verdict']}: {rule['sentence']}"
         for rule in look.status["rules"]
-        if rule["rule"] in RULES.values() and rule["verdict"] != "ok"
+        if rule["rule"] in rules and rule["verdict"] != "ok"
     )
 
 

@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from watchtower.demonstration.narration import Line, Look
-from watchtower.demonstration.outcome import FaultReport
+from watchtower.demonstration.outcome import TOLD_ONLY, FaultReport
 from watchtower.ports import Clock
 from watchtower.simulator.traffic import Traffic
 
@@ -82,12 +82,18 @@ class Screen:
             table.add_row(
                 one.fault,
                 _seconds(one.detected_s),
-                _seconds(one.cured_s) if one.cured_s is not None or not one.would_act else "would act",
+                _cured(one),
                 escape("\n".join(one.verified_by)) or "-",
                 str(one.requests),
                 str(one.failed_requests),
             )
         self.console.print(table, soft_wrap=False)
+
+
+def _cured(one: FaultReport) -> str:
+    if one.fault in TOLD_ONLY:
+        return "told only"
+    return _seconds(one.cured_s) if one.cured_s is not None or not one.would_act else "would act"
 
 
 def _seconds(value: float | None) -> str:

@@ -47,12 +47,21 @@ class EnginePlan:
     max_tokens: int = 32
     limits: dict[str, Any] = field(default_factory=dict)
     """Configuration that this engine needs beside the profile's."""
+    faults: tuple[str, ...] = ("slow", "hang")
+    """What is done to it, in order."""
 
 
 def simulator_plan(seed: int) -> EnginePlan:
     port = free_port()
     command = (sys.executable, "-m", "watchtower.programs.simulator", "--port", str(port), "--seed", str(seed))
-    return EnginePlan("simulator", "tiny", command, f"http://127.0.0.1:{port}")
+    return EnginePlan(
+        "simulator",
+        "tiny",
+        command,
+        f"http://127.0.0.1:{port}",
+        limits={"hardware": {"source": "simulated"}},
+        faults=("slow", "hang", "imbalance"),
+    )
 
 
 def vllm_plan(seed: int) -> EnginePlan:
@@ -61,7 +70,8 @@ def vllm_plan(seed: int) -> EnginePlan:
     weights = vllm.checkpoint(environment.parent / f"tiny-checkpoint-{seed}", seed, environment)
     port = free_port()
     # A real engine loads for a minute, and its first answer takes long: what waits for it must be as patient.
-    limits = {
+    limits: dict[str, Any] = {
+        "hardware": {"source": "none"},
         "relay": {"hold": {"wait_seconds": 170, "total_seconds": 180}},
         "canary": {"deadline_seconds": 10},
         "remediation": {"verify_seconds": 240, "warmup_seconds": 60, "execute_seconds": 120},

@@ -244,6 +244,8 @@ def _said(rule: Rule, state: RuleState, seen: _Leaves, held: str, held_unknown: 
     sentence = leaf.sentence
     if breach and value is not None and rule.summary:
         sentence = summarize(rule, decisive, value, leaf.reading.because if leaf.reading is not None else "")
+    if leaf.reading is not None and leaf.reading.detail and value is not None:
+        sentence = f"{sentence} · {leaf.reading.detail}"
     readings = {item.reading: seen[item].reading for item in leaves(rule.when) if isinstance(item, Comparison)}
     return RuleVerdict(
         rule=rule.name,

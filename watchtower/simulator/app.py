@@ -139,6 +139,10 @@ def make_app(engine: EngineLoop, clock: Clock, identity: Identity, *, dev_mode: 
             }
         )
 
+    async def gpus(_: Request) -> Response:
+        report = engine.devices.report(clock.now().boot)
+        return Response(msgspec.json.encode(report), media_type="application/json")
+
     async def fault(request: Request) -> Response:
         try:
             engine.set_fault(msgspec.json.decode(await request.body(), type=Fault))
@@ -234,6 +238,7 @@ def make_app(engine: EngineLoop, clock: Clock, identity: Identity, *, dev_mode: 
             Route("/version", version),
             Route("/metrics", metrics),
             Route("/sim/state", state),
+            Route("/sim/gpus", gpus),
             Route("/sim/fault", fault, methods=["POST"]),
             *(control if dev_mode else ()),
         ],

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from statistics import fmean
 from typing import Any, Protocol
 
 import httpx
@@ -19,6 +20,7 @@ import msgspec
 from watchtower.ports import Clock
 from watchtower.simulator.processes import process, workers
 from watchtower.vocabulary.errors import WatchtowerError
+from watchtower.vocabulary.facts import GpuReport
 
 _GRIP_SECONDS = 20.0
 """Longest until a brake must be seen to grip: it is a Python process that has to start first."""
@@ -46,6 +48,10 @@ class Injector(Protocol):
     async def slow(self) -> Proof: ...
 
     async def hang(self) -> Proof: ...
+
+    async def imbalance(self) -> Proof:
+        """One GPU works far less than its peers. Raises FaultNotProven where there are no GPUs to look at."""
+        ...
 
     async def clear(self) -> None:
         """No fault any more, whoever is left of the engine runs. Safe to call at any time."""
@@ -102,6 +108,26 @@ class SimulatorFaults:
         health = (await self._ask("GET", "/health")).status_code
         return msgspec.structs.replace(proof, evidence={**proof.evidence, "health_status": health})
 
+    async def imbalance(self) -> Proof:
+        """Needs traffic: the proof is the newest second of the GPUs, one of them idle for most of it. Mild enough that
+        tokens stay inside their limit: the GPUs alone tell."""
+        rank = 1
+        injected, begun = await self._inflict({"kind": "imbalance", "rank": rank, "factor": 3.0})
+
+        async def idle_gpu() -> dict[str, Any] | None:
+            report = msgspec.json.decode((await self._ask("GET", "/sim/gpus")).content, type=GpuReport)
+            since = [[sample for sample in gpu.utilization if sample.at > injected] for gpu in report.gpus]
+            busy = [round(fmean(sample.busy for sample in samples[-6:]), 2) for samples in since if len(samples) > 5]
+            if len(busy) < len(report.gpus) or busy[rank] > min(busy[:rank] + busy[rank + 1 :]) - 0.3:
+                return None
+            return {"pid": begun["pid"], "rank": rank, "gpu": report.gpus[rank].uuid, "busy_by_rank": busy}
+
+        while self._clock.now().boot - injected < self._within:
+            if (evidence := await idle_gpu()) is not None:
+                return Proof(fault="imbalance", injected_at=injected, seen_at=self._clock.now().boot, evidence=evidence)
+            await self._clock.sleep(0.1)
+        raise FaultNotProven(f"imbalance was injected, and its effect was not seen within {self._within:g} s")
+
     async def clear(self) -> None:
         try:
             await self._client.post(f"{self._url}/sim/fault", json={"kind": "none"})
@@ -154,6 +180,9 @@ class WorkerFaults:
 
     async def hang(self) -> Proof:
         return await self._apply("hang", [])
+
+    async def imbalance(self) -> Proof:
+        raise FaultNotProven("an engine on the CPU has no GPUs to tell apart")
 
     async def clear(self) -> None:
         brake, self._brake = self._brake, None

@@ -18,6 +18,7 @@ import msgspec
 
 from watchtower.ports import Clock
 from watchtower.simulator import language
+from watchtower.simulator.devices import Devices
 from watchtower.simulator.measurements import Measurements
 from watchtower.simulator.ranks import HEALTHY, Fault, FaultKind, step_seconds
 from watchtower.simulator.scheduler import Emission, Scheduler, Sequence
@@ -51,6 +52,7 @@ class EngineLoop:
         self.model = model
         self.measurements = Measurements()
         self.scheduler = Scheduler(model.max_batch, model.max_batch * model.max_model_len // 4, self.measurements)
+        self.devices = Devices(model.ranks, model.seed)
         self.checkpoint = model.checkpoint
         """The weights that are in place now, whatever was declared."""
         self.weight_version = "default"
@@ -109,6 +111,7 @@ class EngineLoop:
                 await self._changed.wait()
                 continue
             seconds = self._step_seconds(self.scheduler.begin())
+            self.devices.began(self._clock.now().boot, seconds, self.fault)
             if seconds is not None:
                 await self._clock.sleep(max(seconds))
             while self.hung:
@@ -116,7 +119,9 @@ class EngineLoop:
                 await self._changed.wait()
             if seconds is not None:
                 self.last_step = seconds
-            self._deliver(self.scheduler.finish(self._clock.now().boot))
+            ended = self._clock.now().boot
+            self.devices.ended(ended)
+            self._deliver(self.scheduler.finish(ended))
 
     def _step_seconds(self, prefill_tokens: int) -> tuple[float, ...] | None:
         return step_seconds(
@@ -194,6 +199,7 @@ class EngineLoop:
 
     def _inflict(self, fault: Fault) -> None:
         self.fault = fault
+        self.devices.inflict(self._clock.now().boot, fault)
         self.fault_since = None if fault.kind is FaultKind.NONE else self._clock.now().boot
         if fault.kind is FaultKind.DRIFT:
             self.load(fault.checkpoint)

@@ -25,6 +25,8 @@ class FaultKind(StrEnum):
     """One rank computes ``factor`` times as long."""
     HANG = "hang"
     """One rank never reaches the collective: no step ends any more."""
+    IMBALANCE = "imbalance"
+    """One rank's host stalls: a step takes ``factor`` times as long on it, most of it with its GPU idle."""
     DRIFT = "drift"
     """Other weights are in place than anybody declared."""
 
@@ -44,7 +46,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Why this fault makes no sense for a group of ``ranks``, or "" when it does."""
         if not 0 <= self.rank < ranks:
             return f"rank {self.rank} does not exist, there are {ranks}"
-        if self.kind is FaultKind.SLOW and not 1 < self.factor <= 10_000:
+        if self.kind in (FaultKind.SLOW, FaultKind.IMBALANCE) and not 1 < self.factor <= 10_000:
             return f"factor {self.factor} is not between 1 and 10000"
         if self.kind is FaultKind.DRIFT and not self.checkpoint:
             return "drift needs a checkpoint"
@@ -65,7 +67,7 @@ def step_seconds(
     if fault.kind is FaultKind.HANG:
         return None
     even = token_seconds * (1 + BATCH_RISE * (batch - 1)) + PREFILL_SECONDS_PER_TOKEN * prefill_tokens
-    slow_rank = fault.rank if fault.kind is FaultKind.SLOW else -1
+    slow_rank = fault.rank if fault.kind in (FaultKind.SLOW, FaultKind.IMBALANCE) else -1
     return tuple(
         even * (1 + JITTER * draw(seed, "step", step, rank)) * (fault.factor if rank == slow_rank else 1.0)
         for rank in range(ranks)

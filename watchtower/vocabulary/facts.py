@@ -11,6 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from watchtower.vocabulary.actions import Incarnation
+from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble, Xid
 
 
 class Fact(msgspec.Struct, frozen=True, tag_field="fact", omit_defaults=True, kw_only=True):
@@ -215,10 +216,32 @@ class EngineSeen(Fact, frozen=True, tag="engine_seen", kw_only=True):
         return self.because or "nobody saw how it ended"
 
 
+class GpuReport(Fact, frozen=True, tag="gpu_report", kw_only=True):
+    """One look at the hardware, about once a second."""
+
+    source: GpuSource
+    trouble: Trouble | None = None
+    """Set when the whole source says nothing (no driver, wedged, released, unreachable)."""
+    because: str = ""
+    gpus: list[GpuSeen] = []
+    xids: list[Xid] = []
+    """New since the last report."""
+
+
 class LoopLagged(Fact, frozen=True, tag="loop_lagged", kw_only=True):
     """The daemon itself was not running for a while: windows covering the gap are UNKNOWN."""
 
     seconds: float
 
 
-AnyFact = RelayHello | RelayFrame | RelayGone | EngineScrape | CanaryStarted | CanaryEnded | EngineSeen | LoopLagged
+AnyFact = (
+    RelayHello
+    | RelayFrame
+    | RelayGone
+    | EngineScrape
+    | CanaryStarted
+    | CanaryEnded
+    | EngineSeen
+    | GpuReport
+    | LoopLagged
+)

@@ -16,6 +16,12 @@ WORDS: dict[str, str] = {
     "window": "The last so many seconds of a signal, of one incarnation only.",
     "reading": "A number over a window with its confidence band, or UNKNOWN and why. A reading has no verdict.",
     "band": "95 % confidence band of a reading: Woodruff's interval over one-second clusters.",
+    "rank": "One GPU of a tensor-parallel group, with the worker process that drives it.",
+    "spread": "Range of the ranks' mean utilization over one window. Only ranks of one group are compared, and only "
+    "while the engine is at work.",
+    "straggler": "A rank that its peers wait for. Waiting GPUs spin and read busy, so clocks, throttling, power, links "
+    "and memory tell it, not utilization.",
+    "placement": "What the operator expects the hardware to be: model, ranks, links, power limit, by stage.",
     "verdict": "Of a rule and its readings: OK, BREACH or UNKNOWN. No data is neither good news nor bad news.",
     "rule": "A condition on readings, how long it must hold, what may excuse it, and what cure it asks for.",
     "firing": "A rule whose BREACH has held for its `for:`.",

@@ -58,6 +58,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     samples: int = 0
     """Independent observations behind it (requests, canaries), not tokens."""
     because: str = ""
+    detail: str = ""
+    """What a person should know beside the number, e.g. which GPU and why; rules append it to their sentence."""
 
     @property
     def known(self) -> bool:
@@ -185,12 +187,20 @@ READINGS: dict[str, ReadingKind] = {
         ReadingKind(
             name="gpu_utilization.spread",
             unit=Unit.RATIO,
-            help="Range of the ranks' mean utilization inside one tensor-parallel group (15pp = 0.15).",
+            help="Range of the ranks' mean utilization inside one tensor-parallel group (15pp = 0.15), while the "
+            "engine is at work. A rank that waits in a collective reads busy: see gpu_straggler.score.",
         ),
         ReadingKind(
             name="gpu_utilization.dispersion",
             unit=Unit.RATIO,
-            help="Standard deviation over the ranks of their mean utilization.",
+            help="Median over the ranks of the standard deviation of their utilization in time. Bursty serving has "
+            "40 pp and is healthy: a gauge to look at, not to alert on.",
+        ),
+        ReadingKind(
+            name="gpu_straggler.score",
+            unit=Unit.COUNT,
+            help="How far the worst rank of a group deviates from its peers in clocks, throttling, power, links or "
+            "memory, as a multiple of the allowed deviation: 1 is at the bound, 0 is no difference.",
         ),
         ReadingKind(
             name="similarity.mean",

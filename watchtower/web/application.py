@@ -88,6 +88,9 @@ def application(
     async def actions(request: Request) -> Response:
         return JSONResponse({"actions": board.actions})
 
+    async def gpus(request: Request) -> Response:
+        return JSONResponse(board.gpus or {"source": None, "because": "not looked yet", "gpus": [], "placement": []})
+
     async def post_command(request: Request) -> Response:
         if not local:
             _need_token(request, settings)
@@ -134,6 +137,7 @@ def application(
             Route("/api/v1/incidents", incidents),
             Route("/api/v1/incidents/{id}", incident),
             Route("/api/v1/actions", actions),
+            Route("/api/v1/gpus", gpus),
             Route("/api/v1/commands/{verb}", post_command, methods=["POST"]),
         ],
         exception_handlers={HTTPException: refused},

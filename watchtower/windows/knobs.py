@@ -38,3 +38,11 @@ class WindowSettings:
         0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0,
     )  # fmt: skip
     """Bounds of the exported classic histogram, seconds."""
+    gpu_groups: tuple[tuple[str, ...], ...] = ()
+    """UUIDs of the ranks that are compared with each other; empty: all GPUs of the source are one group."""
+    gpu_coverage_ratio: float = 0.8
+    """Share of the window that each GPU's utilization samples must cover."""
+    gpu_least_busy_ratio: float = 0.2
+    """Utilization that the busiest GPU of a group must reach before its ranks are compared."""
+    gpu_work_ratio: float = 0.9
+    """Share of the window's seconds in which the engine must have had an exchange open."""

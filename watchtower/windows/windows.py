@@ -20,6 +20,7 @@ from watchtower.vocabulary.facts import (
     CanaryStarted,
     EngineScrape,
     EngineSeen,
+    GpuReport,
     LoopLagged,
     RelayFrame,
     RelayGone,
@@ -28,13 +29,16 @@ from watchtower.vocabulary.facts import (
 from watchtower.vocabulary.readings import READINGS, Reading
 from watchtower.windows import estimates
 from watchtower.windows.continuity import Continuity
+from watchtower.windows.hardware import FAMILIES, GpuWindows
 from watchtower.windows.intake import Intake
 from watchtower.windows.knobs import WindowSettings
 from watchtower.windows.presence import Presence
 from watchtower.windows.probes import Canaries, Probed, Scrapes
 from watchtower.windows.series import Sample, Series
+from watchtower.windows.straggler import percent
 from watchtower.windows.totals import LatencyTotals
 from watchtower.windows.traffic import TrafficSlot
+from watchtower.windows.workload import Workload
 
 ITL: Final = "inter_token_latency_seconds"
 TTFT: Final = "time_to_first_token_seconds"
@@ -43,9 +47,11 @@ FLOWING_SECONDS: Final = 1.0
 """Tokens this recent are progress: frames may come only once a second."""
 LAGGED_SHARE: Final = 0.2
 """Latencies that the relay read late are left out; beyond this share of such seconds nothing is left to trust."""
+TOKENLESS_SECONDS: Final = 2.0
+TOKENLESS_RATIO: Final = 0.1
+"""No token for longer than this, and than this share of the window: GPUs are not compared."""
 STAMP_TOLERANCE_SECONDS: Final = 60.0
-"""A frame stamped further than this ahead of the last reading's now is not believed."""
-NO_GPU: Final = "no GPU source is configured; readings need NVML on this host or a DCGM exporter"
+"""A frame or GPU report stamped further than this ahead of the last reading's now is not believed."""
 NO_REFERENCES: Final = "no references exist; bless canary answers of a good checkpoint first"
 
 
@@ -59,6 +65,8 @@ class Windows:
         self._canaries = Canaries()
         self._scrapes = Scrapes()
         self._presence = Presence()
+        self._workload = Workload(self.settings.longest_window_seconds)
+        self.gpus = GpuWindows(self.settings)
         self._read_at = -math.inf
         self._merged: tuple[tuple[float, float, int], TrafficSlot] | None = None
         self.refused = 0
@@ -77,6 +85,7 @@ class Windows:
                     self.refused += 1
                 else:
                     self._intake.frame(fact)
+                    self._workload.frame(fact)
             case RelayHello():
                 self._intake.relays.connected(fact.worker)
             case RelayGone():
@@ -93,6 +102,11 @@ class Windows:
                 if self._continuity.engine_seen(fact):
                     self._intake.new_incarnation()
                     self._canaries.reset(fact.at)
+            case GpuReport():
+                if self._read_at > -math.inf and fact.at > self._read_at + STAMP_TOLERANCE_SECONDS:
+                    self.refused += 1
+                else:
+                    self.gpus.absorb(fact)
             case LoopLagged():
                 self._read_at = max(self._read_at, fact.at)
                 self._continuity.loop_lagged(fact.at)
@@ -111,8 +125,8 @@ class Windows:
         self._read_at = max(self._read_at, now)
         over = max(1.0, over)
         family, _, stat = name.partition(".")
-        if family == "gpu_utilization":
-            return _unknown(name, over, now, NO_GPU)
+        if family in FAMILIES:
+            return self.gpus.read(name, over, now, self._not_at_work(over, now))
         if family == "similarity":
             return _unknown(name, over, now, NO_REFERENCES)
         if family == ITL:
@@ -213,7 +227,8 @@ class Windows:
         waiting = roster.waiting_for_first_token()
         remark = f"{waiting} of {len(roster)} open exchanges still wait for their first token" if waiting else ""
         value = 0.0 if seconds < FLOWING_SECONDS else seconds
-        return Reading(name=name, over=over, at=now, value=value, samples=len(roster), because=remark)
+        detail = self.gpus.hang_signature(value, now)
+        return Reading(name=name, over=over, at=now, value=value, samples=len(roster), because=remark, detail=detail)
 
     def _counted(self, name: str, over: float, now: float) -> Reading:
         dark = self._unseen(over, now)
@@ -242,6 +257,21 @@ class Windows:
             most = max(traffic.asked_bytes, traffic.answered_bytes)
             return Reading(name=name, over=over, at=now, value=most / seconds, samples=traffic.opened)
         return Reading(name=name, over=over, at=now, value=traffic.tokens / seconds, samples=max(1, traffic.heard))
+
+    def _not_at_work(self, over: float, now: float) -> str:
+        """Why the GPUs of this window must not be compared; empty when they may."""
+        dark = self._unseen(over, now)
+        if dark:
+            return dark
+        worked, needed = self._workload.ratio(over, now), self.settings.gpu_work_ratio
+        if worked < needed:
+            return (
+                f"idle: exchanges were open in {percent(worked)} of the window's seconds, {percent(needed)} are needed"
+            )
+        waited = now - self._intake.roster.progress_at
+        if waited > max(TOKENLESS_SECONDS, TOKENLESS_RATIO * over):
+            return "no token comes: that is no imbalance, see token_progress.stalled"
+        return ""
 
     # ── what all of them ask ────────────────────────────────────────────────────────────────────
 

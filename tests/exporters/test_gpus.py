@@ -1,0 +1,67 @@
+"""What a scrape sees of the hardware."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.windows.hardware_scenes import Change, at_work, reports, watched
+from tests.windows.traffic import START
+from watchtower.board import Board
+from watchtower.daemon.hardware import gpus_json
+from watchtower.exporters.gpus import GpuCollector
+from watchtower.exporters.prometheus import Exposition
+from watchtower.settings import PlacementSettings, StageSettings
+from watchtower.vocabulary.facts import GpuReport
+from watchtower.vocabulary.gpus import GpuSource, Trouble
+from watchtower.vocabulary.instants import Instant
+
+MIG: dict[int, Change] = {
+    1: lambda second: {"unavailable": {"utilization": Trouble.MIG}, "utilization": [], "power_watts": None}
+}
+
+
+def scraped(*more: GpuReport, stages: tuple[StageSettings, ...] = ()) -> str:
+    windows, now = watched(reports([0.9, 0.5], change=MIG), more, at_work())
+    board = Board(target="t", version="0", mode="observe", profile="safe", started=Instant(0, 0, "b"))
+    board.gpus = gpus_json(windows.gpus, PlacementSettings(stages=stages), 30, now)
+    return Exposition([GpuCollector(board)]).render("")[0].decode()
+
+
+def value(text: str, series: str) -> float | None:
+    lines: dict[str, Any] = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return float(lines[series]) if series in lines else None
+
+
+def test_a_gpu_is_labelled_by_its_index_and_its_uuid_stands_on_info_alone() -> None:
+    text = scraped()
+    assert value(text, 'watchtower_gpu_utilization_ratio{gpu="0"}') == 0.9
+    assert value(text, 'watchtower_gpu_sm_clock_hertz{gpu="1"}') == 1980e6
+    assert value(text, 'watchtower_gpu_throttled_seconds_total{gpu="0",reason="power_cap"}') == 63.0
+    assert [line.split("{")[0] for line in text.splitlines() if "GPU-0" in line] == ["watchtower_gpu_info"]
+
+
+def test_what_cannot_be_read_is_absent_and_not_zero() -> None:
+    text = scraped()
+    assert value(text, 'watchtower_gpu_utilization_ratio{gpu="1"}') is None
+    assert value(text, 'watchtower_gpu_power_watts{gpu="1"}') is None
+    assert value(text, 'watchtower_gpu_readable{gpu="1"}') == 0
+    assert value(text, 'watchtower_gpu_readable{gpu="0"}') == 1
+
+
+def test_a_dead_source_says_so_and_gives_no_old_values() -> None:
+    text = scraped(GpuReport(at=START + 71, source=GpuSource.NVML, trouble=Trouble.DRIVER_WEDGED))
+    assert value(text, 'watchtower_gpu_source_up{source="nvml"}') == 0
+    assert value(text, 'watchtower_gpu_readable{gpu="0"}') == 0
+    assert "watchtower_gpu_utilization_ratio" not in text
+
+
+def test_mismatches_of_the_placement_are_counted() -> None:
+    text = scraped(stages=(StageSettings(name="tp", ranks=4, pcie_width=16, model="H100"),))
+    assert value(text, 'watchtower_placement_mismatch{question="ranks",stage="tp"}') == 1
+    assert value(text, 'watchtower_placement_mismatch{question="pcie_width",stage="tp"}') == 0
+    assert value(text, 'watchtower_placement_mismatch{question="model",stage="tp"}') is None  # no name was told
+
+
+def test_before_any_look_there_is_nothing() -> None:
+    board = Board(target="t", version="0", mode="observe", profile="safe", started=Instant(0, 0, "b"))
+    assert Exposition([GpuCollector(board)]).render("")[0] == b""

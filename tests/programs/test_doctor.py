@@ -1,0 +1,112 @@
+"""Each check of the doctor: fine, not asked for, or a problem that names its cure."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from watchtower.daemon.loading import Loaded, load
+from watchtower.programs import doctor
+from watchtower.programs.doctor import Health
+from watchtower.vocabulary.errors import ExitCode
+
+RULES = "version: 1\nrules:\n- {name: one, when: exchanges.open > 5}\n"
+
+
+def loaded(tmp_path: Path, text: str = "", rules: str = "") -> Loaded:
+    file = tmp_path / "watchtower.yaml"
+    more = ""
+    if rules:
+        (tmp_path / "rules.yaml").write_text(rules)
+        more = "rules: [rules.yaml]\n"
+    file.write_text(f"version: 1\nstate_directory: {tmp_path / 'state'}\n{more}{text}")
+    return load(file, {})
+
+
+def test_a_configuration_with_mistakes_ends_the_examination(tmp_path: Path) -> None:
+    file = tmp_path / "watchtower.yaml"
+    file.write_text("relay:\n  listne: x\n")
+    (only,) = doctor.examine(file, {})
+    assert only.health is Health.PROBLEM and "watchtower check" in only.cure
+
+
+def test_a_state_directory_may_still_have_to_be_made(tmp_path: Path) -> None:
+    check = doctor.state_directory(tmp_path / "a" / "b")
+    assert check.health is Health.OK and "will be made" in check.what
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_state_directory_that_is_a_file_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "state").touch(mode=0o755)
+    check = doctor.state_directory(tmp_path / "state")
+    assert check.health is Health.PROBLEM and "state_directory" in check.cure
+
+
+def test_a_relay_address_in_use_is_a_problem_and_a_free_one_is_not(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        settings = loaded(tmp_path, f"relay: {{listen: '127.0.0.1:{port}'}}\n").settings
+        assert doctor.relay(settings, None).health is Health.PROBLEM
+    assert doctor.relay(settings, None).health is Health.OK
+
+
+@pytest.mark.parametrize(("workers", "health"), [(1, Health.OK), (0, Health.PROBLEM)])
+def test_of_a_running_daemon_the_workers_are_asked(tmp_path: Path, workers: int, health: Health) -> None:
+    status = {"relay": {"workers": workers, "listening": "127.0.0.1:8100", "open": 0}}
+    assert doctor.relay(loaded(tmp_path).settings, status).health is health
+
+
+def test_an_engine_that_does_not_answer_is_a_problem(tmp_path: Path) -> None:
+    check = doctor.engine(loaded(tmp_path, "engine: {url: 'http://127.0.0.1:1'}\n").settings)
+    assert check.health is Health.PROBLEM and "http://127.0.0.1:1" in check.what and "engine.url" in check.cure
+
+
+def test_a_keeper_is_off_missing_its_program_or_not_started(tmp_path: Path) -> None:
+    def with_command(command: str) -> doctor.Check:
+        return doctor.keeper(loaded(tmp_path, f"supervisor: {{kind: process, command: [{command}]}}\n").settings)
+
+    assert doctor.keeper(loaded(tmp_path).settings).health is Health.OFF
+    assert with_command("no-such-program-here").health is Health.PROBLEM
+    assert with_command("sh").health is Health.OK
+
+
+def test_gpus_that_nobody_reads_are_off_and_say_which_rules_are_blind(tmp_path: Path) -> None:
+    check = doctor.gpus(loaded(tmp_path, "hardware: {source: none}\n"))
+    assert check.health is Health.OFF and "gpu_imbalance" in check.what
+
+
+def test_a_simulated_source_is_asked_of_the_engine(tmp_path: Path) -> None:
+    text = "engine: {url: 'http://127.0.0.1:1'}\nhardware: {source: simulated}\nremediation: {profile: demo}\n"
+    check = doctor.gpus(loaded(tmp_path, text))
+    assert check.health is Health.PROBLEM and "simulated: stale" in check.what and check.cure
+
+
+def test_a_missing_encoder_is_a_problem_only_where_a_rule_needs_it(tmp_path: Path) -> None:
+    needed, unneeded = loaded(tmp_path), loaded(tmp_path, rules=RULES)
+    check = doctor.encoder(needed, lambda package: False)
+    assert check.health is Health.PROBLEM
+    assert check.cure == "pip install 'watchtower-sidecar[similarity]'" and "meaning_drift" in check.what
+    assert doctor.encoder(unneeded, lambda package: False).health is Health.OFF
+    assert doctor.encoder(needed, lambda package: True).health is Health.OK
+
+
+def test_the_exit_code_and_the_json_tell_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "watchtower.yaml"
+    file.write_text(
+        f"version: 1\nstate_directory: {tmp_path / 'state'}\nengine: {{url: 'http://127.0.0.1:1'}}\n"
+        "hardware: {source: none}\n"
+    )
+    text = io.StringIO()
+    assert doctor.main(file, {}, as_json=True, out=Console(file=text)) is ExitCode.PROBLEM_FOUND
+    answer = json.loads(text.getvalue())
+    assert answer["ok"] is False
+    names = ["configuration", "state directory", "relay", "engine", "keeper", "gpus", "encoder"]
+    assert [check["name"] for check in answer["checks"]] == names
+    assert all(check["cure"] for check in answer["checks"] if check["health"] == "problem")

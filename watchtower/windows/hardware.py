@@ -1,0 +1,293 @@
+"""GPU reports in, readings of the hardware out: spread, dispersion, straggler.
+
+Only the GPUs of one group (the ranks of one tensor-parallel group) are compared, over the same stretch of time, and
+only while the engine is at work. Whatever cannot be read makes the whole reading UNKNOWN with its reason, never 0:
+a group with an unread rank may hide anything. Momentary differences mean nothing (the GPUs sample out of phase), so
+windows are compared, not instants. A simulated source is named in every reading.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any, Final
+
+from watchtower.vocabulary.facts import GpuReport
+from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble
+from watchtower.vocabulary.readings import Reading
+from watchtower.windows import straggler
+from watchtower.windows.knobs import WindowSettings
+from watchtower.windows.ranks import Rank, Track
+from watchtower.windows.straggler import percent
+
+FAMILIES: Final = ("gpu_utilization", "gpu_straggler")
+NO_GPU: Final = "no GPU source is configured; readings need NVML on this host or a DCGM exporter"
+STALE_SECONDS: Final = 5.0
+"""A newest sample older than this (or than twice its own length) says nothing about now."""
+LONGEST_OVER: Final = 1.5
+"""Samples that cover so much more than the window tell of another time."""
+NOTABLE: Final = 0.05
+"""A spread below this needs no name."""
+SPINNING: Final = 0.9
+STANDING: Final = 0.1
+WAITING_POWER: Final = 0.5
+"""Share of its power limit below which a GPU that reads busy only waits."""
+HANG_SECONDS: Final = 5.0
+
+TROUBLES: Final[dict[Trouble, str]] = {
+    Trouble.NOT_SUPPORTED: "its driver does not tell utilization",
+    Trouble.NO_PERMISSION: "this container may not read it",
+    Trouble.LOST: "it fell off the bus: a reset or a reboot brings it back",
+    Trouble.RESET_REQUIRED: "it needs a reset",
+    Trouble.MIG: "it is cut into MIG slices, which have no utilization",
+    Trouble.NOT_VISIBLE: "it is not visible from here",
+    Trouble.DRIVER_WEDGED: "its driver does not answer",
+    Trouble.DRIVER_ABSENT: "there is no driver here",
+    Trouble.DRIVER_MISMATCH: "the driver was replaced: restart this container",
+    Trouble.RELEASED: "it was let go on request, so that it can be reset",
+    Trouble.STALE: "its source is silent",
+    Trouble.FAULT: "its source reports an error",
+}
+"""What each trouble means for a reading: UNKNOWN, because of this."""
+
+
+class GpuWindows:
+    """Absorbs GpuReport; reads the names of ``FAMILIES``. Pure: no clock."""
+
+    def __init__(self, settings: WindowSettings) -> None:
+        self._settings = settings
+        self._report: GpuReport | None = None
+        self._tracks: dict[str, Track] = {}
+
+    def absorb(self, report: GpuReport) -> None:
+        if self._report is not None and report.at <= self._report.at:
+            return
+        self._report = report
+        for seen in report.gpus:
+            track = self._tracks.get(seen.uuid)
+            if track is None:
+                track = self._tracks[seen.uuid] = Track(seen.uuid, self._settings.longest_window_seconds)
+            track.told(report.at, seen)
+        gone = report.at - self._settings.longest_window_seconds
+        self._tracks = {uuid: track for uuid, track in self._tracks.items() if track.told_at > gone}
+
+    def read(self, name: str, over: float, now: float, not_at_work: str = "") -> Reading:
+        """``not_at_work``: why the engine's work of the window cannot be compared; "" when it can."""
+        groups = self._groups()
+        because = self._dark(now) or self._nothing_to_compare(groups) or not_at_work
+        measured: list[list[Rank]] = []
+        for group in groups if not because else ():
+            if len(group) > 1:
+                ranks, because = self._ranks(group, over, now)
+                if because:
+                    break
+                measured.append(ranks)
+        if because:
+            return Reading(name=name, over=over, at=now, value=None, because=self._named(because))
+        value, detail, samples = max(map(_MEASURES[name], measured), key=lambda one: one[0])
+        return Reading(name=name, over=over, at=now, value=value, samples=samples, detail=self._named(detail))
+
+    def hang_signature(self, seconds: float, now: float) -> str:
+        """What the GPUs looked like while no token came for ``seconds``: evidence for people, never a verdict."""
+        if self._dark(now) or seconds < HANG_SECONDS / 2:
+            return ""
+        said = []
+        for group in self._groups():
+            ranks, because = self._ranks(group, min(HANG_SECONDS, seconds), now, least_busy=0.0)
+            if not because and (sentence := _signature(ranks)):
+                said.append(sentence)
+        return self._named("; ".join(said)) if said else ""
+
+    def as_json(self, over: float, now: float) -> dict[str, Any]:
+        """Every GPU as it is now, for the API and the exporters; absent values are null, never 0."""
+        report = self._report
+        if report is None:
+            return {"source": None, "because": NO_GPU, "gpus": []}
+        return {
+            "source": report.source.value,
+            "because": self._dark(now),
+            "age_seconds": round(now - report.at, 3),
+            "groups": self._groups(),
+            "gpus": [self._gpu_json(track, over, now) for _, track in sorted(self._tracks.items(), key=_order)],
+        }
+
+    def newest(self) -> list[GpuSeen]:
+        """What was last told of each GPU, in order of index."""
+        return [track.last for _, track in sorted(self._tracks.items(), key=_order)]
+
+    # ── who, and whether they can be read ───────────────────────────────────────────────────────
+
+    def _groups(self) -> list[list[str]]:
+        """As configured; otherwise all GPUs of the source are one group."""
+        if self._settings.gpu_groups:
+            return [list(group) for group in self._settings.gpu_groups]
+        return [[uuid for uuid, _ in sorted(self._tracks.items(), key=_order)]] if self._tracks else []
+
+    def _dark(self, now: float) -> str:
+        """Why nothing can be said of any GPU; empty when something can."""
+        report = self._report
+        if report is None:
+            return NO_GPU
+        if report.trouble is not None:
+            return f"no GPU can be read: {_why(report.trouble, report.because)}"
+        if not self._tracks:
+            return "the source names no GPU"
+        return ""
+
+    def _nothing_to_compare(self, groups: list[list[str]]) -> str:
+        if any(len(group) > 1 for group in groups):
+            return ""
+        return "one GPU has no spread" if groups and len(groups) == 1 else "no group has two GPUs to compare"
+
+    def _ranks(
+        self, group: Sequence[str], over: float, now: float, *, least_busy: float = -1
+    ) -> tuple[list[Rank], str]:
+        """The group's GPUs over the ``over`` seconds that end at the newest instant known of all of them."""
+        tracks = []
+        for uuid in group:
+            track = self._tracks.get(uuid)
+            because = _unread(track, now)
+            if track is None or because:
+                return [], f"{_label(uuid, track)}: {because}"
+            tracks.append(track)
+        until = min(now, *(track.busyness.newest for track in tracks))
+        ranks = [track.rank(until - over, until) for track in tracks]
+        for rank in ranks:
+            if rank.busy.seconds < self._settings.gpu_coverage_ratio * over:
+                return [], f"{rank.label}: {rank.busy.seconds:.1f} s of {over:g} s are covered by samples"
+            if rank.busy.seconds > LONGEST_OVER * over:
+                return [], f"{rank.label}: its samples are too long for a window of {over:g} s"
+        least = self._settings.gpu_least_busy_ratio if least_busy < 0 else least_busy
+        if (most := max(rank.busy.mean for rank in ranks)) < least:
+            return (
+                [],
+                f"idle: no GPU of the group is busier than {percent(most)}, {percent(least)} are needed to compare",
+            )
+        return ranks, ""
+
+    def _named(self, text: str) -> str:
+        if self._report is None or self._report.source is not GpuSource.SIMULATED:
+            return text
+        return f"simulated GPUs: {text}" if text else "simulated GPUs"
+
+    def _gpu_json(self, track: Track, over: float, now: float) -> dict[str, Any]:
+        seen = track.last
+        because = _unread(track, now)
+        until = min(now, track.busyness.newest)
+        busy = track.busyness.between(until - over, until)
+        told = busy.seconds >= self._settings.gpu_coverage_ratio * over and not because
+        return {
+            "uuid": seen.uuid,
+            "index": seen.index,
+            "name": seen.name,
+            "because": because,
+            "trouble": seen.trouble,
+            "utilization": round(busy.mean, 4) if told else None,
+            "utilization_deviation": round(busy.deviation, 4) if told else None,
+            **{name: _told(getattr(seen, name)) for name in _SHOWN},
+            "throttled_ns": dict(seen.throttled_ns),
+            "unavailable": {name: trouble.value for name, trouble in seen.unavailable.items()},
+        }
+
+
+_SHOWN = (
+    *("sm_active", "dram_active", "sm_clock_hz", "sm_clock_max_hz", "power_watts", "power_limit_watts"),
+    *("temperature_celsius", "memory_used_bytes", "memory_total_bytes", "throttle_reasons"),
+    *("ecc_corrected", "ecc_uncorrected", "remap_pending", "remap_failed", "recovery_action"),
+    *("nvlink_errors", "nvlink_active", "nvlink_total", "pcie_replays"),
+    *("pcie_generation", "pcie_width", "pcie_generation_max", "pcie_width_max"),
+)
+
+
+def _told(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _order(item: tuple[str, Track]) -> tuple[int, str]:
+    return item[1].last.index, item[0]
+
+
+def _label(uuid: str, track: Track | None) -> str:
+    return uuid if track is None or track.last.index < 0 else f"GPU {track.last.index} ({uuid})"
+
+
+def _why(trouble: Trouble, because: str) -> str:
+    return f"{TROUBLES[trouble]} ({because})" if because else TROUBLES[trouble]
+
+
+def _unread(track: Track | None, now: float) -> str:
+    """Why this GPU's utilization cannot be read at ``now``; empty when it can."""
+    if track is None:
+        return "its source has never named it"
+    trouble = track.last.trouble or track.last.unavailable.get("utilization")
+    if trouble is not None:
+        return _why(trouble, track.last.because)
+    age, allowed = now - track.busyness.newest, max(STALE_SECONDS, 2 * track.busyness.newest_seconds)
+    if math.isinf(age):
+        return "no utilization sample yet"
+    return f"its newest utilization sample is {age:.0f} s old" if age > allowed else ""
+
+
+# ── one function a reading: (value, what people should know beside it, samples) ─────────────────────
+
+_Measured = tuple[float, str, int]
+
+
+def _spread(ranks: Sequence[Rank]) -> _Measured:
+    means = [rank.busy.mean for rank in ranks]
+    value = max(means) - min(means)
+    return value, _odd_one(ranks), len(ranks)
+
+
+def _dispersion(ranks: Sequence[Rank]) -> _Measured:
+    return median(rank.busy.deviation for rank in ranks), "", len(ranks)
+
+
+def _straggler(ranks: Sequence[Rank]) -> _Measured:
+    found = straggler.worst(ranks)
+    return found.score, found.sentence if found.score >= 1 else "", len(ranks)
+
+
+_MEASURES: dict[str, Callable[[Sequence[Rank]], _Measured]] = {
+    "gpu_utilization.spread": _spread,
+    "gpu_utilization.dispersion": _dispersion,
+    "gpu_straggler.score": _straggler,
+}
+
+
+def _odd_one(ranks: Sequence[Rank]) -> str:
+    """The rank furthest from its peers, and why; of two nobody can tell from utilization which one is odd."""
+    means = [rank.busy.mean for rank in ranks]
+    if max(means) - min(means) < NOTABLE:
+        return ""
+    if len(ranks) == 2:
+        text = " and ".join(f"{rank.label} {percent(rank.busy.mean)}" for rank in ranks)
+        found = straggler.worst(ranks)
+        return f"{text}; {found.sentence}" if found.score >= 1 and found.other is None else text
+    odd, others = max(((rank, _others(rank, ranks)) for rank in ranks), key=lambda one: abs(one[0].busy.mean - one[1]))
+    sign = straggler.explained(odd, [peer for peer in ranks if peer is not odd])
+    if odd.busy.mean > others:
+        why = "another process may be using it"
+    else:
+        why = f"{sign.cause}, {sign.text}" if sign else "host stall: its own process gives it too little to do"
+    return f"{odd.label} works {percent(odd.busy.mean)}, the others {percent(others)}: {why}"
+
+
+def _others(rank: Rank, ranks: Sequence[Rank]) -> float:
+    return median(peer.busy.mean for peer in ranks if peer is not rank)
+
+
+def _signature(ranks: Sequence[Rank]) -> str:
+    spinning = [rank for rank in ranks if rank.busy.mean >= SPINNING]
+    standing = [rank for rank in ranks if rank.busy.mean <= STANDING]
+    if len(standing) == 1 and len(spinning) == len(ranks) - 1 and spinning:
+        return f"{standing[0].label} stands still while its peers spin at 100 %: it is the suspect"
+    powers = [
+        rank.power_watts / rank.power_limit_watts for rank in spinning if rank.power_watts and rank.power_limit_watts
+    ]
+    if len(spinning) == len(ranks) and powers and max(powers) < WAITING_POWER:
+        return f"all GPUs read busy at {percent(median(powers))} of their power: they wait in a collective"
+    if len(standing) == len(ranks):
+        return "all GPUs stand still: no work reaches them"
+    return ""
