@@ -60,6 +60,17 @@ def test_ranks_that_share_a_bursty_load_have_no_spread_and_a_large_dispersion() 
     assert read(DISPERSION, gpus).value == pytest.approx(0.5, abs=0.01)
 
 
+def test_a_gpu_that_reports_late_is_compared_over_the_same_stretch() -> None:
+    def samples(at: float) -> list[UtilizationSample]:
+        return [UtilizationSample(at, 1.0, float(at > START + 55))]
+
+    late: dict[int, Change] = {
+        0: lambda second: {"utilization": samples(START + second)},
+        1: lambda second: {"utilization": samples(START + second - 4)},
+    }
+    assert read(SPREAD, reports([0, 0], change=late)).value == pytest.approx(0.0, abs=1e-9)
+
+
 def test_only_ranks_of_one_group_are_compared() -> None:
     pairs = WindowSettings(gpu_groups=((uuid(0), uuid(1)), (uuid(2), uuid(3))))
     gpus = reports([0.9, 0.88, 0.3, 0.35])
