@@ -28,7 +28,7 @@ class Said(NamedTuple):
     err: str
 
 
-def watchtower(*arguments: str, columns: int = 80, within: float = 30.0) -> Said:
+def watchtower(*arguments: str, columns: int = 80, within: float = 60.0) -> Said:
     """Run one command as a person would."""
     done = subprocess.run(
         [sys.executable, "-m", "watchtower.cli", *arguments],

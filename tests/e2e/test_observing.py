@@ -11,9 +11,19 @@ import pytest
 
 from tests.e2e.outside import Clients, Pager, watchtower
 from tests.e2e.stack import Stack
+from watchtower.detectors.load import LoadExplainsLatency
+from watchtower.storage.baseline import BaselineFile
 
 PROMPT = "planted-prompt-7f3a91: what did the surgeon whisper?"
 API_KEY = "planted-api-key-5521"
+
+
+def blocks_learned(stack: Stack) -> int:
+    """Healthy blocks in the baseline that the daemon saved last."""
+    load = LoadExplainsLatency(stack.engine)
+    stored = BaselineFile(stack.state / "baseline.json").read()
+    assert not stored or load.load(stored) == ""
+    return load.baseline.blocks
 
 
 class Run:
@@ -41,7 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             stack.start()
             run.before = stack.status()["engine"]["incarnation"]
             with Clients(stack.relay, PROMPT) as clients:
-                time.sleep(12)  # a baseline at this load
+                stack.until(lambda: blocks_learned(stack) >= 8, 60, "a baseline at this load")
                 stack.fault(kind="slow", factor=10, rank=2)
                 stack.until(lambda: run.pager.told("incident.would_act"), 40, "people are told what would be done")
                 time.sleep(3)  # for whatever should not happen
@@ -115,7 +125,7 @@ def test_the_command_line_tells_the_same_and_fits_the_terminal(run: Run) -> None
         assert (said.code, said.err) == (1, "")
         assert max(map(len, said.out.splitlines())) <= columns
         assert "inter_token_latency_seconds.p95" in said.out and "slow_tokens" in said.out
-        assert "held by observe: mode is observe" in said.out
+        assert re.search(r"held by observe: +mode is observe", said.out)
     incident = run.stack.status()["incident"]["id"]
     said = watchtower("explain", "--state-dir", state)
     assert said.code == 0

@@ -102,8 +102,8 @@ def test_the_first_line_is_the_one_that_matters() -> None:
 def test_a_full_status_says_what_holds_the_cure_who_paused_and_that_nothing_is_written() -> None:
     text = printed(show_status, full_status())
     for sentence in (
-        "held by budget: 2 of 2 restarts this hour are spent",
-        "held by cooldown: the last restart was 3 min ago, cooldown 15 min",
+        "held by budget:    2 of 2 restarts this hour are spent",
+        "held by cooldown:  the last restart was 3 min ago, cooldown 15 min",
         "closer look: watchtower explain inc-1f3a9c",
         "observing only: the journal cannot be written (SQLITE_FULL)",
         "paused by ann until 2026-01-01 01:00:00: deploying",
@@ -178,7 +178,7 @@ def test_an_explanation_is_every_decision_in_one_sentence_each() -> None:
         "00:00:00.250  incident.open     it is slow [x]",
         "to log, pager: chat-7b opened: slow",
         "pager: ntc-1, HTTP 410",
-        "observe: mode is observe",
+        "restart_group: mode is observe",
         "verb=restart_group, attempt=1",
     ):
         assert sentence in text, sentence

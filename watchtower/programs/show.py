@@ -49,7 +49,7 @@ def show_status(console: Console, status: dict[str, Any]) -> None:
     if paused:
         why = f"paused by {paused['author']} until {_day_and_time(paused['until_wall'])}: {paused['reason']}"
         console.print(f"  {escape(why)}", highlight=False)
-    facts = _columns(*(("",) * 2), header=False)
+    facts = _columns("", "", header=False)
     for name, text in (("engine", _engine(status["engine"])), ("relay", _relay(status["relay"]))):
         facts.add_row(name, escape(text))
     facts.add_row("mode", f"{status['mode']}, profile {status['profile']}")
@@ -99,6 +99,7 @@ def show_readings(console: Console, status: dict[str, Any]) -> None:
         exact = reading["low"] is None
         band = "" if exact else f"{human(reading['low'], unit)} – {human(reading['high'], unit)}"
         known.add_row(name, human(value, unit), band, str(reading["samples"] or ""))
+    console.print()
     if known.row_count:
         console.print(known)
     for because, names in unknown.items():
@@ -159,8 +160,11 @@ def show_explanation(console: Console, answer: dict[str, Any]) -> None:
 
 
 def _show_held(console: Console, incident: dict[str, Any]) -> None:
+    reasons = _columns("", "", header=False)
     for held in incident["held"]:
-        console.print(f"  held by {held['gate']}: {escape(held['because'])}", highlight=False)
+        reasons.add_row(f"  held by {held['gate']}:", escape(held["because"]))
+    if incident["held"]:
+        console.print(reasons)
 
 
 def _sentence(body: dict[str, Any]) -> str:
@@ -169,11 +173,12 @@ def _sentence(body: dict[str, Any]) -> str:
         return f"to {', '.join(body.get('sinks', ()))}: {notice.get('title', '')}"
     if isinstance(notice, str):
         return f"{body.get('sink', '')}: {notice}" + (f", {body['because']}" if body.get("because") else "")
+    who = f"{body['verb']}: " if body.get("verb") else ""
     for key in ("sentence", "because", "why", "note", "title", "reason", "text"):
         if body.get(key):
-            return str(body[key])
+            return f"{who}{body[key]}"
     if gates := body.get("refusals") or body.get("gates"):
-        return "; ".join(f"{entry.get('gate')}: {entry.get('because')}" for entry in gates)
+        return who + "; ".join(str(entry.get("because")) for entry in gates)
     return ", ".join(f"{key}={value}" for key, value in body.items() if isinstance(value, str | int | float))[:160]
 
 
