@@ -12,7 +12,9 @@ import pytest
 from tests.e2e.outside import Clients, Pager, watchtower
 from tests.e2e.stack import Stack
 from watchtower.detectors.load import LoadExplainsLatency
+from watchtower.programs.client import DaemonClient
 from watchtower.storage.baseline import BaselineFile
+from watchtower.vocabulary.errors import Refused
 
 PROMPT = "planted-prompt-7f3a91: what did the surgeon whisper?"
 API_KEY = "planted-api-key-5521"
@@ -137,12 +139,14 @@ def test_the_command_line_tells_the_same_and_fits_the_terminal(run: Run) -> None
 def test_a_person_can_pause_and_resume_and_is_told_what_cannot_be(run: Run) -> None:
     state = ("--state-dir", str(run.stack.state))
     assert watchtower("pause", "-r", "deploying", *state) == (0, "pause: done\n", "")
-    said = watchtower("status", *state)
-    assert "paused by" in said.out and "deploying" in said.out
-    assert watchtower("resume", *state).code == 0
+    assert run.stack.status()["paused"]["reason"] == "deploying"
+    assert watchtower("resume", *state) == (0, "resume: done\n", "")
+    assert run.stack.status()["paused"] is None
     assert watchtower("resume", *state) == (5, "", "watchtower: nothing is paused\n")
-    assert watchtower("ack", "-r", "x", *state) == (5, "", "watchtower: no incident is escalated\n")
-    assert watchtower("breaker-reset", "-r", "x", *state) == (5, "", "watchtower: the breaker is closed\n")
+    daemon = DaemonClient(run.stack.state)
+    for verb, because in (("ack_resolve", "no incident is escalated"), ("breaker_reset", "the breaker is closed")):
+        with pytest.raises(Refused, match=because):
+            daemon.command(verb, author="ann", reason="x")
 
 
 def test_changes_over_tcp_are_refused(run: Run) -> None:

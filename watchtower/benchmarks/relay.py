@@ -186,7 +186,7 @@ async def _leg(plan: Plan, subject: _Subject, round_: int, sink: FactSink, clock
     heard = await _listen(plan, subject)
     cpu = processes.cpu_ns(pids) - cpu
     if subject.name == OBSERVING:
-        await clock.sleep(0.2)  # the last facts are at most a twentieth of a second behind
+        await clock.sleep(0.5)  # the last facts are at most a fifth of a second behind
     return Leg(
         name=subject.name,
         round=round_,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from watchtower.exchanges.backlog import Backlog, LateReader
 from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened
 
 NANO: Final = 1e-9
@@ -90,6 +91,14 @@ class Exchange:
             self._told_open = False
             self.touch()
 
+    def put_off(self, reader: LateReader, chunks: list[bytes], ns: int) -> None:
+        """``reader`` reads this part of the answer when there are more of them, or when somebody wants to know."""
+        self._ledger.backlog.add(reader, chunks, ns)
+
+    def catch_up(self) -> None:
+        """Read what was put off, of all exchanges: their order is kept."""
+        self._ledger.backlog.read()
+
     def tokens_read(self, ns: int) -> None:
         """The read at ``ns`` carried the ``fresh`` tokens: they share its gap."""
         count = self.fresh
@@ -170,6 +179,7 @@ class Ledger:
         self.open: dict[str, Exchange] = {}
         self.waiting: list[Exchange] = []
         """Exchanges with news, in the order of their first untold news."""
+        self.backlog = Backlog()
         self.dropped = 0
         """Cumulative: gaps and endings shed while nobody read."""
 
@@ -180,7 +190,12 @@ class Ledger:
         self.open[exchange.id] = exchange
         return exchange
 
+    @property
+    def has_news(self) -> bool:
+        return bool(self.waiting or len(self.backlog))
+
     def drain(self) -> list[ExchangeNews]:
+        self.backlog.read()
         waiting, self.waiting = self.waiting, []
         return [exchange.take_news() for exchange in waiting]
 

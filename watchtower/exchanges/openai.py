@@ -108,6 +108,21 @@ class _Reader:
         self.exchange.finish_reason = reason[:32] if isinstance(reason, str) else "other"
 
 
+def _says_something(choice: _Choice) -> bool:
+    delta = choice.delta
+    return bool(choice.text) or (
+        delta is not None
+        and bool(
+            delta.content
+            or delta.reasoning
+            or delta.reasoning_content
+            or delta.tool_calls
+            or delta.function_call
+            or delta.refusal
+        )
+    )
+
+
 class StreamReader(_Reader):
     """A stream of server-sent events."""
 
@@ -152,7 +167,6 @@ class StreamReader(_Reader):
 
     def _tokens(self, choices: list[_Choice], usage: _Usage | None) -> int:
         exact = 0
-        texts = 0
         told = False
         for choice in choices:
             if choice.finish_reason is not None:
@@ -160,19 +174,6 @@ class StreamReader(_Reader):
             if isinstance(choice.token_ids, list):
                 told = True
                 exact += len(choice.token_ids)
-            delta = choice.delta
-            if choice.text or (
-                delta is not None
-                and (
-                    delta.content
-                    or delta.reasoning
-                    or delta.reasoning_content
-                    or delta.tool_calls
-                    or delta.function_call
-                    or delta.refusal
-                )
-            ):
-                texts += 1
         if told:
             return exact
         if usage is not None and usage.completion_tokens is not None and not self._estimating:
@@ -182,7 +183,7 @@ class StreamReader(_Reader):
             grown = usage.completion_tokens - self._told.get(index, 0)
             self._told[index] = usage.completion_tokens
             return max(0, grown)
-        if texts and self._told is None:
+        if self._told is None and (texts := sum(map(_says_something, choices))):
             self._estimating = True
             self.exchange.estimated = True
             return texts

@@ -4,6 +4,11 @@ httptools finds the messages; a HEAD's answer, which no response parser can fram
 request is outstanding at a time (the tap sees to it), so an answer belongs to the request announced by ``expect``.
 Losing the thread is not an error: ``in_sync`` turns False, the exchange is closed as unobserved, and the bytes keep
 flowing without us.
+
+The common read of a stream is exactly one HTTP chunk, or a few. It takes the framing from one gap between chunks to
+another (``exchanges.chunks``), so the parser need not see it, and what it says can be read a moment later, together
+with others (``exchanges.backlog``). Every other read goes through the parser at once, after what was put off: whether
+an answer has ended is never known late.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ from typing import Final
 
 import httptools
 
+from watchtower.exchanges.chunks import whole_chunks
 from watchtower.exchanges.ledger import Exchange
 from watchtower.exchanges.openai import BodyReader, StreamReader
 from watchtower.vocabulary.errors import ProtocolFault
@@ -36,6 +42,8 @@ class ResponseReader:
         self._headers: dict[bytes, bytes] = {}
         self._ns = 0
         self._in_body = False
+        self._chunk_ended = False  # the parser's newest word was the end of a chunk
+        self._between_chunks = False  # and nothing came after it
         self.awaited = False
         """A request was forwarded and its answer has not ended."""
         self.started = False
@@ -53,6 +61,14 @@ class ResponseReader:
 
     def feed(self, data: bytes, ns: int) -> None:
         """``data`` was read at ``ns`` (CLOCK_BOOTTIME). Never raises."""
+        if self._between_chunks:
+            chunks = whole_chunks(data)
+            if chunks:
+                if self._body is not None and self._exchange is not None:
+                    self._exchange.put_off(self, chunks, ns)
+                return
+            self._between_chunks = False
+            self._catch_up()
         self.started = True
         self._ns = ns
         if self._method == "HEAD" and self.awaited:
@@ -69,6 +85,27 @@ class ResponseReader:
             exchange = self._exchange
             if exchange is not None and exchange.fresh:
                 exchange.tokens_read(ns)
+            self._between_chunks = self._chunk_ended and self._in_body and data.endswith(b"\r\n")
+
+    def read_late(self, chunks: list[bytes], ns: int) -> None:
+        """The chunks of one read that was put off."""
+        exchange, reader = self._exchange, self._body
+        if exchange is None or reader is None:
+            return
+        try:
+            for chunk in chunks:
+                reader.feed(chunk)
+        except ProtocolFault:
+            self._ns = ns
+            self._count("responses_unobserved")
+            self._unobserve()
+        else:
+            if exchange.fresh:
+                exchange.tokens_read(ns)
+
+    def _catch_up(self) -> None:
+        if self._exchange is not None:
+            self._exchange.catch_up()
 
     def eof(self, ns: int) -> bool:
         """The engine closed. True when that is how the present answer ends, or none was outstanding."""
@@ -86,13 +123,14 @@ class ResponseReader:
 
     def end(self, ending: Ending, ns: int) -> None:
         """The present answer will not go on; a stream whose last event was seen is complete all the same."""
+        self._catch_up()
         exchange, body = self._exchange, self._body
         if exchange is not None:
             if ending is Ending.CLIENT_LEFT and isinstance(body, StreamReader) and body.ended:
                 ending = Ending.ERROR_EVENT if body.errored else Ending.COMPLETE
             exchange.close(ending, ns)
         self._exchange = self._body = None
-        self.awaited = self._in_body = False
+        self.awaited = self._in_body = self._between_chunks = False
 
     def _switch(self) -> None:
         self.switched = True
@@ -128,6 +166,7 @@ class ResponseReader:
     # httptools calls these, by these names.
 
     def on_message_begin(self) -> None:
+        self._chunk_ended = False
         self._headers.clear()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -155,6 +194,12 @@ class ResponseReader:
         else:
             self._count("responses_unobserved")
             self._unobserve()
+
+    def on_chunk_header(self) -> None:
+        self._chunk_ended = False
+
+    def on_chunk_complete(self) -> None:
+        self._chunk_ended = True
 
     def on_body(self, body: bytes) -> None:
         reader = self._body

@@ -169,7 +169,7 @@ def escalate(step: Step, why: str) -> None:
     step.tell(
         NoticeKind.ESCALATED,
         f"{step.incident.title} · A person is needed: {why}. "
-        f"Release with: watchtower ack {step.incident.id} --resume, or --resolve.",
+        f"Release with: watchtower ack {step.incident.id} --resume (or --resolve) --reason '…'.",
         severity=str(Severity.PAGE),
     )
 

@@ -95,7 +95,7 @@ class HoldState(StrEnum):
 
 
 class RelayFrame(Fact, frozen=True, tag="relay_frame", kw_only=True):
-    """One batch from one relay worker: at most 20 a second while there is traffic, at least one a second always."""
+    """One batch from one relay worker: about 5 a second while there is traffic, at least one a second always."""
 
     worker: int
     pid: int

@@ -1,0 +1,37 @@
+"""Whole chunks of HTTP's chunked coding (RFC 9112 §7.1), told from anything else at a glance.
+
+Only the plain form counts, as servers write it: a size in lower-case hex without leading zeros or extensions. All the
+rest, the last chunk included, is somebody else's work: the answer here is then "no".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_CHUNK_BYTES: Final = 4096
+"""A longer chunk is never called whole: an event that carries a token is a few hundred bytes."""
+
+_SIZES: Final = {b"%x" % size: size for size in range(1, MAX_CHUNK_BYTES + 1)}
+
+
+def whole_chunks(data: bytes) -> list[bytes]:
+    """The contents of the chunks that ``data``, read at the start of a chunk, consists of; [] if there is more to it.
+
+    >>> whole_chunks(b"5\\r\\nhello\\r\\n")
+    [b'hello']
+    >>> whole_chunks(b"5\\r\\nhel")
+    []
+    """
+    chunks: list[bytes] = []
+    at, end = 0, len(data)
+    while at < end:
+        line = data.find(b"\r\n", at, at + 6)
+        size = _SIZES.get(data[at:line])
+        if size is None:
+            return []
+        begin = line + 2
+        at = begin + size + 2
+        if data[at - 2 : at] != b"\r\n":
+            return []
+        chunks.append(data[begin : at - 2])
+    return chunks
