@@ -29,8 +29,9 @@ TOKENS = 40
 async def streamed(client: httpx.AsyncClient, url: str, prompt: str, **options: Any) -> int:
     """One streamed answer of TOKENS tokens; the completion tokens its last usage tells, 0 when none is told."""
     told = 0
-    body = {"model": "tiny", "prompt": prompt, "max_tokens": TOKENS, "ignore_eos": True, "stream": True, **options}
-    async with client.stream("POST", f"{url}/v1/completions", json=body, timeout=60) as answer:
+    asked = {"messages": [{"role": "user", "content": prompt}], "max_tokens": TOKENS, "ignore_eos": True}
+    body = {"model": "tiny", "stream": True, **asked, **options}
+    async with client.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=60) as answer:
         assert answer.status_code == 200
         async for line in answer.aiter_lines():
             if line.startswith("data: {"):
