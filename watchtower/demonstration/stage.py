@@ -84,7 +84,7 @@ def vllm_plan(seed: int) -> EnginePlan:
         environment=vllm.variables(),
         start_seconds=300.0,
         cure_seconds=300.0,
-        callers=4,
+        callers=8,  # so many that a window holds enough tokens and requests for a judgement even while it is slow
         max_tokens=24,
         limits=limits,
     )

@@ -169,7 +169,7 @@ class WorkerFaults:
     """
 
     def __init__(
-        self, root: Callable[[], int], clock: Clock, *, stop_seconds: float = 0.25, run_seconds: float = 0.02
+        self, root: Callable[[], int], clock: Clock, *, stop_seconds: float = 0.2, run_seconds: float = 0.03
     ) -> None:
         self._root, self._clock = root, clock
         self._stop, self._run = stop_seconds, run_seconds
