@@ -24,7 +24,7 @@ def test_a_good_configuration_says_what_would_run() -> None:
     out, text = console()
     assert check(None, {}, out=out) is ExitCode.OK
     assert text.getvalue().startswith("ok · ")
-    assert "may act: slow_tokens, hang, meaning_drift" in text.getvalue()
+    assert "may act: slow_tokens, hang, engine_gone, meaning_drift" in text.getvalue()
     assert "tells people and never acts" in text.getvalue()
 
 

@@ -298,3 +298,18 @@ def test_the_slowest_acting_rule_is_found_and_telling_rules_do_not_count() -> No
     telling = msgspec.structs.replace(rule(over=900), name="telling", cure=Cure.NOTHING)
     assert Ruleset((quick, slow, telling)).slowest() == slow
     assert Ruleset((telling,)).slowest() is None
+
+
+def test_a_breach_that_only_lasts_because_its_band_straddles_never_says_99_ms_over_130_ms() -> None:
+    rules = Ruleset((msgspec.structs.replace(rule(), summary="p95 {value} over {limit}"),))
+
+    def say(value: float, low: float, high: float, states: RuleStates, now: float) -> tuple[RuleStates, RuleVerdict]:
+        reading = Reading(name=P95, over=60, at=now, value=value, low=low, high=high, samples=50)
+        states, (verdict,) = rules.evaluate(lambda name, over: reading, lambda name: (Truth.UNKNOWN, ""), states, now)
+        return states, verdict
+
+    states, clear = say(0.2, 0.18, 0.22, rules.initial(), 1000)
+    assert clear.sentence == "p95 200 ms over 130 ms"
+    _, straddling = say(0.099, 0.08, 0.15, states, 1001)
+    assert straddling.verdict is Verdict.BREACH
+    assert "99 ms" in straddling.sentence and "over 130 ms" not in straddling.sentence

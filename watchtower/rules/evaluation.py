@@ -242,7 +242,8 @@ def _said(rule: Rule, state: RuleState, seen: _Leaves, held: str, held_unknown: 
     value = leaf.reading.value if leaf.reading is not None and known else None
     breach = state.verdict is Verdict.BREACH
     sentence = leaf.sentence
-    if breach and value is not None and rule.summary:
+    # a band that has come to straddle the limit keeps the breach; "99 ms over 130 ms" would be a lie: the band speaks
+    if breach and value is not None and rule.summary and _beyond(decisive, value):
         sentence = summarize(rule, decisive, value, leaf.reading.because if leaf.reading is not None else "")
     if leaf.reading is not None and leaf.reading.detail and value is not None:
         sentence = f"{sentence} · {leaf.reading.detail}"
