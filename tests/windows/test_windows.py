@@ -238,6 +238,13 @@ def test_what_a_late_relay_measured_is_left_out_and_the_rest_counts() -> None:
     assert believed.histogram_for_export("inter_token_latency_seconds").count == 976 * 25 + 1
 
 
+def test_one_late_second_blinds_no_window_however_short() -> None:
+    relay = busy_minute()
+    relay.now += 0.5
+    relay.frame([token("x1", relay.now, 0.5)], lag=0.45)
+    assert absorbed(relay.facts, WindowSettings(minimum_clusters=3)).read(P95, 4, relay.now).known
+
+
 def test_a_relay_that_is_late_all_the_time_measures_only_itself() -> None:
     relay = busy_minute()
     for _ in range(14):

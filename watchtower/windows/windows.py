@@ -46,7 +46,8 @@ QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 FLOWING_SECONDS: Final = 1.0
 """Tokens this recent are progress: frames may come only once a second."""
 LAGGED_SHARE: Final = 0.2
-"""Latencies that the relay read late are left out; beyond this share of such seconds nothing is left to trust."""
+"""Latencies that the relay read late are left out; beyond one such second and this share of them,
+nothing is left to trust."""
 TOKENLESS_SECONDS: Final = 2.0
 TOKENLESS_RATIO: Final = 0.1
 """No token for longer than this, and than this share of the window: GPUs are not compared."""
@@ -169,7 +170,7 @@ class Windows:
         if dark:
             return _unknown(name, over, now, dark)
         traffic = self._traffic(over, now)
-        if traffic.lagged > LAGGED_SHARE * traffic.seconds:
+        if traffic.lagged > max(1.0, LAGGED_SHARE * traffic.seconds):
             lag, most = traffic.worst_lag * 1000, self.settings.relay_lag_seconds * 1000
             because = f"the relay's own loop was over {most:g} ms late in {traffic.lagged} of {traffic.seconds} s"
             return _unknown(name, over, now, f"{because}, at worst {lag:.0f} ms")
