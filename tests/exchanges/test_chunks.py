@@ -45,6 +45,8 @@ def test_a_read_that_ends_inside_a_chunk_is_not_whole(contents: list[bytes], dat
         b"5\nhello\r\n",
         b"\r\n",
         b"5\r\nhello\r\n5",
+        pytest.param(b"3\r\nabc\r\n5\r", id="a size line that has not ended: no way back to the first chunk"),
+        pytest.param(b"1x\r", id="a single line that has not ended"),
         wire(b"x" * (MAX_CHUNK_BYTES + 1)),
     ],
 )

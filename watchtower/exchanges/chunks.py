@@ -26,7 +26,7 @@ def whole_chunks(data: bytes) -> list[bytes]:
     at, end = 0, len(data)
     while at < end:
         line = data.find(b"\r\n", at, at + 6)
-        size = _SIZES.get(data[at:line])
+        size = _SIZES.get(data[at:line]) if line > at else None
         if size is None:
             return []
         begin = line + 2
