@@ -196,6 +196,52 @@ class CanaryEnded(Fact, frozen=True, tag="canary_ended", kw_only=True):
     because: str = ""
 
 
+class ReferenceAnswered(Fact, frozen=True, tag="reference_answered", kw_only=True):
+    """One reference prompt was asked again and its answer compared with the blessed ones. Numbers only: the text stays
+    in the memory of the part that asked."""
+
+    round: int
+    reference: str
+    """Id of the reference."""
+    because: str = ""
+    """Why there is nothing to compare (engine saturated, refused, …); then every score below is None."""
+    logprob_shift: float | None = None
+    """Mean absolute change, in nats per token, of the log-probabilities of a blessed answer."""
+    prefix_agreement: float | None = None
+    """Share (0…1) of the first 16 words that equal the closest blessed answer's."""
+    similarity: float | None = None
+    """Cosine (−1…1) to the closest blessed answer; None without an encoder."""
+    centred: float | None = None
+    """``similarity`` less the mean that calibration found for this reference."""
+    faults: list[str] = []
+    """Text checks that failed: empty, loop, mojibake, wrong_script, runaway, truncated."""
+    cause: str = ""
+    """What changed, when the scores say it: weights, numerics, kv_cache, template."""
+
+
+class CanaryRound(Fact, frozen=True, tag="canary_round", kw_only=True):
+    """All references were asked once."""
+
+    round: int
+    asked: int
+    answered: int
+    clean: bool | None = None
+    """None: too few answers to tell."""
+    cause: str = ""
+    """The cause that most references name; "" while clean or unclear."""
+
+
+class CheckpointSeen(Fact, frozen=True, tag="checkpoint_seen", kw_only=True):
+    """What is declared and what the engine has in memory."""
+
+    declared: str
+    """Path or revision in the configuration of Watchtower or the engine; "" when nobody declares one."""
+    observed: str = ""
+    """Digest over the engine's own weight checksums; "" when it cannot tell, then ``because`` says why."""
+    config_fingerprint: str = ""
+    because: str = ""
+
+
 class EngineSeen(Fact, frozen=True, tag="engine_seen", kw_only=True):
     """One ``observe()`` of the adapter."""
 
@@ -241,6 +287,9 @@ AnyFact = (
     | EngineScrape
     | CanaryStarted
     | CanaryEnded
+    | ReferenceAnswered
+    | CanaryRound
+    | CheckpointSeen
     | EngineSeen
     | GpuReport
     | LoopLagged
