@@ -3,7 +3,7 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from tests.storage.samples import a_notice
-from watchtower.settings import LogSinkSettings
+from watchtower.sink_settings import LogSinkSettings
 from watchtower.sinks.log import LogSink
 from watchtower.vocabulary.incidents import NoticeKind
 
