@@ -168,9 +168,9 @@ def escalate(step: Step, why: str) -> None:
     step.move(IncidentState.ESCALATED, why)
     step.tell(
         NoticeKind.ESCALATED,
-        f"{step.incident.title} · A person is needed: {why}. "
-        f"Release with: watchtower ack {step.incident.id} --resume (or --resolve) --reason '…'.",
+        f"{step.incident.title} · A person is needed: {why}.",
         severity=str(Severity.PAGE),
+        release=f"watchtower ack {step.incident.id} --resume (or --resolve) --reason '…'",
     )
 
 

@@ -131,10 +131,11 @@ class Step:
 
     # ── people ──────────────────────────────────────────────────────────────────────────────────
 
-    def tell(self, kind: NoticeKind, text: str, *, severity: str = "", subject: str = "") -> None:
+    def tell(self, kind: NoticeKind, text: str, *, severity: str = "", subject: str = "", release: str = "") -> None:
         """A notice about the current incident, or about ``subject`` when there is none.
 
-        Before the first " · " stands what is wrong: it is the title. After it stands what is new.
+        Before the first " · " stands what is wrong: it is the title. After it stands what is new. ``release``: the
+        command that lets the machine go on.
         """
         incident = self.state.incident
         about = subject or self.incident.id
@@ -156,7 +157,7 @@ class Step:
                     what=what,
                     news=news,
                     since=0.0 if subject else self.incident.opened_wall,
-                    details={} if subject else self._details(),
+                    details={} if subject else self._details() | ({"release": release} if release else {}),
                 )
             )
         )

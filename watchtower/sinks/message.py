@@ -109,7 +109,6 @@ def message_of(notice: Notice, console: str = "") -> Message:
     news = _line(notice.news or ("" if notice.what else notice.text))
     word = word_of(notice)
     target = _line(notice.target)
-    headline = f"{word} · {target}: {what}" + (f". {news}" if news else "")
     return Message(
         id=notice.id,
         key=notice.incident,
@@ -120,7 +119,7 @@ def message_of(notice: Notice, console: str = "") -> Message:
         target=target,
         severity=notice.severity,
         state=notice.state,
-        headline=cut(headline, HEADLINE_LIMIT),
+        headline=_headline(f"{word} · {target}: {what}", news),
         what=cut(what, TEXT_LIMIT),
         news=cut(news, TEXT_LIMIT),
         since=notice.since,
@@ -174,12 +173,34 @@ def _facts(notice: Notice, what: str, news: str) -> list[tuple[str, str]]:
     if news:
         facts.append(("Now", cut(news, TEXT_LIMIT)))
     for name in ("action", "rules", "mode"):
+        if name == "action" and notice.kind in _SPEAK_OF_THE_ACTION:
+            continue
         if value := _line(notice.details.get(name, "")):
             facts.append((name.capitalize(), cut(value, 500)))
     facts.append(("Severity", notice.severity))
     if notice.since:
         facts.append(("Incident", f"{notice.incident}, {notice.state.value}"))
+    if release := _line(notice.details.get("release", "")):
+        facts.append(("Release", release))
     return facts
+
+
+_SPEAK_OF_THE_ACTION = frozenset({NoticeKind.ACTING, NoticeKind.RESULT})
+_LEADS = ("A person is needed: ", "Nothing is done: ", "Approval wanted: ", "Resolved: ", "Watchtower does ")
+"""What the first word of a headline says already."""
+
+
+def _headline(what: str, news: str) -> str:
+    """As much as one line holds; what does not fit is left out clause by clause, not in the middle of a word."""
+    for lead in _LEADS:
+        news = news.removeprefix(lead)
+    line = f"{what} · {news.rstrip('.')}" if news else what
+    while len(line) > HEADLINE_LIMIT:
+        ends = [end for mark in (": ", "; ", ", ", ". ") if (end := line.rfind(mark, len(what), HEADLINE_LIMIT)) > 0]
+        if not ends:
+            return cut(line, HEADLINE_LIMIT)
+        line = line[: max(ends)]
+    return line
 
 
 def _tone(notice: Notice) -> Tone:

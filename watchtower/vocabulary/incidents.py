@@ -99,7 +99,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     since: float = 0.0
     """Unix seconds at which the incident opened; 0: it has none."""
     details: dict[str, str] = {}
-    """More for people, in a few words each: ``rules``, ``action``, ``mode``."""
+    """More for people, in a few words each: ``rules``, ``action``, ``outcome``, ``mode``, ``release`` (a command)."""
 
 
 class Outcome(StrEnum):
