@@ -35,7 +35,7 @@ class MailServer:
             writer.close()
 
     async def _say(self, writer: asyncio.StreamWriter, asked: str, usual: str) -> None:
-        said = next((text for start, text in self.refusals.items() if asked.startswith(start)), usual)
+        said = next((text for start, text in self.refusals.items() if asked.lower().startswith(start.lower())), usual)
         if said == "hang":
             await asyncio.sleep(30)
         writer.write(said.encode() + b"\r\n")
