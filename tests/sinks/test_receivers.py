@@ -46,14 +46,14 @@ YES = {
 
 def settings(kind: str, base: str, timeout: float = 5.0) -> Any:
     url = f"{base}/{SECRET}"
-    fields: dict[str, Any] = {
+    by_kind: dict[str, dict[str, Any]] = {
         "alertmanager": {"urls": (url,)},
         "jsm": {"url": url, "api_key": SECRET},
         "opsgenie": {"url": url, "api_key": SECRET},
         "pagerduty": {"url": url, "routing_key": SECRET},
         "webhook": {"url": url, "secret": WHSEC},
-    }.get(kind, {"url": url})
-    return sink_settings(kind, timeout_seconds=timeout, **fields)
+    }
+    return sink_settings(kind, timeout_seconds=timeout, **by_kind.get(kind, {"url": url}))
 
 
 async def sent(kind: str, base: str, notice: Notice = OPENED, timeout: float = 5.0) -> Delivery:
