@@ -14,6 +14,7 @@ from watchtower.vocabulary.facts import CanaryEnded, EngineScrape, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Entry, OutboxDepth, Pending, StoredEntry
+from watchtower.vocabulary.references import Heard, Question
 
 
 class Clock(Protocol):
@@ -59,6 +60,11 @@ class Engine(Protocol):
 
     def canary(self, id: str, started_at: float, deadline_seconds: float) -> CanaryEnded:
         """One fresh one-token generation, sent to the engine itself."""
+        ...
+
+    def ask(self, question: Question) -> Heard:
+        """A question of ours to the engine itself, greedily and with its salt; or the log-probabilities of tokens we
+        choose. Never raises for a sick engine: then ``because`` says what came instead."""
         ...
 
 
