@@ -265,8 +265,8 @@ SetArgument = Annotated[str, typer.Argument(help="Id of a set; default: the one 
 @references_app.command("capture", epilog=example("watchtower references capture --repeats 5"))
 def references_capture(
     repeats: Annotated[
-        int, typer.Option(min=3, max=20, help="How often each question is asked; default: references.repeats.")
-    ] = 0,
+        int | None, typer.Option(min=3, max=20, help="How often each question is asked; default: references.repeats.")
+    ] = None,
     config: ConfigOption = None,
     state_dir: StateOption = None,
     json_: JsonOption = False,
@@ -274,7 +274,7 @@ def references_capture(
     """Ask the engine, which must be healthy now, every question several times and bless its answers."""
     from watchtower.programs.references import capture
 
-    raise typer.Exit(capture(client(config, state_dir), repeats, as_json=json_))
+    raise typer.Exit(capture(client(config, state_dir), repeats or 0, as_json=json_))
 
 
 @references_app.command("list", epilog=example("watchtower references list --json"))

@@ -97,7 +97,7 @@ class Meaning:
         self._progress = Progress()
         self._blessed: ReferenceSet | None = None
         self._captures = 0
-        self.demand = Demand(clock.now().boot)
+        self.demand = Demand(clock.now().boot, knobs.concurrency)
         self.rounds = Rounds(
             knobs,
             clock=clock,
