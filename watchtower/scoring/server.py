@@ -59,6 +59,9 @@ class EmbeddingsServer:
             return Embedding(None, "the embeddings server answers vectors of unlike length")
         return Embedding(_averaged(rows, [len(pieces) for pieces in cuts]), encoder=self._identity)
 
+    async def run(self) -> None:
+        """Nothing to keep alive."""
+
     async def close(self) -> None:
         await self._http.aclose()
 
