@@ -54,7 +54,7 @@ class House:
     def __init__(self, **settings: object) -> None:
         self.clock = HandClock()
         self.engine = Engine(self.clock)
-        self.settings = ReferenceSettings(**settings)  # type: ignore[arg-type]
+        self.settings = ReferenceSettings(**settings)
         self.facts: list[ReferenceAnswered | CanaryRound] = []
         self.judge = Lenient()
         self.demand = Demand(self.clock.now().boot, own=0)
