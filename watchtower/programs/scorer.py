@@ -32,6 +32,7 @@ def main() -> int:
     os.dup2(2, 1)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
 
     # after the environment is set: libraries read it on import
     from watchtower.scoring.worker.serving import measure_raw, serve
