@@ -29,7 +29,7 @@ from watchtower.board import Board
 from watchtower.canaries.canaries import Canaries
 from watchtower.canaries.schedule import Schedule
 from watchtower.clock import SystemClock
-from watchtower.daemon.deliveries import Deliveries
+from watchtower.daemon.deliveries import Deliveries, told
 from watchtower.daemon.hardware import start_hardware
 from watchtower.daemon.loading import Loaded
 from watchtower.daemon.meaning import Meaning
@@ -37,6 +37,7 @@ from watchtower.daemon.memory import JournalMemory
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
+from watchtower.daemon.sinks import make_sinks
 from watchtower.daemon.supervision import Heartbeat, keep_keeper, observe, scrape, tick
 from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load import LoadExplainsLatency
@@ -47,8 +48,6 @@ from watchtower.remediation.runner import Runner
 from watchtower.remediation.state import TargetState, decode
 from watchtower.scoring.choosing import chosen
 from watchtower.settings import SupervisorKind, SupervisorSettings
-from watchtower.sinks.log import LogSink
-from watchtower.sinks.webhook import WebhookSink
 from watchtower.storage.baseline import BaselineFile
 from watchtower.storage.journal import Journal, MemoryJournal
 from watchtower.storage.lease import Lease
@@ -219,7 +218,7 @@ class Daemon:
         tasks.start("observe", lambda: observe(adapter, pipeline, clock, settings.engine.observe_seconds))
         start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
         tasks.start("scrape", lambda: scrape(adapter, pipeline, clock, settings.engine.scrape_seconds))
-        deliveries.start(tasks)
+        deliveries.start(tasks, await told(journal))
         tasks.start("tick", lambda: tick(pipeline, refresh, heartbeat, clock, settings.tick_seconds))
         schedule.start()
         log.info("running", target=settings.target, mode=settings.remediation.mode.value)
@@ -284,14 +283,9 @@ class Daemon:
             log.error("engine.not_started", because=confirmed.because)
 
     def _deliveries(self, stack: AsyncExitStack, journal: Journal) -> Deliveries:
-        sinks: list[LogSink | WebhookSink] = []
-        for one in self._settings.sinks:
-            if one.kind == "log":
-                sinks.append(LogSink(one))
-            else:
-                webhook = WebhookSink(one, self._clock)
-                stack.push_async_callback(webhook.close)
-                sinks.append(webhook)
+        sinks = make_sinks(self._settings, self._clock)
+        for sink in sinks:
+            stack.push_async_callback(sink.close)
         return Deliveries(journal, sinks, self._clock, random.Random().random)  # noqa: S311 - jitter, no secret
 
     def _schedule(
