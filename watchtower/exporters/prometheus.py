@@ -114,6 +114,8 @@ class BoardCollector(Collector):
         for value in IncidentState:
             state.add_metric([value.value], float(now == value.value))
         yield state
+        if board.incident:
+            yield _gauge("watchtower_incident_opened_timestamp_seconds", board.incident["opened_wall"])
         held = GaugeMetricFamily("watchtower_incident_held", METRICS["watchtower_incident_held"], labels=["reason"])
         reasons = {entry["gate"] for entry in (board.incident or {}).get("held", ())}
         for reason in HoldReason:

@@ -20,6 +20,8 @@ METRICS: dict[str, str] = {
     "watchtower_rule_firing": "1 while a rule has been in breach for its whole 'for'.",
     "watchtower_rule_limit": "The limit of each rule's decisive comparison, in the base unit of its reading.",
     "watchtower_incident_state": "1 for the present state of this target's incident; 'clear' without one.",
+    "watchtower_incident_opened_timestamp_seconds": "When the present incident was opened, Unix time; no sample without "
+    "one.",
     "watchtower_incident_held": "1 for each reason that holds the present incident's cure back.",
     "watchtower_recent_actions": "Actions in the recent history (at most 50), by verb and state.",
     "watchtower_paused": "1 while a person has paused Watchtower.",

@@ -1,0 +1,139 @@
+"""What Watchtower did, what it would have done, what holds it back, and whether people were told."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models.dashboard import Dashboard, ValueMap, ValueMappingResult
+
+from dashboards import frame
+from dashboards.limits import Limits
+from dashboards.overview import INCIDENT_WORDS, MAY, incident, may
+from dashboards.palette import ACTION, BAD, GOOD, UNKNOWN, VERDICT, WARN, numbered, thresholds
+from dashboards.panels import Panel, bands, bars, coloured, lines, rows, tile
+from dashboards.queries import Query, metric, rate, verdicts
+
+
+def now() -> list[Panel]:
+    effective = metric("watchtower_recent_actions", 'state="effective"')
+    pending = metric("watchtower_outbox_pending")
+    return [
+        tile("Incident", "How far the present incident has come.", Query(incident()), states=INCIDENT_WORDS, width=4),
+        tile(
+            "Open for",
+            "Since the incident was opened.",
+            unit="s",
+            decimals=0,
+            missing="—",
+            width=4,
+            query=Query(f"time() - {metric('watchtower_incident_opened_timestamp_seconds')}"),
+        ),
+        tile(
+            "May it act?", "The mode, unless a person paused it or the journal is damaged.", may(), states=MAY, width=4
+        ),
+        tile(
+            "Reasons that hold it back",
+            "Gates that say no to the present cure.",
+            Query(f"sum({metric('watchtower_incident_held')})"),
+            decimals=0,
+            width=4,
+            judge=thresholds((None, UNKNOWN), (0, GOOD), (1, WARN)),
+        ),
+        tile(
+            "Proven cures",
+            "Of the recent actions, those whose effect was verified.",
+            Query(f"sum({effective}) or vector(0)"),
+            decimals=0,
+            width=4,
+        ),
+        tile(
+            "Notices waiting",
+            "People who have not been told yet.",
+            Query(pending),
+            decimals=0,
+            width=4,
+            judge=thresholds((None, UNKNOWN), (0, GOOD), (10, WARN)),
+        ),
+    ]
+
+
+def story() -> list[Panel]:
+    return [
+        bands(
+            "Incident",
+            "The story from left to right: SUSPECT, OPEN or HELD, ACTING, VERIFYING, RECOVERING, RESOLVED.",
+            Query(incident(), "incident"),
+            INCIDENT_WORDS,
+            height=3,
+        ),
+        bands(
+            "What held the cure back",
+            "One row for each gate that said no; `watchtower explain` gives its sentence. Empty: nothing did.",
+            Query(f"{metric('watchtower_incident_held')} == 1", "{{reason}}"),
+            {1: ("HELD", WARN)},
+            height=6,
+        ),
+        bands("Rules", "What made it act.", Query(verdicts(), "{{rule}}"), VERDICT, height=9),
+    ]
+
+
+def done() -> list[Panel]:
+    outcomes = {str(state): ValueMappingResult(color=colour) for state, colour in ACTION.items()}
+    return [
+        rows(
+            "Actions",
+            "Each verb and how it ended: `would_act` was only recorded, `ambiguous` asks a person.",
+            Query(f"sum by (verb, state) ({metric('watchtower_recent_actions')})"),
+            columns={"verb": "Action", "state": "Outcome", "Value": "Times"},
+            looks={"Outcome": coloured([ValueMap(options=outcomes)])},
+            width=8,
+        ),
+        lines(
+            "Requests during a cure",
+            "Parked at the relay instead of failing, and released when the engine was back.",
+            Query(metric("watchtower_relay_parked_requests"), "parked now", "orange"),
+            Query(metric("watchtower_relay_open_exchanges"), "open at the engine", "blue"),
+            unit="short",
+            width=8,
+        ),
+        bars(
+            "What a cure cost, in this time range",
+            "Errors that the relay itself answered, by kind. The aim of a warm restart is zero.",
+            Query(f"sum by (kind) (increase({metric('watchtower_relay_caused_errors_total')}[$__range]))", "{{kind}}"),
+            unit="short",
+            width=8,
+        ),
+    ]
+
+
+def told() -> list[Panel]:
+    return [
+        lines(
+            "Notices by result",
+            "Deliveries to sinks: `dead` and `dropped` mean that somebody was not told.",
+            Query(f"sum by (result) ({rate('watchtower_notices_total')})", "{{result}}"),
+            unit="suffix:/s",
+            width=8,
+        ),
+        lines(
+            "Oldest waiting notice",
+            "A rising line: a sink is down, and people know less than Watchtower.",
+            Query(metric("watchtower_outbox_oldest_age_seconds"), "age", "orange"),
+            unit="s",
+            width=8,
+        ),
+        bands(
+            "Brakes",
+            "Who has taken the hands off: a person's pause, or a damaged journal.",
+            Query(f"{metric('watchtower_paused')} + {metric('watchtower_storage_fault')} * 2", "brakes"),
+            numbered([("FREE", GOOD), ("PAUSED", WARN), ("STORAGE FAULT", BAD), ("STORAGE FAULT", BAD)]),
+            width=8,
+        ),
+    ]
+
+
+def dashboard(limits: Limits) -> Dashboard:
+    return frame.assemble(
+        frame.REMEDIATION,
+        "Remediation",
+        "What Watchtower did, what it would have done, what holds it back, and whether people were told.",
+        [("Now", now()), ("The story", story()), ("What was done, and its price", done()), ("Who was told", told())],
+    )
