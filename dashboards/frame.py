@@ -35,13 +35,13 @@ class _PrometheusAnnotation(model.AnnotationQuery):
 
 
 def _annotations() -> list[model.AnnotationQuery]:
-    states = metric("watchtower_incident_state", 'state=~"open|held|escalated"')
+    states = metric("watchtower_incident_state", 'state=~"open|held|acting|verifying|recovering|escalated"')
     acting = metric("watchtower_incident_state", 'state=~"acting|verifying"')
     started = metric("watchtower_start_timestamp_seconds")
     alerts = f'ALERTS{{{HERE}, alertstate="firing", alertname=~"Watchtower.*"}}'
     return [
-        _PrometheusAnnotation("Incident", f"{states} == 1", "The incident is {{state}}.", "red"),
-        _PrometheusAnnotation("Action", f"{acting} == 1", "Watchtower is {{state}}.", "blue"),
+        _PrometheusAnnotation("Incident", f"sum({states}) == 1", "An incident is open.", "red"),
+        _PrometheusAnnotation("Action", f"sum({acting}) == 1", "Watchtower acts, or verifies its cure.", "blue"),
         _PrometheusAnnotation(
             "Start", f"changes({started}[$__rate_interval]) > 0", "Watchtower started anew.", "purple"
         ),
@@ -100,6 +100,6 @@ def assemble(
     done = board.build()
     done.schema_version = SCHEMA
     done.annotations = model.AnnotationContainer(_annotations())
-    for number, panel in enumerate(done.panels or (), start=1):
-        panel.id_val = number
+    for number, placed in enumerate(done.panels or (), start=1):
+        placed.id_val = number
     return done

@@ -158,11 +158,11 @@ def body() -> list[Panel]:
         ),
         lines(
             "Errors of links and memory",
-            "NVLink and PCIe replays, ECC: a card that repeats itself is slow before it is dead.",
-            Query(f"sum by (gpu) ({rate('watchtower_gpu_nvlink_errors_total')})", EACH + " NVLink"),
-            Query(f"sum by (gpu) ({rate('watchtower_gpu_pcie_replays_total')})", EACH + " PCIe"),
-            Query(f"sum by (gpu) ({rate('watchtower_gpu_ecc_corrected_errors_total')})", EACH + " ECC corrected"),
-            Query(f"sum by (gpu) ({rate('watchtower_gpu_ecc_uncorrected_errors_total')})", EACH + " ECC uncorrected"),
+            "All cards together: a card that repeats itself is slow before it is dead. The rule names the card.",
+            Query(f"sum({rate('watchtower_gpu_nvlink_errors_total')})", "NVLink", "blue"),
+            Query(f"sum({rate('watchtower_gpu_pcie_replays_total')})", "PCIe", "purple"),
+            Query(f"sum({rate('watchtower_gpu_ecc_corrected_errors_total')})", "ECC corrected", "orange"),
+            Query(f"sum({rate('watchtower_gpu_ecc_uncorrected_errors_total')})", "ECC uncorrected", "red"),
             unit="suffix:/s",
             width=8,
         ),
@@ -175,7 +175,7 @@ def cards() -> list[Panel]:
             "Readable",
             "A wedged driver shows here: from then on the other panels know nothing of that card.",
             each("watchtower_gpu_readable"),
-            numbered([("UNREADABLE", BAD), ("READABLE", GOOD)]),
+            states=numbered([("UNREADABLE", BAD), ("READABLE", GOOD)]),
             width=8,
             height=7,
         ),
@@ -194,6 +194,7 @@ def cards() -> list[Panel]:
             unit="none",
             width=6,
             height=7,
+            missing="nothing is expected",
         ),
     ]
 

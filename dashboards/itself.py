@@ -78,6 +78,13 @@ def now() -> list[Panel]:
 
 def loop() -> list[Panel]:
     return [
+        bands(
+            "Scraped",
+            "When Prometheus could reach Watchtower; what it missed is UNKNOWN on every other panel.",
+            Query(metric("up"), "up"),
+            states={1: ("UP", GOOD), 0: ("DOWN", BAD)},
+            height=3,
+        ),
         lines(
             "Evaluations",
             "All rules, how often a second. A flat line at its height is health.",
@@ -139,11 +146,11 @@ def relay() -> list[Panel]:
             width=12,
             height=7,
         ),
-        lines(
-            "Held requests",
-            "Parked by a hold and released by its end: the two lines end at the same count.",
-            Query(increase("watchtower_relay_parked_total"), "parked", "orange"),
-            Query(increase("watchtower_relay_released_total"), "released", "green"),
+        bars(
+            "Held requests, in this time range",
+            "Parked by a hold and released by its end: both bars should be of one length.",
+            Query(increase("watchtower_relay_parked_total"), "parked"),
+            Query(increase("watchtower_relay_released_total"), "released"),
             unit="short",
             width=12,
             height=7,
@@ -158,20 +165,14 @@ def own() -> list[Panel]:
             "Drops of our own queues, killed and restarted children, failed tasks.",
             Query(increase("watchtower_internal_events_total", "event"), "{{event}}"),
             unit="short",
+            width=12,
         ),
         lines(
             "Outbox",
             "Notices that wait for delivery.",
             Query(metric("watchtower_outbox_pending"), "pending", "orange"),
             unit="short",
-            width=8,
-        ),
-        bands(
-            "Scraped",
-            "When Prometheus could reach Watchtower; what it missed is UNKNOWN on every other panel.",
-            Query(metric("up"), "up"),
-            {1: ("UP", GOOD), 0: ("DOWN", BAD)},
-            width=8,
+            width=12,
         ),
     ]
 

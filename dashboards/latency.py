@@ -119,7 +119,6 @@ def stalls() -> list[Panel]:
             "The longest single gap that a client felt, and how long nobody has got a token.",
             Query(reading("inter_token_latency_seconds.max"), "longest gap", "orange"),
             Query(reading("token_progress.stalled"), "no token for", "red"),
-            limit("hang"),
             unit="s",
         ),
         lines(

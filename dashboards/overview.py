@@ -6,7 +6,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, ValueMap, ValueMa
 
 from dashboards import frame
 from dashboards.limits import Limits
-from dashboards.palette import ACTION, BAD, DOING, GOOD, INCIDENT, UNKNOWN, VERDICT, WARN, judged, numbered, words
+from dashboards.palette import ACTION, BAD, DOING, GOOD, INCIDENT, STORY, UNKNOWN, WARN, judged, numbered, words
 from dashboards.panels import Panel, bands, coloured, lines, rows, tile
 from dashboards.queries import JOB, Query, limit, metric, position, rate, reading, verdicts
 from watchtower.vocabulary.incidents import IncidentState
@@ -100,23 +100,20 @@ def now(limits: Limits) -> list[Panel]:
     ]
 
 
-def when() -> list[Panel]:
-    return [
-        bands(
-            "Incident",
-            "Since when, and what Watchtower did about it: SUSPECT, OPEN or HELD, ACTING, VERIFYING, and calm again.",
-            Query(incident(), "incident"),
-            INCIDENT_WORDS,
-            height=3,
-        ),
-        bands(
-            "Rules",
-            "Which promise is broken, and since when. BREACH fires once it has held for the rule's `for:`.",
-            Query(verdicts(), "{{rule}}"),
-            VERDICT,
-            height=9,
-        ),
-    ]
+def story(height: int = 12) -> Panel:
+    """What happened, on one time axis: the incident, what held its cure back, and the rules that were broken."""
+    held = metric("watchtower_incident_held")
+    return bands(
+        "Incident, gates and rules",
+        "Since when is it sick, and what did Watchtower do? Above the incident's way from SUSPECT over ACTING and "
+        "VERIFYING to calm, with a row for each gate that holds the cure back; below the rules that it follows from. "
+        "BREACH fires once it has held for the rule's `for:`.",
+        Query(f"{incident()} + 10", "INCIDENT"),
+        Query(f"({held} == 1) * 30", "held back: {{reason}}"),
+        Query(verdicts(), "{{rule}}"),
+        states=STORY,
+        height=height,
+    )
 
 
 def triad() -> list[Panel]:
@@ -228,7 +225,7 @@ def fleet(limits: Limits) -> list[Panel]:
                 "Similarity": judged_cell(similarity, "none"),
             },
             width=24,
-            height=6,
+            height=5,
         )
     ]
 
@@ -240,7 +237,7 @@ def dashboard(limits: Limits) -> Dashboard:
         "Is the server sick, since when, what is Watchtower doing about it, and how far is the triad from its limits?",
         [
             ("Now", now(limits)),
-            ("Since when", when()),
+            ("Since when, and what was done", [story()]),
             ("The triad against its limits", triad()),
             ("Traffic and actions", doing()),
             ("Fleet", fleet(limits)),

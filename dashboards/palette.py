@@ -23,13 +23,13 @@ from dashboards.limits import Limit
 from watchtower.vocabulary.actions import ActionState
 from watchtower.vocabulary.incidents import IncidentState
 
-GOOD = "semi-dark-green"
+GOOD = "dark-green"
 WARN = "semi-dark-orange"
 BAD = "semi-dark-red"
 DOING = "semi-dark-blue"
 UNKNOWN = "#6e7681"
 PLAIN = "text"
-LINE = {"p50": "light-blue", "p95": "blue", "p99": "dark-blue", "mean": "purple", "max": "orange"}
+LINE = {"p50": "super-light-blue", "p95": "blue", "p99": "dark-blue", "mean": "purple", "max": "orange"}
 
 State = tuple[str, str]
 """Word and colour."""
@@ -42,7 +42,7 @@ INCIDENT: Mapping[IncidentState, State] = {
     IncidentState.ACTING: ("ACTING", DOING),
     IncidentState.VERIFYING: ("VERIFYING", "light-blue"),
     IncidentState.RECOVERING: ("RECOVERING", "light-green"),
-    IncidentState.RESOLVED: ("RESOLVED", "dark-green"),
+    IncidentState.RESOLVED: ("RESOLVED", "semi-dark-green"),
     IncidentState.ESCALATED: ("ESCALATED", "semi-dark-purple"),
 }
 VERDICT: Mapping[int, State] = {
@@ -53,6 +53,12 @@ VERDICT: Mapping[int, State] = {
     5: ("FIRING", BAD),
     6: ("FIRING", BAD),
 }
+STORY: Mapping[int, State] = {
+    **VERDICT,
+    **{10 + place: INCIDENT[state] for place, state in enumerate(IncidentState)},
+    30: ("HELD BACK", WARN),
+}
+"""Verdicts, states of the incident (from 10 on) and gates (30) on one time axis: cause above effect."""
 ACTION: Mapping[ActionState, str] = {
     ActionState.EFFECTIVE: GOOD,
     ActionState.WOULD_ACT: DOING,

@@ -19,6 +19,9 @@ from grafana_foundation_sdk.builders import (
     timeseries,
 )
 from grafana_foundation_sdk.builders.dashboard import DashboardLink, FieldColor, ThresholdsConfig
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
+from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.common import (
     AxisColorMode,
     BigValueColorMode,
@@ -27,7 +30,6 @@ from grafana_foundation_sdk.models.common import (
     LegendDisplayMode,
     LegendPlacement,
     ScaleDistribution,
-    StackingMode,
     TooltipDisplayMode,
     VisibilityMode,
     VizOrientation,
@@ -47,7 +49,7 @@ from dashboards.palette import PLAIN, UNKNOWN, State, absent, thresholds, words
 from dashboards.queries import KNOWN, Query, metric
 
 SOURCE = DataSourceRef("prometheus", "${datasource}")
-Panel = bargauge.Panel | heatmap.Panel | stat.Panel | statetimeline.Panel | table.Panel | timeseries.Panel
+Panel = Builder[model.Panel]
 
 
 def metrics_in(*queries: Query) -> list[str]:
@@ -60,8 +62,8 @@ def described(why: str, queries: Sequence[Query]) -> str:
     return f"{why}\n\nFrom {', '.join(f'`{name}`' for name in metrics_in(*queries))}."
 
 
-def _targets(queries: Sequence[Query], kind: PromQueryFormat, *, instant: bool = False) -> list[prometheus.Dataquery]:
-    targets = []
+def _targets(queries: Sequence[Query], kind: PromQueryFormat, *, instant: bool = False) -> list[Builder[Dataquery]]:
+    targets: list[Builder[Dataquery]] = []
     for place, query in enumerate(queries):
         target = prometheus.Dataquery().expr(query.expr).ref_id(chr(ord("A") + place)).datasource(SOURCE)
         target.format(kind).editor_mode(QueryEditorMode.CODE).legend_format(query.legend or "__auto")
@@ -85,9 +87,11 @@ def tile(
     width: int = 3,
     names: bool = False,
 ) -> stat.Panel:
-    """One value now: the query is instant, because the last value of a range may be an hour old. It has a background colour only where ``states`` or ``judge`` say what is good and what is bad;
-    without a value it says ``missing``. ``to``: the dashboard that a click leads to. ``names``: the text is the
-    legend."""
+    """One value now: the query is instant, because the last value of a range may be an hour old.
+
+    The background is coloured only where ``states`` or ``judge`` say what is good and what is bad; without a value it
+    says ``missing``. ``to``: the dashboard that a click leads to. ``names``: the text is the legend.
+    """
     judging = states is not None or judge is not None
     panel = (
         stat.Panel()
@@ -127,11 +131,13 @@ def lines(
     height: int = 8,
     low: float | None = 0,
     high: float | None = None,
-    stacked: bool = False,
     logarithmic: bool = False,
     table: bool = False,
+    shades: Mapping[str, str] | None = None,
+    missing: str = "UNKNOWN",
 ) -> timeseries.Panel:
-    """Quantities over time. A gap is a gap: nobody knew. ``table``: the legend shows last and largest values."""
+    """Quantities over time. A gap is a gap: nobody knew. ``table``: the legend shows last and largest values.
+    ``shades``: colours by legend, where one query gives many series."""
     legend = common.VizLegendOptions().placement(LegendPlacement.BOTTOM).show_legend(True)
     legend.display_mode(LegendDisplayMode.TABLE if table else LegendDisplayMode.LIST)
     panel = (
@@ -141,9 +147,9 @@ def lines(
         .datasource(SOURCE)
         .targets(_targets(queries, PromQueryFormat.TIME_SERIES))
         .unit(unit)
-        .no_value("UNKNOWN")
+        .no_value(missing)
         .line_width(2)
-        .fill_opacity(25 if stacked else 6)
+        .fill_opacity(6)
         .show_points(VisibilityMode.NEVER)
         .span_nulls(False)
         .legend(legend.calcs(["lastNotNull", "max"] if table else []))
@@ -151,8 +157,6 @@ def lines(
         .span(width)
         .height(height)
     )
-    if stacked:
-        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
     if logarithmic:
         panel.scale_distribution(common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10))
     elif low is not None:
@@ -166,21 +170,29 @@ def lines(
                 look.append(DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}))
                 look.append(DynamicConfigValue("custom.fillOpacity", 0))
             panel.override_by_query(chr(ord("A") + place), look)
+    for legend_text, shade in (shades or {}).items():
+        panel.override_by_name(legend_text, [DynamicConfigValue("color", {"mode": "fixed", "fixedColor": shade})])
     return panel
 
 
 def bands(
-    title: str, why: str, query: Query, states: Mapping[int, State], *, width: int = 24, height: int = 8
+    title: str,
+    why: str,
+    *queries: Query,
+    states: Mapping[int, State],
+    width: int = 24,
+    height: int = 8,
+    missing: str = "UNKNOWN",
 ) -> statetimeline.Panel:
     """States over time, one row a series; equal neighbours are one band, and no data is an empty stretch."""
     return (
         statetimeline.Panel()
         .title(title)
-        .description(described(why, [query]))
+        .description(described(why, queries))
         .datasource(SOURCE)
-        .targets(_targets([query], PromQueryFormat.TIME_SERIES))
+        .targets(_targets(queries, PromQueryFormat.TIME_SERIES))
         .unit("none")
-        .no_value("UNKNOWN")
+        .no_value(missing)
         .mappings(words(states))
         .thresholds(thresholds((None, UNKNOWN)))
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
@@ -218,14 +230,14 @@ def heat(title: str, why: str, name: str, *, unit: str, width: int = 12, height:
     )
 
 
-def bars(title: str, why: str, query: Query, *, unit: str, width: int = 8, height: int = 8) -> bargauge.Panel:
+def bars(title: str, why: str, *queries: Query, unit: str, width: int = 8, height: int = 8) -> bargauge.Panel:
     """One bar a series: a total over the chosen time range, largest quantities at a glance."""
     return (
         bargauge.Panel()
         .title(title)
-        .description(described(why, [query]))
+        .description(described(why, queries))
         .datasource(SOURCE)
-        .targets(_targets([query], PromQueryFormat.TIME_SERIES, instant=True))
+        .targets(_targets(queries, PromQueryFormat.TIME_SERIES, instant=True))
         .unit(unit)
         .min(0)
         .decimals(0)

@@ -76,7 +76,7 @@ def meaning() -> list[Panel]:
             "What the rules say of the answers",
             "UNKNOWN is a verdict: without references or canaries nobody claims that the answers are good.",
             Query(chosen, "{{rule}}"),
-            VERDICT,
+            states=VERDICT,
             width=12,
         ),
     ]
@@ -87,7 +87,7 @@ def answers() -> list[Panel]:
         lines(
             "Failed answers",
             "Share of ended exchanges that failed, against the limit.",
-            Query(reading("exchanges.error_ratio"), "failed", "red"),
+            Query(reading("exchanges.error_ratio"), "failed", "orange"),
             limit("answers_fail"),
             unit="percentunit",
             high=1,
@@ -111,7 +111,7 @@ def canaries() -> list[Panel]:
             "HUNG and REFUSED are the second witness that `hang` waits for.",
             Query(f"sum by (outcome) ({rate('watchtower_canaries_total')})", "{{outcome}}"),
             unit="suffix:/s",
-            stacked=True,
+            shades={"served": "green", "hung": "red", "refused": "orange", "broken": "purple", "unknown": "text"},
         ),
         lines(
             "Canary latency",

@@ -6,10 +6,10 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, ValueMap, ValueMa
 
 from dashboards import frame
 from dashboards.limits import Limits
-from dashboards.overview import INCIDENT_WORDS, MAY, incident, may
-from dashboards.palette import ACTION, BAD, GOOD, UNKNOWN, VERDICT, WARN, numbered, thresholds
+from dashboards.overview import INCIDENT_WORDS, MAY, incident, may, story
+from dashboards.palette import ACTION, BAD, GOOD, UNKNOWN, WARN, numbered, thresholds
 from dashboards.panels import Panel, bands, bars, coloured, lines, rows, tile
-from dashboards.queries import Query, metric, rate, verdicts
+from dashboards.queries import Query, metric, rate
 
 
 def now() -> list[Panel]:
@@ -55,26 +55,6 @@ def now() -> list[Panel]:
     ]
 
 
-def story() -> list[Panel]:
-    return [
-        bands(
-            "Incident",
-            "The story from left to right: SUSPECT, OPEN or HELD, ACTING, VERIFYING, RECOVERING, RESOLVED.",
-            Query(incident(), "incident"),
-            INCIDENT_WORDS,
-            height=3,
-        ),
-        bands(
-            "What held the cure back",
-            "One row for each gate that said no; `watchtower explain` gives its sentence. Empty: nothing did.",
-            Query(f"{metric('watchtower_incident_held')} == 1", "{{reason}}"),
-            {1: ("HELD", WARN)},
-            height=6,
-        ),
-        bands("Rules", "What made it act.", Query(verdicts(), "{{rule}}"), VERDICT, height=9),
-    ]
-
-
 def done() -> list[Panel]:
     outcomes = {str(state): ValueMappingResult(color=colour) for state, colour in ACTION.items()}
     return [
@@ -104,6 +84,17 @@ def done() -> list[Panel]:
     ]
 
 
+def brakes() -> Panel:
+    """Who has taken the hands off."""
+    return bands(
+        "Brakes",
+        "A person's pause, or a damaged journal: either stops every action, and people are told all the same.",
+        Query(f"{metric('watchtower_paused')} + {metric('watchtower_storage_fault')} * 2", "brakes"),
+        states=numbered([("FREE", GOOD), ("PAUSED", WARN), ("STORAGE FAULT", BAD), ("STORAGE FAULT", BAD)]),
+        height=3,
+    )
+
+
 def told() -> list[Panel]:
     return [
         lines(
@@ -111,21 +102,15 @@ def told() -> list[Panel]:
             "Deliveries to sinks: `dead` and `dropped` mean that somebody was not told.",
             Query(f"sum by (result) ({rate('watchtower_notices_total')})", "{{result}}"),
             unit="suffix:/s",
-            width=8,
+            shades={"sent": "green", "failed": "orange", "dropped": "red", "dead": "purple"},
+            width=12,
         ),
         lines(
             "Oldest waiting notice",
             "A rising line: a sink is down, and people know less than Watchtower.",
             Query(metric("watchtower_outbox_oldest_age_seconds"), "age", "orange"),
             unit="s",
-            width=8,
-        ),
-        bands(
-            "Brakes",
-            "Who has taken the hands off: a person's pause, or a damaged journal.",
-            Query(f"{metric('watchtower_paused')} + {metric('watchtower_storage_fault')} * 2", "brakes"),
-            numbered([("FREE", GOOD), ("PAUSED", WARN), ("STORAGE FAULT", BAD), ("STORAGE FAULT", BAD)]),
-            width=8,
+            width=12,
         ),
     ]
 
@@ -135,5 +120,10 @@ def dashboard(limits: Limits) -> Dashboard:
         frame.REMEDIATION,
         "Remediation",
         "What Watchtower did, what it would have done, what holds it back, and whether people were told.",
-        [("Now", now()), ("The story", story()), ("What was done, and its price", done()), ("Who was told", told())],
+        [
+            ("Now", now()),
+            ("The story", [story(), brakes()]),
+            ("What was done, and its price", done()),
+            ("Who was told", told()),
+        ],
     )

@@ -1,4 +1,4 @@
-"""The bodies of the panels as SVG and HTML: lines, bands, heat, bars, tables, tiles. Plain text in, plain text out."""
+"""The panels with a time axis, as SVG: lines, bands, heat. Times are UTC."""
 
 from __future__ import annotations
 
@@ -9,22 +9,18 @@ from html import escape
 from typing import Any
 
 from tests.dashboards.asking import Series, View
-from tests.dashboards.looks import CLASSIC, Shown, colour, ink, number, show, show_text
+from tests.dashboards.looks import CLASSIC, colour, ink, number, show
 
 Json = dict[str, Any]
 LEFT, BOTTOM = 58, 18
 
 
-def tile(panel: Json, series: Sequence[Series], width: float, height: float) -> str:
-    config = panel["fieldConfig"]["defaults"]
-    by_name = panel["options"]["textMode"] == "name"
-    shown = show(series[0].last if series else None, config)
-    if by_name and series:
-        shown = Shown(series[0].legend, shown.colour)
-    filled = panel["options"]["colorMode"].startswith("background")
-    size = min(height * 0.5, width / max(4.0, len(shown.text)) * 1.55)
-    style = f"background:{shown.colour};color:{ink(shown.colour)}" if filled else f"color:{shown.colour}"
-    return f'<div class="tile" style="{style};font-size:{size:.0f}px">{escape(shown.text)}</div>'
+def rect(x: float, y: float, width: float, height: float, fill: str) -> str:
+    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"/>'
+
+
+def text(x: float, y: float, words: str, *, anchor: str = "start", fill: str = "#9fa2ae") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" style="fill:{fill}">{escape(words)}</text>'
 
 
 def _axis(view: View, width: float, height: float) -> str:
@@ -34,10 +30,9 @@ def _axis(view: View, width: float, height: float) -> str:
     at = math.ceil(view.start / gap) * gap
     while at <= view.end:
         x = LEFT + (at - view.start) / span * (width - LEFT - 8)
-        text = time.strftime("%H:%M:%S", time.gmtime(at))
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{height - BOTTOM}"/>')
-        if LEFT < x < width - 24:
-            parts.append(f'<text x="{x:.1f}" y="{height - 4}" text-anchor="middle">{text}</text>')
+        if LEFT + 24 < x < width - 24:
+            parts.append(text(x, height - 4, time.strftime("%H:%M:%S", time.gmtime(at)), anchor="middle"))
         at += gap
     return "".join(parts)
 
@@ -79,14 +74,13 @@ def lines(
     plot = max(60.0, height - below)
     if not series:
         return f'<div class="none">{config["noValue"]}</div>'
-    drawn = _stacked(series) if custom.get("stacking", {}).get("mode") == "normal" else list(series)
-    values = [value for one in drawn for _, value in one.points]
-    low = config.get("min", min(values))
-    high = config.get("max", max([*values, low + 1e-9]))
+    values = [value for one in series for _, value in one.points]
+    low = config.get("min", min(values, default=0.0))
+    high = config.get("max", max(values)) if values else low + 1.0
+    high = high if high > low else low + 1.0
     if logarithmic:
         low, high = min(value for value in values if value > 0), max(values)
     high = high + (high - low) * 0.06 if "max" not in config else high
-    high = low + 1.0 if high <= low else high
 
     def y(value: float) -> float:
         share = (
@@ -100,19 +94,17 @@ def lines(
     ticks = [10.0**p for p in range(-3, 6) if low <= 10.0**p <= high] if logarithmic else _ticks(low, high)
     for tick in ticks:
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{width - 8}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
-        parts.append(
-            f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{escape(number(tick, config))}</text>'
-        )
+        parts.append(text(LEFT - 6, y(tick) + 4, number(tick, config), anchor="end"))
     legend = []
-    for place, one in enumerate(drawn):
+    for place, one in enumerate(series):
         shade, dash = CLASSIC[place % len(CLASSIC)], ""
-        for look in overrides.get(one.query, ()):
+        for look in (*overrides.get(one.query, ()), *overrides.get(one.legend, ())):
             if look["id"] == "color":
                 shade = colour(look["value"]["fixedColor"])
             if look["id"] == "custom.lineStyle":
                 dash = ' stroke-dasharray="8 6"'
         parts.append(f'<path d="{_path(one, view, width, y)}" stroke="{shade}" stroke-width="2" fill="none"{dash}/>')
-        legend.append((shade, series[place]))
+        legend.append((shade, one))
     svg = f'<svg width="{width:.0f}" height="{plot:.0f}">{"".join(parts)}</svg>'
     return svg + (_legend_table(legend, config) if table else _legend_list(legend))
 
@@ -126,18 +118,6 @@ def _path(one: Series, view: View, width: float, y: Any) -> str:
     return "".join(parts)
 
 
-def _stacked(series: Sequence[Series]) -> list[Series]:
-    total: dict[float, float] = {}
-    stacked = []
-    for one in series:
-        points = []
-        for at, value in one.points:
-            total[at] = total.get(at, 0.0) + value
-            points.append((at, total[at]))
-        stacked.append(Series(one.query, one.legend, one.labels, points))
-    return stacked
-
-
 def _legend_list(legend: Sequence[tuple[str, Series]]) -> str:
     items = "".join(f'<span><i style="background:{shade}"></i>{escape(one.legend)}</span>' for shade, one in legend)
     return f'<div class="legend">{items}</div>'
@@ -145,7 +125,8 @@ def _legend_list(legend: Sequence[tuple[str, Series]]) -> str:
 
 def _legend_table(legend: Sequence[tuple[str, Series]], config: Json) -> str:
     body = "".join(
-        f'<tr><td><i style="background:{shade}"></i>{escape(one.legend)}</td><td>{number(one.points[-1][1], config)}</td>'
+        f'<tr><td><i style="background:{shade}"></i>{escape(one.legend)}</td>'
+        f"<td>{number(one.points[-1][1], config)}</td>"
         f"<td>{number(max(value for _, value in one.points), config)}</td></tr>"
         for shade, one in legend
         if one.points
@@ -158,28 +139,24 @@ def bands(panel: Json, series: Sequence[Series], view: View, size: tuple[float, 
     config = panel["fieldConfig"]["defaults"]
     if not series:
         return f'<div class="none">{config["noValue"]}</div>'
-    names = max(len(one.legend) for one in series) * 6.6 + 12
+    names = max(len(one.legend) for one in series) * 7.0 + 12
     row = (height - BOTTOM - 4) / len(series)
     scale = (width - names - 8) / (view.end - view.start)
     parts = []
     for place, one in enumerate(series):
         top = 4 + place * row + row * 0.08
-        parts.append(f'<text x="{names - 8}" y="{top + row * 0.5:.1f}" text-anchor="end">{escape(one.legend)}</text>')
+        parts.append(text(names - 8, top + row * 0.42 + 4, one.legend, anchor="end"))
         for start, end, value in _runs(one, view.step):
             shown = show(value, config)
             x, wide = names + (start - view.start) * scale, max(1.0, (end - start) * scale)
-            parts.append(
-                f'<rect x="{x:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{row * 0.84:.1f}" fill="{shown.colour}"/>'
-            )
+            parts.append(rect(x, top, wide, row * 0.84, shown.colour))
             if wide > len(shown.text) * 7.5:
-                parts.append(
-                    f'<text x="{x + 6:.1f}" y="{top + row * 0.5:.1f}" style="fill:{ink(shown.colour)}">{shown.text}</text>'
-                )
+                parts.append(text(x + 6, top + row * 0.42 + 4, shown.text, fill=ink(shown.colour)))
     gap = next(step for step in (5, 10, 15, 30, 60, 120, 300, 600) if (view.end - view.start) / step <= width / 75)
     at = math.ceil(view.start / gap) * gap
     while at < view.end - gap / 3:
         x = names + (at - view.start) * scale
-        parts.append(f'<text x="{x:.1f}" y="{height - 4}">{time.strftime("%H:%M:%S", time.gmtime(at))}</text>')
+        parts.append(text(x, height - 4, time.strftime("%H:%M:%S", time.gmtime(at)), anchor="middle"))
         at += gap
     return f'<svg width="{width:.0f}" height="{height:.0f}">{"".join(parts)}</svg>'
 
@@ -220,64 +197,11 @@ def heat(panel: Json, series: Sequence[Series], view: View, size: tuple[float, f
         x, share = LEFT + (at - view.start) * scale, (count / most) ** 0.5
         shade = f"hsl({34 - 22 * share:.0f} 95% {18 + 48 * share:.0f}%)"
         wide = view.step * scale - 0.5
-        parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{row - 1:.1f}" fill="{shade}"/>')
+        parts.append(rect(x, y, wide, row - 1, shade))
     every = max(1, round((last - first + 1) / 8))
     for place in range(first, last + 1, every):
         le = bounds[place].labels["le"]
-        text = "∞" if le == "+Inf" else number(float(le), {"unit": "s"})
+        bound = "∞" if le == "+Inf" else number(float(le), {"unit": "s"})
         y = height - BOTTOM - (place - first + 1) * row
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 5:.1f}" text-anchor="end">{text}</text>')
+        parts.append(text(LEFT - 6, y + 5, bound, anchor="end"))
     return f'<svg width="{width:.0f}" height="{height:.0f}">{"".join(parts)}</svg>'
-
-
-def bars(panel: Json, series: Sequence[Series], size: tuple[float, float]) -> str:
-    width, height = size
-    config = panel["fieldConfig"]["defaults"]
-    if not series:
-        return f'<div class="none">{config["noValue"]}</div>'
-    most = max([1e-9, *(one.last or 0.0 for one in series)])
-    row, names = min(34.0, height / len(series)), max(len(one.legend) for one in series) * 6.8 + 12
-    parts = []
-    for place, one in enumerate(series):
-        shown, y = show(one.last, config), place * row
-        wide = (one.last or 0.0) / most * (width - names - 60)
-        parts.append(f'<text x="{names - 8}" y="{y + row * 0.6:.1f}" text-anchor="end">{escape(one.legend)}</text>')
-        parts.append(
-            f'<rect x="{names}" y="{y + 3:.1f}" width="{width - names - 60:.1f}" height="{row - 6:.1f}" fill="#22252b"/>'
-        )
-        parts.append(
-            f'<rect x="{names}" y="{y + 3:.1f}" width="{wide:.1f}" height="{row - 6:.1f}" fill="{shown.colour}"/>'
-        )
-        parts.append(
-            f'<text x="{width - 52:.1f}" y="{y + row * 0.6:.1f}" style="fill:{shown.colour}">{shown.text}</text>'
-        )
-    return f'<svg width="{width:.0f}" height="{height:.0f}">{"".join(parts)}</svg>'
-
-
-def table(panel: Json, series: Sequence[Series]) -> str:
-    """After Grafana's ``merge`` (rows with the same labels are one) and ``organize``."""
-    alone = len(panel["targets"]) == 1
-    merged: dict[tuple[tuple[str, str], ...], Json] = {}
-    for one in series:
-        row = merged.setdefault(tuple(sorted(one.labels.items())), dict(one.labels))
-        row["Value" if alone else f"Value #{one.query}"] = one.last
-    organize = panel["transformations"][1]["options"]
-    looks = {one["matcher"]["options"]: one["properties"] for one in panel["fieldConfig"]["overrides"]}
-    columns = sorted(organize["renameByName"], key=organize["indexByName"].__getitem__)
-    head = "".join(f"<th>{escape(organize['renameByName'][name])}</th>" for name in columns)
-    if not merged:
-        return f'<div class="none">{panel["fieldConfig"]["defaults"]["noValue"]}</div>'
-    body = ""
-    for row in merged.values():
-        cells = []
-        for name in columns:
-            config = {**panel["fieldConfig"]["defaults"]}
-            config |= {look["id"]: look["value"] for look in looks.get(organize["renameByName"][name], ())}
-            value = row.get(name)
-            shown = show_text(value, config) if isinstance(value, str) else show(value, config)
-            cell = config.get("custom.cellOptions", {}).get("type")
-            style = f"background:{shown.colour};color:{ink(shown.colour)}" if cell == "color-background" else ""
-            style = f"color:{shown.colour}" if cell == "color-text" else style
-            cells.append(f'<td style="{style}">{escape(shown.text)}</td>')
-        body += f"<tr>{''.join(cells)}</tr>"
-    return f'<table class="rows"><tr>{head}</tr>{body}</table>'

@@ -40,10 +40,10 @@ class Prometheus:
     def over(self, expression: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
         return self._ask("query_range", query=expression, start=start, end=end, step=step)
 
-    def newest(self) -> float:
-        """Unix time of the newest sample of ``up``."""
-        found = self._ask("query", query="max(max_over_time(timestamp(up)[2h:1s]))", time=time.time())
-        return float(found[0]["value"][1])
+    def newest(self, metric: str = "watchtower_evaluations_total") -> tuple[float, str]:
+        """Unix time of the newest sample of ``metric``, and the instance that it is of."""
+        found = self._ask("query", query=f"{metric}[12h]", time=time.time())
+        return max((float(one["values"][-1][0]), one["metric"]["instance"]) for one in found)
 
     def _ask(self, what: str, **parameters: str | float) -> list[dict[str, Any]]:
         answer = httpx.post(f"{self.url}/api/v1/{what}", data=parameters, timeout=30, trust_env=False)
@@ -55,10 +55,10 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(directory: Path, target: str) -> Iterator[Prometheus]:
-    """Scrape ``target`` (host:port) as job ``watchtower`` until the block ends; samples lie in ``directory``."""
+def prometheus(directory: Path, *targets: str) -> Iterator[Prometheus]:
+    """Scrape ``targets`` (host:port) as job ``watchtower`` until the block ends; samples lie in ``directory``."""
     assert BINARY is not None
-    scrape = {"job_name": "watchtower", "static_configs": [{"targets": [target]}]}
+    scrape = {"job_name": "watchtower", "static_configs": [{"targets": list(targets)}]}
     config = directory / "prometheus.yml"
     timing = {"scrape_interval": f"{SCRAPE_SECONDS}s", "scrape_timeout": f"{SCRAPE_SECONDS}s"}
     config.write_text(yaml.safe_dump({"global": timing, "scrape_configs": [scrape]}))

@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from tests.dashboards import charts
+from tests.dashboards import charts, tiles
 from tests.dashboards.asking import Series, View, ask
 from tests.dashboards.prometheus import Prometheus, prometheus
 
@@ -26,14 +26,17 @@ WIDTH, UNIT, GAP, HEAD = 1600, 30, 8, 28
 STYLE = """
 body{margin:0;background:#111217;color:#ccccdc;font:13px Inter,"DejaVu Sans",sans-serif;width:1600px}
 h1{font-size:18px;font-weight:500;margin:12px 16px 2px} p{margin:0 16px 8px;color:#8e8e9c}
-.panel{position:absolute;background:#181b1f;border:1px solid #25272d;border-radius:3px;overflow:hidden;box-sizing:border-box}
+.panel{position:absolute;background:#181b1f;border:1px solid #25272d;border-radius:3px;overflow:hidden}
+.panel{box-sizing:border-box}
 .panel h2{font-size:13px;font-weight:500;margin:5px 8px 0;height:20px;white-space:nowrap}
 .row{position:absolute;font-size:15px;font-weight:500;padding:6px 4px;color:#ccccdc}
 .tile{position:absolute;inset:27px 0 0 0;display:flex;align-items:center;justify-content:center;font-weight:500}
 .panel.filled h2{color:#ccccdc} .none{display:flex;height:70%;align-items:center;justify-content:center;color:#8e8e9c}
 svg text{font-size:11.5px;fill:#9fa2ae} .grid{stroke:#25282e} svg{display:block}
-.legend{font-size:11.5px;padding:0 8px} .legend span{margin-right:14px} .legend i{display:inline-block;width:12px;height:3px;margin:0 5px 3px 0}
-table.legend{width:100%} table.legend td,table.legend th{text-align:right;padding:0 6px;font-weight:400;line-height:16px}
+.legend{font-size:11.5px;padding:0 8px} .legend span{margin-right:14px}
+.legend i{display:inline-block;width:12px;height:3px;margin:0 5px 3px 0}
+table.legend{width:100%} table.legend td,table.legend th{text-align:right;padding:0 6px}
+table.legend td,table.legend th{font-weight:400;line-height:16px}
 table.legend td:first-child{text-align:left} table.legend th{color:#6ea6ff}
 .rows{width:100%;border-collapse:collapse;font-size:12.5px} .rows th{text-align:left;color:#6ea6ff;font-weight:500}
 .rows td,.rows th{padding:5px 10px;border-bottom:1px solid #25272d}
@@ -66,7 +69,7 @@ def _body(
 ) -> str:
     match panel["type"]:
         case "stat":
-            return charts.tile(panel, series, *size)
+            return tiles.tile(panel, series, *size)
         case "timeseries":
             return charts.lines(panel, series, view, marks, size)
         case "state-timeline":
@@ -74,9 +77,9 @@ def _body(
         case "heatmap":
             return charts.heat(panel, series, view, size)
         case "bargauge":
-            return charts.bars(panel, series, size)
+            return tiles.bars(panel, series, size)
         case "table":
-            return charts.table(panel, series)
+            return tiles.table(panel, series)
         case other:
             raise AssertionError(f"no way to draw a {other}")
 
@@ -109,11 +112,9 @@ def picture(dashboard: Json, server: Prometheus, view: View, to: Path) -> None:
 def main() -> None:
     directory = Path(sys.argv[1])
     chosen = sys.argv[2:] or [path.stem for path in sorted(DASHBOARDS.glob("*.json"))]
-    with prometheus(directory, "127.0.0.1:1") as server:
-        end = server.newest()
-        start = end - 100
-        live = server.instant("max by (instance) (watchtower_evaluations_total)", end)
-        view = View(start, end, live[0]["metric"]["instance"])
+    with prometheus(directory) as server:
+        newest, instance = server.newest()
+        view = View(newest - 100, newest - 3, instance)
         for name in chosen:
             dashboard = json.loads((DASHBOARDS / f"{name}.json").read_text(encoding="utf-8"))
             picture(dashboard, server, view, directory / f"{name}.png")

@@ -71,7 +71,7 @@ async def played(directory: Path) -> AsyncIterator[Prometheus]:
 
 async def _main(directory: Path) -> None:
     async with played(directory) as server:
-        print(f"played; samples until {server.newest():.0f} lie in {directory}")
+        print(f"played; samples until {server.newest()[0]:.0f} lie in {directory}")
 
 
 if __name__ == "__main__":
