@@ -56,7 +56,7 @@ def now(limits: Limits) -> list[Panel]:
         tile("Hottest", "Temperature of the hottest GPU.", Query(hottest), unit="celsius", decimals=0, width=4),
         tile(
             "Power",
-            "All GPUs together.",
+            "What all GPUs draw together.",
             Query(f"sum({metric('watchtower_gpu_power_watts')})"),
             unit="watt",
             decimals=0,

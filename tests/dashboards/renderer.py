@@ -45,7 +45,7 @@ table.legend td:first-child{text-align:left} table.legend th{color:#6ea6ff}
 
 def page(dashboard: Json, server: Prometheus, view: View) -> tuple[str, int]:
     """The HTML, and its height in pixels."""
-    marks = _annotations(dashboard, server, view)
+    marks = marked(dashboard, server, view)
     column = (WIDTH - GAP) / 24
     parts, bottom = [], 0.0
     for panel in dashboard["panels"]:
@@ -84,7 +84,7 @@ def _body(
             raise AssertionError(f"no way to draw a {other}")
 
 
-def _annotations(dashboard: Json, server: Prometheus, view: View) -> list[tuple[float, float, str]]:
+def marked(dashboard: Json, server: Prometheus, view: View) -> list[tuple[float, float, str]]:
     """Regions: consecutive samples of a series are one, as in Grafana."""
     regions = []
     for annotation in dashboard["annotations"]["list"]:
