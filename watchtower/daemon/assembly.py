@@ -29,6 +29,7 @@ from watchtower.board import Board
 from watchtower.canaries.canaries import Canaries
 from watchtower.canaries.schedule import Schedule
 from watchtower.clock import SystemClock
+from watchtower.daemon.accounts import count_entries, sink_health
 from watchtower.daemon.deliveries import Deliveries
 from watchtower.daemon.hardware import start_hardware
 from watchtower.daemon.loading import Loaded
@@ -36,11 +37,11 @@ from watchtower.daemon.memory import JournalMemory
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
-from watchtower.daemon.supervision import Heartbeat, observe, scrape, tick
+from watchtower.daemon.supervision import Heartbeat, keep_keeper, observe, scrape, tick
 from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load import LoadExplainsLatency
 from watchtower.exporters.gpus import GpuCollector
-from watchtower.exporters.prometheus import BoardCollector, Exposition
+from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
 from watchtower.remediation.events import Commanded, Started, StorageFailed
 from watchtower.remediation.runner import Runner
 from watchtower.remediation.state import TargetState, decode
@@ -50,6 +51,7 @@ from watchtower.sinks.webhook import WebhookSink
 from watchtower.storage.baseline import BaselineFile
 from watchtower.storage.journal import Journal, MemoryJournal
 from watchtower.storage.lease import Lease
+from watchtower.storage.outbox import MOST_ROWS
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem, StorageFault
 from watchtower.vocabulary.facts import AnyFact
@@ -129,12 +131,13 @@ class Daemon:
         relays = Relays(settings.relay, settings.engine.url, directory, on_fact, clock)
         canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=on_fact)
         deliveries = self._deliveries(stack, journal)
+        memory = JournalMemory(journal, list(deliveries.lines), lambda entries, now: count_entries(board, entries))
         runner = Runner(
             state,
             limits=settings.remediation,
             capabilities=await adapter.capabilities(),
             clock=clock,
-            memory=JournalMemory(journal, list(deliveries.lines)),
+            memory=memory,
             traffic=RelayTraffic(board=board, clock=clock, settings=settings.relay.hold, order=relays.order),
             hands=adapter,
             send_canary=canaries.wish,
@@ -142,10 +145,11 @@ class Daemon:
             on_commit=lambda state: publish(board, state),
         )
         load = LoadExplainsLatency(settings.engine.model or settings.engine.url, self._loaded.load_settings())
+        windows = Windows(self._loaded.window_settings())
         pipeline: Pipeline = Pipeline(
             settings=settings,
             rules=self._loaded.rules,
-            windows=Windows(self._loaded.window_settings()),
+            windows=windows,
             load=load,
             clock=clock,
             board=board,
@@ -162,13 +166,25 @@ class Daemon:
             return {
                 "machine_events_dropped": runner.dropped,
                 "adapter_kills": adapter.kills,
+                "gpu_kills": hardware.child.kills if hardware and hardware.child else 0,
+                "gpu_abandoned": hardware.child.abandoned if hardware and hardware.child else 0,
                 "task_failures": sum(tasks.failures.values()),
+                "facts_refused": windows.refused,
+                "facts_ignored": windows.ignored,
             }
 
         def refresh() -> None:
             board.canaries = dict(canaries.outcomes)
             board.outbox = deliveries.counters()
             board.counters = counters()
+            board.sinks = sink_health(deliveries.lines)
+            board.queues = {
+                "machine": (runner.events_waiting.qsize(), runner.events_waiting.maxsize),
+                "outbox": (int(board.outbox["pending"]), MOST_ROWS),
+            }
+            board.children = {"adapter": adapter.up}
+            if hardware and hardware.child:
+                board.children["gpu"] = hardware.child.up
             if journal.fault and not runner.state.storage_fault:
                 runner.submit(StorageFailed(journal.fault))
 
@@ -185,8 +201,10 @@ class Daemon:
             tasks.start(name, partial(server.serve, [sock]))
         tasks.start("remediation", runner.run, restart_after=0.5)
         tasks.start("canaries", canaries.run)
+        if supervisor.kind is SupervisorKind.PROCESS:
+            tasks.start("keeper", lambda: keep_keeper(keeper_plan(directory, supervisor), clock))
         tasks.start("observe", lambda: observe(adapter, pipeline, clock, settings.engine.observe_seconds))
-        start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
+        hardware = start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
         tasks.start("scrape", lambda: scrape(adapter, pipeline, clock, settings.engine.scrape_seconds))
         deliveries.start(tasks)
         tasks.start("tick", lambda: tick(pipeline, refresh, heartbeat, clock, settings.tick_seconds))
@@ -302,7 +320,7 @@ class Daemon:
             board=self.board,
             clock=self._clock,
             settings=self._settings.web,
-            render_metrics=Exposition([BoardCollector(self.board), GpuCollector(self.board)]).render,
+            render_metrics=Exposition([BoardCollector(self.board), GpuCollector(self.board), PROCESS]).render,
             timeline=timeline,
             command=command,
             healthy=heartbeat.because,
