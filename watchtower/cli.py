@@ -233,6 +233,40 @@ def check(
     raise typer.Exit(check_main(find_config(config), os.environ, timing=timing, as_json=json_))
 
 
+@app.command(epilog=example("watchtower compare blessed.jsonl candidate.jsonl --html report.html"))
+def compare(
+    baseline: Annotated[Path, typer.Argument(help='Answers of today: lines of {"id": …, "output": …}; .gz too.')],
+    candidate: Annotated[Path, typer.Argument(help="Answers of the one to be judged, to the same prompts.")],
+    again: Annotated[
+        Path | None, typer.Option(help="A second run of the baseline: shows differences without a direction too.")
+    ] = None,
+    config: ConfigOption = None,
+    no_encoder: Annotated[bool, typer.Option("--no-encoder", help="Wording, length and text checks alone.")] = False,
+    alpha: Annotated[
+        float, typer.Option(min=1e-3, max=0.1, help="How often two runs of one model may be called different.")
+    ] = 0.01,
+    seed: Annotated[int, typer.Option(min=0, help="Of the test's random flips.")] = 0,
+    html: Annotated[Path | None, typer.Option(help="Write the page to this file too.")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Same, different or too little data: two sets of answers to the same prompts. Exit 0, 1 or 3."""
+    from watchtower.programs.compare import CompareOptions
+    from watchtower.programs.compare import main as compare_main
+
+    options = CompareOptions(
+        baseline=baseline,
+        candidate=candidate,
+        again=again,
+        config=config,
+        no_encoder=no_encoder,
+        alpha=alpha,
+        seed=seed,
+        html=html,
+        json=json_,
+    )
+    raise typer.Exit(compare_main(options))
+
+
 @app.command(epilog=example("watchtower placement --json"))
 def placement(config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False) -> None:
     """The GPUs beside what `placement` expects of them. Exit 1 when anything differs or cannot be read."""
@@ -307,6 +341,22 @@ def bench_tick(json_: JsonOption = False) -> None:
     from watchtower.programs.bench import tick
 
     raise typer.Exit(tick(as_json=json_))
+
+
+@bench_app.command("detect", epilog=example("WATCHTOWER_TEST_DATA=./data watchtower bench detect --json"))
+def bench_detect(json_: JsonOption = False) -> None:
+    """The output detectors: delays and false alarms from fixed seeds, and on recorded outputs. Exit 1 on a miss."""
+    from watchtower.programs.bench_meaning import detect
+
+    raise typer.Exit(detect(as_json=json_))
+
+
+@bench_app.command("score", epilog=example("watchtower bench score --json"))
+def bench_score(json_: JsonOption = False) -> None:
+    """The scorer beside raw encode: throughput, CPU share, memory. Exit 1 when a budget was missed."""
+    from watchtower.programs.bench_meaning import score
+
+    raise typer.Exit(score(as_json=json_))
 
 
 @app.callback(invoke_without_command=True)

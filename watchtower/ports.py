@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply
+from watchtower.vocabulary.embeddings import Embedding
 from watchtower.vocabulary.facts import CanaryEnded, EngineScrape, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
@@ -153,6 +154,15 @@ class Hands(Protocol):
     async def status(self, op_id: str) -> Answer: ...
 
     async def fence(self, token: int) -> bool: ...
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors, in the background and at a bounded cost. Never raises for a sick or missing encoder."""
+
+    async def embed(self, texts: Sequence[str], *, live: bool = False) -> Embedding:
+        """One unit vector for each text; ``vectors`` None is UNKNOWN and ``because`` says why. ``live``: a sample of
+        users' traffic, which waits behind canaries and falls off first."""
+        ...
 
 
 class Traffic(Protocol):
