@@ -58,6 +58,11 @@ def _variables(console: str) -> list[build.DatasourceVariable | build.QueryVaria
         .all_value(".+")
         .current(model.VariableOption(True, ["All"], ["$__all"])),
         _query("instance", f"label_values({metric('watchtower_build_info', where=JOB)}, instance)"),
+        _query("model", f"label_values({metric('watchtower_inter_token_latency_seconds_count')}, model)")
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current(model.VariableOption(True, ["All"], ["$__all"])),
         build.TextBoxVariable("console")
         .label("console")
         .description("Where your browser reaches Watchtower's own console, perhaps through a tunnel.")

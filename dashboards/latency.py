@@ -8,7 +8,7 @@ from dashboards import frame
 from dashboards.limits import Limits
 from dashboards.palette import BAD, GOOD, LINE, UNKNOWN, judged, thresholds
 from dashboards.panels import Panel, heat, lines, tile
-from dashboards.queries import Query, limit, rate, ratio, reading
+from dashboards.queries import MODEL, Query, limit, rate, ratio, reading
 
 TOKENS, FIRST = "watchtower_inter_token_latency_seconds", "watchtower_time_to_first_token_seconds"
 
@@ -24,7 +24,8 @@ def percentiles(name: str, *stats: str) -> list[Query]:
 
 def now(limits: Limits) -> list[Panel]:
     p95 = "inter_token_latency_seconds.p95"
-    within = ratio(rate(f"{TOKENS}_bucket", f'le="{bucket(limits)}"'), rate(f"{TOKENS}_count"))
+    labels = f'{MODEL}, le="{bucket(limits)}"'
+    within = ratio(f"sum({rate(f'{TOKENS}_bucket', labels)})", f"sum({rate(f'{TOKENS}_count', MODEL)})")
     stalled = limits["token_progress.stalled"]
     return [
         tile(
@@ -112,6 +113,28 @@ def first_token() -> list[Panel]:
     ]
 
 
+def by_model() -> list[Panel]:
+    def p95(name: str) -> Query:
+        buckets = rate(f"{name}_bucket", MODEL)
+        return Query(f"histogram_quantile(0.95, sum by (le, model) ({buckets}))", "{{model}}", exemplar=True)
+
+    return [
+        lines(
+            "Per-token latency by model, p95",
+            "Is one model slow, or all of them? A sum over models hides the sick one.",
+            p95(TOKENS),
+            limit("slow_tokens"),
+            unit="s",
+        ),
+        lines(
+            "Time to first token by model, p95",
+            "The same for the first token; a diamond is one request, with its trace where one was joined.",
+            p95(FIRST),
+            unit="s",
+        ),
+    ]
+
+
 def stalls() -> list[Panel]:
     return [
         lines(
@@ -188,6 +211,7 @@ def dashboard(limits: Limits) -> Dashboard:
             ("Now", now(limits)),
             ("Between two tokens", per_token()),
             ("Until the first token", first_token()),
+            ("By model", by_model()),
             ("Stalls and canaries", stalls()),
             ("Does the load explain it?", load()),
         ],

@@ -149,8 +149,22 @@ def triad() -> list[Panel]:
     ]
 
 
-def doing() -> list[Panel]:
+def actions(width: int, height: int) -> Panel:
     outcomes = {str(state): ValueMappingResult(color=colour) for state, colour in ACTION.items()}
+    return rows(
+        "Actions in this time range",
+        "What was done, and how it ended: EFFECTIVE is said only after the cure was proven; `would_act` was only "
+        "recorded, `ambiguous` asks a person.",
+        Query(f"sum by (verb, result) (increase({metric('watchtower_actions_total')}[$__range])) > 0"),
+        columns={"verb": "Action", "result": "Outcome", "Value": "Times"},
+        looks={"Outcome": coloured([ValueMap(options=outcomes)]), "Times": [("decimals", 0)]},
+        missing="none",
+        width=width,
+        height=height,
+    )
+
+
+def doing() -> list[Panel]:
     return [
         lines(
             "Traffic",
@@ -170,15 +184,7 @@ def doing() -> list[Panel]:
             width=8,
             height=7,
         ),
-        rows(
-            "Actions",
-            "What was done lately, and how it ended; EFFECTIVE is said only after the cure was proven.",
-            Query(f"sum by (verb, state) ({metric('watchtower_recent_actions')})"),
-            columns={"verb": "Action", "state": "Outcome", "Value": "Times"},
-            looks={"Outcome": coloured([ValueMap(options=outcomes)])},
-            width=8,
-            height=7,
-        ),
+        actions(8, 7),
     ]
 
 

@@ -46,7 +46,7 @@ from grafana_foundation_sdk.models.heatmap import HeatmapColorMode, HeatmapColor
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat, QueryEditorMode
 
 from dashboards.palette import PLAIN, UNKNOWN, State, absent, thresholds, words
-from dashboards.queries import KNOWN, Query, metric
+from dashboards.queries import KNOWN, MODEL, Query, metric
 
 SOURCE = DataSourceRef("prometheus", "${datasource}")
 Panel = Builder[model.Panel]
@@ -210,7 +210,9 @@ def bands(
 
 def heat(title: str, why: str, name: str, *, unit: str, width: int = 12, height: int = 8) -> heatmap.Panel:
     """How many observations fell into which bucket, over time: bands that a percentile hides."""
-    query = Query(f"sum by (le) (increase({metric(f'{name}_bucket')}[$__rate_interval]))", "{{le}}", exemplar=True)
+    query = Query(
+        f"sum by (le) (increase({metric(f'{name}_bucket', MODEL)}[$__rate_interval]))", "{{le}}", exemplar=True
+    )
     colours = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges").steps(64)
     return (
         heatmap.Panel()
@@ -260,6 +262,7 @@ def rows(
     looks: Mapping[str, Sequence[tuple[str, object]]] | None = None,
     width: int = 12,
     height: int = 8,
+    missing: str = "UNKNOWN",
 ) -> table.Panel:
     """What is known now, one row a label set. ``columns``: label or ``Value #A`` → heading, in order; others are left
     out. ``looks``: heading → properties (unit, mappings, …)."""
@@ -279,7 +282,7 @@ def rows(
             [DataTransformerConfig("merge", options={}), DataTransformerConfig("organize", options=organize)]
         )
         .unit("none")
-        .no_value("UNKNOWN")
+        .no_value(missing)
         .show_header(True)
         .span(width)
         .height(height)

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from watchtower.exporters.prometheus import reading_metric, relay_metric
-from watchtower.vocabulary.metrics import METRICS
+from watchtower.vocabulary.metrics import HISTOGRAMS, METRICS, reading_metric, relay_metric
 from watchtower.vocabulary.readings import READINGS
 from watchtower.vocabulary.words import CAUSED, RELAY_COUNTERS
 
 SCRAPED = frozenset({"up", "scrape_duration_seconds", "scrape_samples_scraped", "ALERTS"})
 """Made by Prometheus itself about each target."""
-HISTOGRAMS = ("watchtower_inter_token_latency_seconds", "watchtower_time_to_first_token_seconds")
 KNOWN = (
     frozenset(METRICS)
     | {reading_metric(name) for name in READINGS}
@@ -27,6 +25,8 @@ KNOWN = (
 
 JOB = 'job=~"$job"'
 HERE = JOB + ', instance="$instance"'
+MODEL = 'model=~"$model"'
+"""For the histograms, which alone know models."""
 
 
 class Query(NamedTuple):

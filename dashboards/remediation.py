@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.models.dashboard import Dashboard, ValueMap, ValueMappingResult
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import frame
 from dashboards.limits import Limits
-from dashboards.overview import INCIDENT_WORDS, MAY, incident, may, story
-from dashboards.palette import ACTION, BAD, GOOD, UNKNOWN, WARN, numbered, thresholds
-from dashboards.panels import Panel, bands, bars, coloured, lines, rows, tile
+from dashboards.overview import INCIDENT_WORDS, MAY, actions, incident, may, story
+from dashboards.palette import BAD, GOOD, UNKNOWN, WARN, numbered, thresholds
+from dashboards.panels import Panel, bands, bars, lines, tile
 from dashboards.queries import Query, metric, rate
 
 
 def now() -> list[Panel]:
-    effective = metric("watchtower_recent_actions", 'state="effective"')
+    effective = metric("watchtower_actions_total", 'result="effective"')
     pending = metric("watchtower_outbox_pending")
     return [
         tile("Incident", "How far the present incident has come.", Query(incident()), states=INCIDENT_WORDS, width=4),
@@ -39,8 +39,9 @@ def now() -> list[Panel]:
         ),
         tile(
             "Proven cures",
-            "Of the recent actions, those whose effect was verified.",
-            Query(f"sum({effective}) or vector(0)"),
+            "Actions of this time range whose effect was verified.",
+            Query(f"sum(increase({effective}[$__range]))"),
+            missing="NONE",
             decimals=0,
             width=4,
         ),
@@ -56,15 +57,15 @@ def now() -> list[Panel]:
 
 
 def done() -> list[Panel]:
-    outcomes = {str(state): ValueMappingResult(color=colour) for state, colour in ACTION.items()}
     return [
-        rows(
-            "Actions",
-            "Each verb and how it ended: `would_act` was only recorded, `ambiguous` asks a person.",
-            Query(f"sum by (verb, state) ({metric('watchtower_recent_actions')})"),
-            columns={"verb": "Action", "state": "Outcome", "Value": "Times"},
-            looks={"Outcome": coloured([ValueMap(options=outcomes)])},
-            width=8,
+        actions(6, 8),
+        bars(
+            "Incidents and restarts, in this time range",
+            "More restarts than actions: somebody else restarts the engine too.",
+            Query(f"increase({metric('watchtower_incidents_total')}[$__range])", "incidents opened"),
+            Query(f"increase({metric('watchtower_engine_restarts_total')}[$__range])", "engine restarts"),
+            unit="short",
+            width=6,
         ),
         lines(
             "Requests during a cure",
@@ -72,14 +73,14 @@ def done() -> list[Panel]:
             Query(metric("watchtower_relay_parked_requests"), "parked now", "orange"),
             Query(metric("watchtower_relay_open_exchanges"), "open at the engine", "blue"),
             unit="short",
-            width=8,
+            width=6,
         ),
         bars(
             "What a cure cost, in this time range",
             "Errors that the relay itself answered, by kind. The aim of a warm restart is zero.",
             Query(f"sum by (kind) (increase({metric('watchtower_relay_caused_errors_total')}[$__range]))", "{{kind}}"),
             unit="short",
-            width=8,
+            width=6,
         ),
     ]
 
@@ -103,14 +104,21 @@ def told() -> list[Panel]:
             Query(f"sum by (result) ({rate('watchtower_notices_total')})", "{{result}}"),
             unit="suffix:/s",
             shades={"sent": "green", "failed": "orange", "dropped": "red", "dead": "purple"},
-            width=12,
+            width=8,
         ),
         lines(
             "Oldest waiting notice",
             "A rising line: a sink is down, and people know less than Watchtower.",
             Query(metric("watchtower_outbox_oldest_age_seconds"), "age", "orange"),
             unit="s",
-            width=12,
+            width=8,
+        ),
+        bands(
+            "Sinks",
+            "Which way to people works? DOWN: the newest attempt failed, or the receiver is gone for good.",
+            Query(metric("watchtower_sink_up"), "{{sink}}"),
+            states=numbered([("DOWN", BAD), ("UP", GOOD)]),
+            width=8,
         ),
     ]
 

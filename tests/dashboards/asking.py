@@ -29,7 +29,7 @@ class View:
         """As Grafana does: ``$__rate_interval`` is at least four scrapes."""
         rate = max(self.step + SCRAPE_SECONDS, 4 * SCRAPE_SECONDS)
         values = {"__rate_interval": f"{rate:.0f}s", "__range": f"{self.end - self.start:.0f}s"}
-        values |= {"job": self.job, "instance": self.instance}
+        values |= {"job": self.job, "instance": self.instance, "model": ".*"}
         return re.sub(r"\$(\w+)", lambda found: values[found[1]], expression)
 
 

@@ -175,7 +175,13 @@ def test_a_dashboard_marks_incidents_and_actions_and_leads_to_the_console(name: 
     assert {"Incident", "Action"} <= {one["name"] for one in dashboard["annotations"]["list"]}
     assert {link["url"] for link in dashboard["links"] if link["type"] == "link"} == {"${console}/"}
     assert next(link for link in dashboard["links"] if link["type"] == "dashboards")["includeVars"]
-    assert [one["name"] for one in dashboard["templating"]["list"]] == ["datasource", "job", "instance", "console"]
+    assert [one["name"] for one in dashboard["templating"]["list"]] == [
+        "datasource",
+        "job",
+        "instance",
+        "model",
+        "console",
+    ]
 
 
 def test_grafana_is_told_where_dashboards_and_samples_are() -> None:
