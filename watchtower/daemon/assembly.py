@@ -29,6 +29,7 @@ from watchtower.board import Board
 from watchtower.canaries.canaries import Canaries
 from watchtower.canaries.schedule import Schedule
 from watchtower.clock import SystemClock
+from watchtower.daemon.accounts import count_entries, sink_health
 from watchtower.daemon.deliveries import Deliveries, told
 from watchtower.daemon.hardware import start_hardware
 from watchtower.daemon.loading import Loaded
@@ -42,7 +43,7 @@ from watchtower.daemon.supervision import Heartbeat, keep_keeper, observe, scrap
 from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load import LoadExplainsLatency
 from watchtower.exporters.gpus import GpuCollector
-from watchtower.exporters.prometheus import BoardCollector, Exposition
+from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
 from watchtower.remediation.events import Commanded, Started, StorageFailed
 from watchtower.remediation.runner import Runner
 from watchtower.remediation.state import TargetState, decode
@@ -51,6 +52,7 @@ from watchtower.settings import SupervisorKind, SupervisorSettings
 from watchtower.storage.baseline import BaselineFile
 from watchtower.storage.journal import Journal, MemoryJournal
 from watchtower.storage.lease import Lease
+from watchtower.storage.outbox import MOST_ROWS
 from watchtower.storage.references import ReferenceStore
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem, StorageFault
@@ -154,12 +156,13 @@ class Daemon:
             meaning.wish(why)
 
         deliveries = self._deliveries(stack, journal)
+        memory = JournalMemory(journal, list(deliveries.lines), lambda entries, now: count_entries(board, entries))
         runner = Runner(
             state,
             limits=settings.remediation,
             capabilities=await adapter.capabilities(),
             clock=clock,
-            memory=JournalMemory(journal, list(deliveries.lines)),
+            memory=memory,
             traffic=RelayTraffic(board=board, clock=clock, settings=settings.relay.hold, order=relays.order),
             hands=adapter,
             send_canary=send_canary,
@@ -167,10 +170,11 @@ class Daemon:
             on_commit=lambda state: publish(board, state),
         )
         load = LoadExplainsLatency(settings.engine.model or settings.engine.url, self._loaded.load_settings())
+        windows = Windows(self._loaded.window_settings())
         pipeline: Pipeline = Pipeline(
             settings=settings,
             rules=self._loaded.rules,
-            windows=Windows(self._loaded.window_settings()),
+            windows=windows,
             load=load,
             clock=clock,
             board=board,
@@ -188,7 +192,11 @@ class Daemon:
             return {
                 "machine_events_dropped": runner.dropped,
                 "adapter_kills": adapter.kills,
+                "gpu_kills": hardware.child.kills if hardware and hardware.child else 0,
+                "gpu_abandoned": hardware.child.abandoned if hardware and hardware.child else 0,
                 "task_failures": sum(tasks.failures.values()),
+                "facts_refused": windows.refused,
+                "facts_ignored": windows.ignored,
             }
 
         def refresh() -> None:
@@ -196,6 +204,14 @@ class Daemon:
             board.references |= meaning.counts()
             board.outbox = deliveries.counters()
             board.counters = counters()
+            board.sinks = sink_health(deliveries.lines)
+            board.queues = {
+                "machine": (runner.events_waiting.qsize(), runner.events_waiting.maxsize),
+                "outbox": (int(board.outbox["pending"]), MOST_ROWS),
+            }
+            board.children = {"adapter": adapter.up}
+            if hardware and hardware.child:
+                board.children["gpu"] = hardware.child.up
             if journal.fault and not runner.state.storage_fault:
                 runner.submit(StorageFailed(journal.fault))
 
@@ -216,7 +232,7 @@ class Daemon:
         if supervisor.kind is SupervisorKind.PROCESS:
             tasks.start("keeper", lambda: keep_keeper(keeper_plan(directory, supervisor), clock))
         tasks.start("observe", lambda: observe(adapter, pipeline, clock, settings.engine.observe_seconds))
-        start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
+        hardware = start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
         tasks.start("scrape", lambda: scrape(adapter, pipeline, clock, settings.engine.scrape_seconds))
         deliveries.start(tasks, await told(journal))
         tasks.start("tick", lambda: tick(pipeline, refresh, heartbeat, clock, settings.tick_seconds))
@@ -331,7 +347,7 @@ class Daemon:
             board=self.board,
             clock=self._clock,
             settings=self._settings.web,
-            render_metrics=Exposition([BoardCollector(self.board), GpuCollector(self.board)]).render,
+            render_metrics=Exposition([BoardCollector(self.board), GpuCollector(self.board), PROCESS]).render,
             timeline=timeline,
             command=command,
             healthy=heartbeat.because,
