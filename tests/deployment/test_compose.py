@@ -24,9 +24,10 @@ def services() -> dict[str, Any]:
 
 @pytest.mark.parametrize("file", STACKS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_docker_compose_accepts_it(file: Path) -> None:
-    plugin = shutil.which("docker") and not subprocess.run(
-        ["docker", "compose", "version"], capture_output=True, check=False
-    ).returncode
+    plugin = (
+        shutil.which("docker")
+        and not subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode
+    )
     if not plugin:
         pytest.skip("there is no docker compose here")
     subprocess.run(["docker", "compose", "-f", file, "config", "--quiet"], check=True)

@@ -17,7 +17,9 @@ DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
 
 def stages() -> dict[str, str]:
     parts = re.split(r"^FROM (\S+) AS (\S+)$", DOCKERFILE, flags=re.M)
-    return {name: f"FROM {base}\n{text}" for base, name, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True)}
+    return {
+        name: f"FROM {base}\n{text}" for base, name, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
+    }
 
 
 def test_the_linter_has_nothing_to_say() -> None:

@@ -46,7 +46,9 @@ class Pod:
 
     def probe(self) -> bool:
         command = manifest()["exec"]["command"]  # type: ignore[index]
-        script = command[-1].replace("/proc/1/", f"/proc/{self.engine.pid}/").replace("/run/watchtower", str(self.shared))
+        script = (
+            command[-1].replace("/proc/1/", f"/proc/{self.engine.pid}/").replace("/run/watchtower", str(self.shared))
+        )
         return subprocess.run([*command[:-1], script], capture_output=True, check=False).returncode == 0
 
 
@@ -82,6 +84,8 @@ def test_it_fails_open_where_nothing_can_be_written_or_read(pod: Pod) -> None:
     pod.shared.rmdir()
     assert pod.probe()
     pod.shared.mkdir()
+    pod.end()
+    assert pod.probe(), "no start time can be read: nobody was asked to be restarted"
 
 
 def test_one_late_probe_on_a_busy_node_is_no_wish() -> None:

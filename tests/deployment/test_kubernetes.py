@@ -150,7 +150,7 @@ def test_the_four_ways_to_the_gpus_differ_as_they_must(tmp_path: Path) -> None:
     dcgm = environment("gpu-dcgm")
     assert dcgm["WATCHTOWER__HARDWARE__SOURCE"] == "dcgm"
     assert dcgm["WATCHTOWER__HARDWARE__DCGM_URL"] == "http://$(NODE_IP):9400/metrics"
-    assert list(dcgm)[0] == "NODE_IP", "a variable can only use those before it"
+    assert next(iter(dcgm)) == "NODE_IP", "a variable can only use those before it"
 
 
 def test_a_changed_limit_does_not_roll_the_model_out_anew() -> None:

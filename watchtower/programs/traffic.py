@@ -20,6 +20,7 @@ from watchtower.vocabulary.errors import ExitCode
 
 FOREVER_SECONDS = 10 * 365 * 86400.0
 LINE_SECONDS = 60.0
+CONNECT_SECONDS = 30.0
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -44,7 +45,7 @@ async def use(chosen: argparse.Namespace) -> Traffic:
         most_requests=2**62,
         most_seconds=chosen.seconds,
     )
-    async with httpx.AsyncClient(trust_env=False, timeout=None) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=CONNECT_SECONDS) as client:
         traffic = Traffic(plan, clock, client)
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, traffic.stop)
