@@ -38,7 +38,7 @@ from watchtower.daemon.notifying import ServiceManager
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
-from watchtower.daemon.supervision import Heartbeat, observe, scrape, tick
+from watchtower.daemon.supervision import Heartbeat, keep_keeper, observe, scrape, tick
 from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load import LoadExplainsLatency
 from watchtower.exporters.gpus import GpuCollector
@@ -189,6 +189,8 @@ class Daemon:
             tasks.start(name, partial(server.serve, [sock]))
         tasks.start("remediation", runner.run, restart_after=0.5)
         tasks.start("canaries", canaries.run)
+        if supervisor.kind is SupervisorKind.PROCESS:
+            tasks.start("keeper", lambda: keep_keeper(keeper_plan(directory, supervisor), clock))
         tasks.start("observe", lambda: observe(adapter, pipeline, clock, settings.engine.observe_seconds))
         start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
         tasks.start("scrape", lambda: scrape(adapter, pipeline, clock, settings.engine.scrape_seconds))
