@@ -215,8 +215,13 @@ def annotate(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
 
 
 def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
-    """Every rule that would wake people is UNKNOWN although the engine serves: people should know, once."""
-    watched = [verdict for verdict in verdicts if serious(verdict) and verdict.cure is not Cure.CANARY_NOW]
+    """Every rule that would wake people is UNKNOWN although the engine serves: people should know, once. Rules about
+    cards do not count: that a card is well says nothing about what clients get."""
+    watched = [
+        verdict
+        for verdict in verdicts
+        if serious(verdict) and verdict.cure is not Cure.CANARY_NOW and not _about_cards(verdict)
+    ]
     quiet = any(word in verdict.sentence.lower() for verdict in watched for word in QUIET)
     blind = bool(watched) and all(verdict.verdict is Verdict.UNKNOWN for verdict in watched)
     if not blind or quiet or not step.state.engine.serving or step.state.action:
@@ -233,6 +238,10 @@ def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
             severity=str(Severity.WARN),
             subject=f"blind-{step.state.target}",
         )
+
+
+def _about_cards(verdict: RuleVerdict) -> bool:
+    return bool(verdict.readings) and all(reading.name.startswith("gpu_") for reading in verdict.readings)
 
 
 def overdue(step: Step) -> None:

@@ -47,6 +47,7 @@ METRICS: dict[str, str] = {
     "watchtower_gpu_ecc_corrected_errors_total": "Corrected memory errors since the driver loaded.",
     "watchtower_gpu_ecc_uncorrected_errors_total": "Uncorrected memory errors since the driver loaded.",
     "watchtower_gpu_throttled_seconds_total": "Time with clocks held down, by reason, since the driver loaded.",
+    "watchtower_gpu_xids_total": "Xids heard since this daemon started, by kind: fatal, application, other.",
     "watchtower_placement_mismatch": "GPUs of a stage that differ from what `placement` expects, by question.",
     "watchtower_canaries_total": "One-token canaries by outcome.",
     "watchtower_notices_total": "Deliveries of notices to sinks by result.",
