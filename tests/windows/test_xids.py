@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.windows.hardware_scenes import at_work, reports, uuid, watched
@@ -79,3 +81,9 @@ def test_an_event_that_names_no_gpu_still_counts() -> None:
 def test_every_meaning_is_a_short_sentence() -> None:
     assert all(text.text and len(text.text) < 80 for text in XIDS.values())
     assert meaning(79).kind is XidKind.FATAL and meaning(123456).kind is XidKind.OTHER
+
+
+def test_the_manual_lists_every_number_with_its_meaning() -> None:
+    manual = (Path(__file__).resolve().parents[2] / "docs" / "gpu.md").read_text(encoding="utf-8").splitlines()
+    rows = [f"| {number} | {one.kind.value} | {one.text} |" for number, one in XIDS.items()]
+    assert [row for row in rows if row not in manual] == []
