@@ -462,6 +462,17 @@ def bench_score(json_: JsonOption = False) -> None:
     raise typer.Exit(score(as_json=json_))
 
 
+@bench_app.command("gpu", epilog=example("watchtower bench gpu --seconds 60"))
+def bench_gpu(
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="Length of the measurement.")] = 30,
+    json_: JsonOption = False,
+) -> None:
+    """What reading the GPUs costs: CPU time of the gpu child; without a driver on a stand-in that gcc builds."""
+    from watchtower.programs.bench import gpu
+
+    raise typer.Exit(gpu(seconds, as_json=json_))
+
+
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False) -> None:
     if version:

@@ -7,6 +7,7 @@ started, so that a refused start leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
+import os
 import random  # noqa: TID251 - the one generator of the process is made here and handed down
 import shutil
 import signal
@@ -35,6 +36,7 @@ from watchtower.daemon.hardware import start_hardware
 from watchtower.daemon.loading import Loaded
 from watchtower.daemon.meaning import Meaning
 from watchtower.daemon.memory import JournalMemory
+from watchtower.daemon.notifying import ServiceManager
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
@@ -80,6 +82,7 @@ class Daemon:
         self._own_everything = own_everything
         self._clock = SystemClock()
         self._tasks = TaskGroup(self._clock.sleep)
+        self._manager = ServiceManager(os.environ)
         self.board = Board(
             target=self._settings.target,
             version=__version__,
@@ -200,6 +203,7 @@ class Daemon:
             }
 
         def refresh() -> None:
+            self._manager.alive()
             board.canaries = dict(canaries.outcomes)
             board.references |= meaning.counts()
             board.outbox = deliveries.counters()
@@ -237,8 +241,10 @@ class Daemon:
         deliveries.start(tasks, await told(journal))
         tasks.start("tick", lambda: tick(pipeline, refresh, heartbeat, clock, settings.tick_seconds))
         schedule.start()
+        self._manager.ready()
         log.info("running", target=settings.target, mode=settings.remediation.mode.value)
         await stop.wait()
+        self._manager.leaving()
         log.info("stopping", engine_and_relay="end too" if self._own_everything else "go on")
         for server, _ in faces.values():
             server.should_exit = True
