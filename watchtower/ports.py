@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply
+from watchtower.vocabulary.embeddings import Embedding
 from watchtower.vocabulary.facts import CanaryEnded, EngineScrape, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Entry, OutboxDepth, Pending, StoredEntry
+from watchtower.vocabulary.references import Heard, Question
 
 
 class Clock(Protocol):
@@ -58,6 +60,11 @@ class Engine(Protocol):
 
     def canary(self, id: str, started_at: float, deadline_seconds: float) -> CanaryEnded:
         """One fresh one-token generation, sent to the engine itself."""
+        ...
+
+    def ask(self, question: Question) -> Heard:
+        """A question of ours to the engine itself, greedily and with its salt; or the log-probabilities of tokens we
+        choose. Never raises for a sick engine: then ``because`` says what came instead."""
         ...
 
 
@@ -167,6 +174,15 @@ class Hands(Protocol):
     async def status(self, op_id: str) -> Answer: ...
 
     async def fence(self, token: int) -> bool: ...
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors, in the background and at a bounded cost. Never raises for a sick or missing encoder."""
+
+    async def embed(self, texts: Sequence[str], *, live: bool = False) -> Embedding:
+        """One unit vector for each text; ``vectors`` None is UNKNOWN and ``because`` says why. ``live``: a sample of
+        users' traffic, which waits behind canaries and falls off first."""
+        ...
 
 
 class Traffic(Protocol):

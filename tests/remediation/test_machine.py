@@ -115,6 +115,12 @@ def test_one_rule_that_can_be_read_is_enough_to_see() -> None:
     assert stage.tick(100).notices == []
 
 
+def test_a_card_that_is_well_is_no_sight_of_the_service() -> None:
+    stage = blind("no relay worker was heard for 12 s")
+    stage.rules.append(Rule("gpu_failed", Cure.NOTHING, reading="gpu_xid.fatal"))
+    assert len(stage.tick(100).told(NoticeKind.BLIND)) == 1
+
+
 def test_an_engine_that_does_not_serve_is_not_a_blind_watchtower() -> None:
     stage = blind("no relay worker was heard for 12 s")
     stage.serving = False

@@ -216,8 +216,13 @@ def annotate(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
 
 def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
     """Every rule that would wake people is UNKNOWN although the engine serves: people should know, once; and hear
-    when a rule could be judged again, because an alert that was raised must end."""
-    watched = [verdict for verdict in verdicts if serious(verdict) and verdict.cure is not Cure.CANARY_NOW]
+    when a rule could be judged again, because an alert that was raised must end. Rules about cards do not count: that
+    a card is well says nothing about what clients get."""
+    watched = [
+        verdict
+        for verdict in verdicts
+        if serious(verdict) and verdict.cure is not Cure.CANARY_NOW and not _about_cards(verdict)
+    ]
     quiet = any(word in verdict.sentence.lower() for verdict in watched for word in QUIET)
     blind = bool(watched) and all(verdict.verdict is Verdict.UNKNOWN for verdict in watched)
     if step.state.blind_told and watched and not blind:
@@ -242,6 +247,10 @@ def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
             severity=str(Severity.WARN),
             subject=f"blind-{step.state.target}",
         )
+
+
+def _about_cards(verdict: RuleVerdict) -> bool:
+    return bool(verdict.readings) and all(reading.name.startswith("gpu_") for reading in verdict.readings)
 
 
 def overdue(step: Step) -> None:
