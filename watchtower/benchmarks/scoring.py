@@ -26,7 +26,7 @@ from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import NotReachable
 
 ROUNDS = 5
-TEXTS = 128
+TEXTS = 64
 GOVERNED_SECONDS = 30.0
 RSS_LIMIT_MB = 650
 WORDS = "the tower watches over a quiet harbour while ships of every size come and go with the morning tide"

@@ -24,7 +24,7 @@ from watchtower.scoring.wording import markup, worded
 LEAST_PROMPTS = 20
 SILENT_P = 0.1
 """Between ``alpha`` and this something may be going on."""
-TOLERANCES: dict[str, float] = {"meaning": 0.03, "wording": 0.03, "length": 0.10, "faults": 0.02, "distance": 0.02}
+TOLERANCES: dict[str, float] = {"meaning": 0.03, "wording": 0.03, "length": 0.10, "faults": 0.03, "distance": 0.02}
 """Largest effect that still counts as the same. Meaning and wording: a common shift, as a share of the usual distance
 of two paired answers (two API versions of one model: 5–8 %; two servers of one checkpoint: 0–2 %). Length: ratio of
 words. Faults: share of prompts. Distance: cosine lost beyond what a second run of the baseline loses."""
