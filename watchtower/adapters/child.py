@@ -24,6 +24,7 @@ from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply, ReplyKind
 from watchtower.vocabulary.errors import Deadline, NotReachable, ProtocolFault, WatchtowerError
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, EngineScrape, EngineSeen
+from watchtower.vocabulary.references import Heard, Question
 
 Value = TypeVar("Value")
 
@@ -87,6 +88,12 @@ class AdapterChild:
         self._closed = False
         self.kills = 0
         """Children killed at a deadline or for garbage, since the start of the daemon."""
+
+    @property
+    def up(self) -> bool:
+        """A child runs, became ready and owes no answer for too long."""
+        child = self._child
+        return child is not None and not child.gone and child.ready.done()
 
     async def start(self) -> bool:
         """Start the child ahead of the first call, which else has to wait for it; whether it became ready."""
@@ -161,6 +168,14 @@ class AdapterChild:
         return CanaryEnded(
             at=at, id=id, started_at=started_at, outcome=outcome, seconds=at - started_at, because=because
         )
+
+    async def ask(self, question: Question) -> Heard:
+        """One question of ours to the engine. No answer is an answer: ``because`` says why."""
+        within = question.seconds + CANARY_GRACE_SECONDS
+        try:
+            return await self._ask(Method.ASK, Heard, within, kill=False, question=question)
+        except WatchtowerError as problem:
+            return Heard(because=str(problem))
 
     async def close(self) -> None:
         """End the child. Calls under way fail as if it had been killed."""
