@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,7 +22,11 @@ PROMTOOL = shutil.which("promtool")
 RULES = """
 version: 1
 rules:
-  - {name: slow, when: inter_token_latency_seconds.p90 > 200ms, for: 30s, severity: page, summary: "{value} over {limit}"}
+  - name: slow
+    when: inter_token_latency_seconds.p90 > 200ms
+    for: 30s
+    severity: page
+    summary: "{value} over {limit}"
   - {name: lopsided, when: gpu_utilization.spread > 15pp, severity: warn, summary: "{value}, limit {limit}"}
   - {name: both, when: engine_waiting > 3 and not token_progress.rate > 1, severity: info}
   - {name: hint, when: token_progress.stalled > 1s, then: canary_now}
@@ -85,8 +90,7 @@ def test_every_metric_that_the_rules_name_is_exported() -> None:
     used = {
         word.removesuffix("_bucket").removesuffix("_count")
         for expr in expressions
-        for word in expr.replace("(", " ").replace("{", " ").replace("[", " ").split()
-        if word.startswith("watchtower_")
+        for word in re.findall(r"(?<![:\w])watchtower_\w+", expr)
     }
     assert len(used) > 10
     assert used <= set(METRICS)
