@@ -5,14 +5,16 @@ Time and chance come in through here too: nothing outside ``clock.py`` reads a c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply
+from watchtower.vocabulary.embeddings import Embedding
 from watchtower.vocabulary.facts import CanaryEnded, EngineScrape, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Entry, OutboxDepth, Pending, StoredEntry
+from watchtower.vocabulary.references import Heard, Question
 
 
 class Clock(Protocol):
@@ -60,13 +62,32 @@ class Engine(Protocol):
         """One fresh one-token generation, sent to the engine itself."""
         ...
 
+    def ask(self, question: Question) -> Heard:
+        """A question of ours to the engine itself, greedily and with its salt; or the log-probabilities of tokens we
+        choose. Never raises for a sick engine: then ``because`` says what came instead."""
+        ...
+
 
 class Sink(Protocol):
-    """One destination for notices. Stateless: retries, order and circuit live in the outbox."""
+    """One destination for notices. Stateless: retries, order and circuit live in the outbox. Made by the catalogue
+    with its settings, a clock and the console's address; raises BadInput for settings that cannot be used."""
 
     name: str
 
     async def send(self, notice: Notice, attempt: int) -> Delivery: ...
+
+
+@runtime_checkable
+class RemindingSink(Sink, Protocol):
+    """A sink whose receiver forgets: what still stands must be told again and again."""
+
+    resend_seconds: float
+
+    def recall(self, notices: Iterable[Notice]) -> None:
+        """After a restart: what was told so far, oldest first."""
+        ...
+
+    async def resend(self) -> Delivery: ...
 
 
 class Delivery(Protocol):
@@ -153,6 +174,15 @@ class Hands(Protocol):
     async def status(self, op_id: str) -> Answer: ...
 
     async def fence(self, token: int) -> bool: ...
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors, in the background and at a bounded cost. Never raises for a sick or missing encoder."""
+
+    async def embed(self, texts: Sequence[str], *, live: bool = False) -> Embedding:
+        """One unit vector for each text; ``vectors`` None is UNKNOWN and ``because`` says why. ``live``: a sample of
+        users' traffic, which waits behind canaries and falls off first."""
+        ...
 
 
 class Traffic(Protocol):

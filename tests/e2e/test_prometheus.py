@@ -19,6 +19,7 @@ import yaml
 
 from tests.e2e.outside import Clients
 from tests.e2e.stack import Stack, free_port
+from tests.exporters.test_telemetry import Bodies, attributes, collector
 from watchtower.programs.export import Format, exported
 from watchtower.rules.loading import shipped_rules
 
@@ -84,8 +85,10 @@ def process(log: Path, *command: str) -> Iterator[None]:
 class Watched:
     """Watchtower under a real Prometheus, whose alerts go to a real Alertmanager."""
 
-    def __init__(self, directory: Path, stack: Stack, receiver: Receiver, hook: str, open_: ExitStack) -> None:
-        self.stack, self.receiver = stack, receiver
+    def __init__(
+        self, directory: Path, stack: Stack, receiver: Receiver, hook: str, sent: Bodies, open_: ExitStack
+    ) -> None:
+        self.stack, self.receiver, self.sent = stack, receiver, sent
         self.http = open_.enter_context(httpx.Client(timeout=10))
         alertmanager, prometheus = free_port(), free_port()
         self.prometheus = f"http://127.0.0.1:{prometheus}"
@@ -158,10 +161,12 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     directory = tmp_path_factory.mktemp("prometheus")
     receiver = Receiver()
     with ExitStack() as open_:
-        stack = Stack(directory, hardware={"source": "simulated"})
+        url, sent = open_.enter_context(collector())
+        telemetry = {"otlp": {"endpoint": url, "every_seconds": 1}}
+        stack = Stack(directory, hardware={"source": "simulated"}, telemetry=telemetry)
         open_.callback(stack.end)
         hook = open_.enter_context(receiver.listening())
-        watched = Watched(directory, stack, receiver, hook, open_)
+        watched = Watched(directory, stack, receiver, hook, sent, open_)
         stack.start()
         yield watched
 
@@ -188,6 +193,20 @@ def test_a_fault_reaches_the_receiver_through_prometheus_and_alertmanager_and_it
         lambda: watched.value('watchtower_actions_total{verb="restart_group",result="effective"}') == [1.0],
         "the cure is counted as effective",
     )
+
+
+def test_the_cure_is_a_trace_at_the_otlp_collector(watched: Watched) -> None:
+    def spans() -> dict[str, Any]:
+        messages = [message for path, message, _ in watched.sent if path == "/v1/traces"]
+        return {span.name: span for one in messages for span in one.resource_spans[0].scope_spans[0].spans}
+
+    watched.until(lambda: "incident" in spans(), "the incident's root span arrives with its end")
+    found = spans()
+    print({name: (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9 for name, span in found.items()})
+    assert {"intent", "dispatched", "verifying", "restart_group"} <= set(found)
+    assert attributes(found["restart_group"])["watchtower.result"] == "effective"
+    assert found["restart_group"].parent_span_id == found["incident"].span_id
+    assert watched.value('watchtower_telemetry_exports_total{signal="traces",result="failed"}') == [0.0]
 
 
 def test_prometheus_keeps_the_trace_of_a_client_beside_its_bucket(watched: Watched) -> None:

@@ -44,7 +44,7 @@ def full_board(rules: int = 6) -> Board:
     for family in ("inter_token_latency_seconds", "time_to_first_token_seconds"):
         board.histograms[family] = {MODEL: HistogramTotals(LIMITS, (1, 2, 3, 4, 5), 6, 7.5, EXEMPLARS)}
     held = [{"gate": reason.value, "because": "x"} for reason in HoldReason]
-    board.incident = {"id": "inc-1", "state": IncidentState.HELD.value, "held": held}
+    board.incident = {"id": "inc-1", "state": IncidentState.HELD.value, "held": held, "opened_wall": 1e9}
     board.actions = [{"verb": verb.value, "state": state.value} for verb in Verb for state in ActionState][:50]
     board.paused, board.storage_fault = {"author": "ann"}, "disk full"
     board.relay_frames = {
@@ -52,6 +52,12 @@ def full_board(rules: int = 6) -> Board:
     }
     board.relay_counts = dict.fromkeys([*RELAY_COUNTERS, "dropped_news"], 3)
     board.canaries = dict.fromkeys(CanaryOutcome, 4)
+    board.references = {
+        "usable": 24,
+        "rounds": dict.fromkeys(("clean", "changed", "unclear", "skipped"), 3),
+        "answers": {"answered": 70, "unanswered": 2},
+        "tokens": 9000,
+    }
     board.outbox = {"sent": 5, "failed": 1, "dropped": 2, "dead": 3, "pending": 4, "oldest_age_seconds": 9}
     board.counters = dict.fromkeys(INTERNAL_EVENTS, 1.0)
     board.incidents_opened, board.engine_restarts = 3, 1

@@ -11,6 +11,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan
 from pydantic import SecretStr
 
 from tests.exporters.test_prometheus import MODEL, TRACE, full_board
@@ -86,8 +87,8 @@ def attributes(thing: Any) -> dict[str, Any]:
     return found
 
 
-ACTION = {"verb": "restart_group", "rule": "slow_tokens", "attempt": 1, "before": "1@1", "after": ""}
-REMEDIATION = [
+ACTION: dict[str, Any] = {"verb": "restart_group", "rule": "slow_tokens", "attempt": 1, "before": "1@1", "after": ""}
+REMEDIATION: list[tuple[str, dict[str, Any]]] = [
     ("incident.suspect", {"why": "p95 412 ms over 130 ms", "rules": ["slow_tokens"], "gates": []}),
     ("incident.open", {"from": "suspect", "why": "p95 412 ms over 130 ms", "rules": ["slow_tokens"], "gates": []}),
     *(
@@ -198,9 +199,11 @@ async def test_spans_wait_for_a_collector_that_is_away() -> None:
 
 def test_the_queue_is_bounded_and_the_oldest_falls_off() -> None:
     queue = SpanQueue(capacity=2)
-    for span in ("a", "b", "c"):
+    spans = [ReadableSpan(name) for name in ("a", "b", "c")]
+    for span in spans:
         queue.on_end(span)
-    assert (queue.waiting, queue.dropped) == (["b", "c"], 1)
+    assert [span.name for span in queue.waiting] == ["b", "c"]
+    assert queue.dropped == 1
 
 
 def test_the_scale_is_that_of_the_windows() -> None:

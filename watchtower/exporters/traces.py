@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 from opentelemetry import trace
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Span, StatusCode
 
@@ -86,9 +87,7 @@ class RemediationTraces:
         if incident not in self._roots:
             self._ids.derive(f"{self._target}|{incident}")
             attributes = {"watchtower.target": self._target, "watchtower.incident.id": incident}
-            self._roots[incident] = self._tracer.start_span(
-                "incident", trace.Context(), attributes=attributes, start_time=at
-            )
+            self._roots[incident] = self._tracer.start_span("incident", Context(), attributes=attributes, start_time=at)
             while len(self._roots) > MOST_OPEN:
                 del self._roots[next(iter(self._roots))]
         return self._roots[incident]
@@ -101,7 +100,7 @@ class RemediationTraces:
             return
         op_id = entry.op_id
         if op_id not in self._actions:
-            attributes = {
+            attributes: dict[str, str | int] = {
                 "watchtower.op_id": op_id,
                 "watchtower.verb": str(body["verb"]),
                 "watchtower.rule": str(body["rule"]),
@@ -125,7 +124,7 @@ class RemediationTraces:
 
     def _child(self, parent: Span, name: str, incident: str, key: str, at: int) -> Span:
         self._ids.derive(f"{self._target}|{incident}", key)
-        return self._tracer.start_span(name, trace.set_span_in_context(parent, trace.Context()), start_time=at)
+        return self._tracer.start_span(name, trace.set_span_in_context(parent, Context()), start_time=at)
 
 
 class SpanQueue(SpanProcessor):
@@ -133,11 +132,11 @@ class SpanQueue(SpanProcessor):
 
     def __init__(self, capacity: int = 1000) -> None:
         self.capacity = capacity
-        self.waiting: list[trace.Span] = []
+        self.waiting: list[ReadableSpan] = []
         self.dropped = 0
 
-    def on_end(self, span: object) -> None:
-        self.waiting.append(span)  # type: ignore[arg-type]
+    def on_end(self, span: ReadableSpan) -> None:
+        self.waiting.append(span)
         if len(self.waiting) > self.capacity:
             del self.waiting[0]
             self.dropped += 1

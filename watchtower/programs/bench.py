@@ -14,25 +14,34 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from watchtower.benchmarks import gpu as gpu_benchmark
 from watchtower.benchmarks.budgets import Budget
 from watchtower.benchmarks.daemon import DaemonCost, measure
+from watchtower.benchmarks.gpu import GpuCost
 from watchtower.benchmarks.machine import Machine
 from watchtower.benchmarks.relay import DIRECT, Comparison, Plan, compare
 from watchtower.clock import SystemClock
-from watchtower.vocabulary.errors import ExitCode
+from watchtower.vocabulary.errors import ExitCode, NotReachable
 
 _PLAIN_WIDTH = 132
+GPU_SECONDS = 30.0
 
 
 def everything(*, as_json: bool) -> int:
     """All there is, one after the other; the output is that of each, or one JSON object with a key for each."""
-    compared, cost = _compare(Plan()), _measure()
+    compared, cost, gpus = _compare(Plan()), _measure(), _gpus_or_why(GPU_SECONDS)
     if as_json:
-        print(json.dumps({"relay": _comparison_as_json(compared), "tick": _cost_as_json(cost)}, indent=2))
+        parts = {"relay": _comparison_as_json(compared), "tick": _cost_as_json(cost)}
+        parts["gpu"] = {"because": gpus} if isinstance(gpus, str) else _cost_as_json(gpus)
+        print(json.dumps(parts, indent=2))
     else:
         _show_comparison(compared)
         _show_cost(cost)
-    return exit_code(compared.budgets + cost.budgets)
+        if isinstance(gpus, str):
+            plain_console().print(f"[yellow]gpu child: not measured: {gpus}[/]")
+        else:
+            _show_gpus(gpus)
+    return exit_code(compared.budgets + cost.budgets + ([] if isinstance(gpus, str) else gpus.budgets))
 
 
 def relay(plan: Plan, *, as_json: bool) -> int:
@@ -55,16 +64,38 @@ def tick(*, as_json: bool) -> int:
     return exit_code(cost.budgets)
 
 
+def gpu(seconds: float, *, as_json: bool) -> int:
+    """What reading the GPUs costs. Raises NotReachable where there is neither a driver nor a C compiler."""
+    cost = _measure_gpus(seconds)
+    if as_json:
+        print(json.dumps(_cost_as_json(cost), indent=2))
+    else:
+        _show_gpus(cost)
+    return exit_code(cost.budgets)
+
+
 def _compare(plan: Plan) -> Comparison:
-    return asyncio.run(compare(plan, SystemClock(), _progress))
+    return asyncio.run(compare(plan, SystemClock(), progress))
 
 
 def _measure() -> DaemonCost:
-    _progress("the daemon's own work on three minutes of invented traffic")
+    progress("the daemon's own work on three minutes of invented traffic")
     return measure()
 
 
-def _progress(line: str) -> None:
+def _measure_gpus(seconds: float) -> GpuCost:
+    progress(f"the gpu child for {seconds:g} s")
+    return gpu_benchmark.measure(seconds)
+
+
+def _gpus_or_why(seconds: float) -> GpuCost | str:
+    try:
+        return _measure_gpus(seconds)
+    except NotReachable as problem:
+        return str(problem)
+
+
+def progress(line: str) -> None:
     Console(stderr=True, highlight=False).print(f"[dim]{line}[/]")
 
 
@@ -72,12 +103,17 @@ def exit_code(budgets: list[Budget]) -> int:
     return ExitCode.PROBLEM_FOUND if any(budget.met is False for budget in budgets) else ExitCode.OK
 
 
-def _show_budgets(console: Console, budgets: list[Budget]) -> None:
+def show_budgets(console: Console, budgets: list[Budget]) -> None:
     table = Table("budget", "limit", "measured", "", title="Budgets", title_justify="left", box=None)
     for budget in budgets:
         verdict = {True: "[green]met[/]", False: "[red]MISSED[/]", None: f"[yellow]unknown[/]: {budget.because}"}
         measured = "–" if budget.measured is None else _number(budget.measured, budget.unit)
-        table.add_row(budget.what, f"≤ {budget.limit:g} {budget.unit}", measured, verdict[budget.met])
+        table.add_row(
+            budget.what,
+            f"{'≥' if budget.at_least else '≤'} {budget.limit:g} {budget.unit}",
+            measured,
+            verdict[budget.met],
+        )
     console.print(table)
 
 
@@ -85,14 +121,14 @@ def _number(value: float, unit: str) -> str:
     return f"{value:.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
 
 
-def _console() -> Console:
+def plain_console() -> Console:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
     return console
 
 
-def _show_machine(console: Console, machine: Machine) -> None:
+def show_machine(console: Console, machine: Machine) -> None:
     console.print(f"{machine.cores} cores · {machine.model} · Linux {machine.kernel}")
     console.print(" · ".join(f"{name} {said}" for name, said in machine.versions.items()))
     load = " ".join(f"{load:.2f}" for load in machine.load_average)
@@ -101,22 +137,32 @@ def _show_machine(console: Console, machine: Machine) -> None:
 
 
 def _show_cost(cost: DaemonCost) -> None:
-    console = _console()
-    _show_machine(console, cost.machine)
+    console = plain_console()
+    show_machine(console, cost.machine)
     console.print(
         f"one evaluation of the shipped rules: {cost.tick_ms:.2f} ms, {cost.windows_per_tick} windows · "
         f"{cost.core_share * 100:.2f} % of a core at {cost.tokens_per_second:,} tokens/s"
     )
-    _show_budgets(console, cost.budgets)
+    show_budgets(console, cost.budgets)
 
 
-def _cost_as_json(cost: DaemonCost) -> dict[str, Any]:
+def _show_gpus(cost: GpuCost) -> None:
+    console = plain_console()
+    show_machine(console, cost.machine)
+    console.print(
+        f"NVML: {cost.nvml}\n{cost.reports} reports in {cost.seconds:.0f} s · "
+        f"{cost.resident_bytes / 1e6:.0f} MB resident"
+    )
+    show_budgets(console, cost.budgets)
+
+
+def _cost_as_json(cost: DaemonCost | GpuCost) -> dict[str, Any]:
     return {**msgspec.to_builtins(cost), "budgets": [budget.as_json() for budget in cost.budgets]}
 
 
 def _show_comparison(found: Comparison) -> None:
-    console, plan = _console(), found.plan
-    _show_machine(console, found.machine)
+    console, plan = plain_console(), found.plan
+    show_machine(console, found.machine)
     pace = "all at once" if plan.together else "spread"
     table = Table(
         "", "CPU µs/chunk", "× better peer", "p50 added", "p99 added", "× better peer", "whole streams", "RSS",
@@ -140,7 +186,7 @@ def _show_comparison(found: Comparison) -> None:
     console.print(table)
     for line in found.missing:
         console.print(f"[yellow]{line}[/]")
-    _show_budgets(console, found.budgets)
+    show_budgets(console, found.budgets)
 
 
 def _times(value: float | None) -> str:
