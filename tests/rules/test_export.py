@@ -78,8 +78,12 @@ def test_the_operators_manifests_say_the_same() -> None:
 
 @pytest.mark.parametrize("form", Format)
 def test_what_is_shipped_is_what_is_generated(form: Format) -> None:
-    name = {Format.PROMETHEUS: "watchtower", Format.PROMETHEUSRULE: "prometheusrule", Format.PODMONITOR: "podmonitor"}
-    text = (SHIPPED / f"{name[form]}.yaml").read_text(encoding="utf-8")
+    names = {
+        Format.PROMETHEUS: "watchtower.yaml",
+        Format.PROMETHEUSRULE: "operator/prometheusrule.yaml",
+        Format.PODMONITOR: "operator/podmonitor.yaml",
+    }
+    text = (SHIPPED / names[form]).read_text(encoding="utf-8")
     assert text == render([shipped_rules() / "triad.yaml"], form)
     assert yaml.safe_load(text)
 
@@ -100,6 +104,6 @@ def test_every_metric_that_the_rules_name_is_exported() -> None:
 @pytest.mark.parametrize("arguments", [("check", "rules", "--lint=all", "--lint-fatal"), ("test", "rules")])
 def test_prometheus_own_tool_agrees(arguments: tuple[str, ...]) -> None:
     assert PROMTOOL
-    file = SHIPPED / ("watchtower.yaml" if arguments[0] == "check" else "watchtower.test.yaml")
+    file = SHIPPED / ("watchtower.yaml" if arguments[0] == "check" else "tests/watchtower.test.yaml")
     done = subprocess.run([PROMTOOL, *arguments, str(file)], capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
