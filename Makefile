@@ -47,12 +47,14 @@ check: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/generate_docs.py --check
+	@$(BIN)/python scripts/export_rules.py --check
 	@$(BIN)/python -m dashboards.generate --check
 	@$(BIN)/watchtower rules test rules/triad.yaml
 
 fix: $(STAMP)
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 	@$(BIN)/python scripts/generate_docs.py
+	@$(BIN)/python scripts/export_rules.py
 	@$(BIN)/python -m dashboards.generate
 
 bench: $(STAMP)

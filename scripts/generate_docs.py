@@ -56,7 +56,8 @@ def metrics() -> str:
             NOTE + "# Metrics\n",
             "`GET /metrics` on `web.listen`: text by default, OpenMetrics (with exemplars) when the scraper asks.\n"
             "Base units, ratios 0 to 1. A reading that is UNKNOWN has no sample: absent is not zero. At most 500\n"
-            "series for 8 GPUs; beside them stand the usual `process_*` of the daemon.\n",
+            "series for 8 GPUs, one model and the shipped rules; each further model adds 38, from the third on as\n"
+            "`other`. Beside them stand the usual `process_*` of the daemon.\n",
             table(("Metric", "Type", "Labels", "Meaning"), rows),
             "## Kinds of `watchtower_relay_caused_errors_total`\n",
             table(("Kind", "Meaning"), kinds),

@@ -380,6 +380,20 @@ def rules_test(files: list[Path], json_: JsonOption = False) -> None:
     raise typer.Exit(rules_test_main(files, as_json=json_))
 
 
+@rules_app.command("export", epilog=example("watchtower rules export --format prometheus > watchtower.rules.yaml"))
+def rules_export(
+    files: Annotated[list[Path] | None, typer.Argument(help="Rule files; default: the shipped triad.yaml.")] = None,
+    form: Annotated[str, typer.Option("--format", help="prometheus, prometheusrule or podmonitor.")] = "prometheus",
+    json_: JsonOption = False,
+) -> None:
+    """The equivalent recording and alerting rules for Prometheus, with its latency objective, on standard output."""
+    from watchtower.programs.export import Format, render
+
+    if form not in tuple(Format):
+        raise typer.BadParameter(f"'{form}' is no format; one of: {', '.join(Format)}", param_hint="--format")
+    print(render(files or [], Format(form), as_json=json_), end="")
+
+
 sinks_app = typer.Typer(help="Where notices go.", no_args_is_help=True)
 app.add_typer(sinks_app, name="sinks")
 

@@ -295,6 +295,41 @@ class HardwareSettings(Group):
         return tuple(dict.fromkeys((*self.uuids, *(uuid for group in self.groups for uuid in group))))
 
 
+class OtlpSettings(Group):
+    """OpenTelemetry over OTLP/HTTP: metrics, and every remediation as a trace. Needs the extra ``otlp``."""
+
+    endpoint: str = ""
+    """The collector's base address, e.g. ``http://127.0.0.1:4318``; empty: nothing is sent."""
+    headers: SecretStr | None = None
+    """``name=value,name=value``, e.g. an API key. Better: WATCHTOWER__TELEMETRY__OTLP__HEADERS or ``headers_file``."""
+    every_seconds: Seconds = 15.0
+    """How often a batch is sent."""
+    timeout_seconds: Seconds = 5.0
+    """Longest that one batch may take, retries included."""
+
+    @model_validator(mode="after")
+    def _an_address(self) -> OtlpSettings:
+        if self.endpoint and not self.endpoint.startswith(("http://", "https://")):
+            raise ValueError("the collector's address begins with http:// or https:// · e.g. http://127.0.0.1:4318")
+        if any("=" not in pair for pair in self._written()):
+            raise ValueError("headers are written name=value,name=value")
+        return self
+
+    def pairs(self) -> dict[str, str]:
+        """The headers by name."""
+        return {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in self._written())}
+
+    def _written(self) -> list[str]:
+        return [pair for pair in self.headers.get_secret_value().split(",") if pair] if self.headers else []
+
+
+class TelemetrySettings(Group):
+    """What is pushed to others, beside what they scrape."""
+
+    otlp: OtlpSettings = OtlpSettings()
+    """The OpenTelemetry collector."""
+
+
 class WebSettings(Group):
     listen: str = "127.0.0.1:9470"
     """Metrics, health, API, console."""
@@ -368,4 +403,6 @@ class Settings(Group):
     scoring: ScoringSettings = ScoringSettings()
     remediation: RemediationSettings = RemediationSettings()
     sinks: tuple[SinkSettings, ...] = (LogSinkSettings(kind="log"),)
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """OpenTelemetry, off unless an endpoint is given."""
     web: WebSettings = WebSettings()

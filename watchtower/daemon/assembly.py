@@ -13,10 +13,11 @@ import shutil
 import signal
 import socket
 import tempfile
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.applications import Starlette
@@ -59,9 +60,14 @@ from watchtower.storage.references import ReferenceStore
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem, StorageFault
 from watchtower.vocabulary.facts import AnyFact
+from watchtower.vocabulary.instants import Instant
+from watchtower.vocabulary.records import Entry
 from watchtower.web.application import application
 from watchtower.web.server import bind_tcp, bind_unix, make_server
 from watchtower.windows.windows import Windows
+
+if TYPE_CHECKING:
+    from watchtower.exporters.telemetry import Telemetry
 
 log = structlog.get_logger("watchtower.daemon")
 
@@ -116,6 +122,7 @@ class Daemon:
         fault: str,
     ) -> None:
         settings, board, clock, tasks = self._settings, self.board, self._clock, self._tasks
+        telemetry = self._telemetry()
         directory = settings.state_directory if lease else self._makeshift_directory(stack)
         state, fault = self._recover(journal, fault)
         # without a state directory nothing could be remembered about an engine: then we only look on
@@ -132,6 +139,12 @@ class Daemon:
 
         def on_fact(fact: AnyFact) -> None:
             pipeline.on_fact(fact)
+
+        def on_entries(entries: Sequence[Entry], now: Instant) -> None:
+            count_entries(board, entries)
+            if telemetry:
+                for entry in entries:
+                    telemetry.traces.entry(entry, now)
 
         relays = Relays(settings.relay, settings.engine.url, directory, on_fact, clock)
         canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=on_fact)
@@ -159,7 +172,7 @@ class Daemon:
             meaning.wish(why)
 
         deliveries = self._deliveries(stack, journal)
-        memory = JournalMemory(journal, list(deliveries.lines), lambda entries, now: count_entries(board, entries))
+        memory = JournalMemory(journal, list(deliveries.lines), on_entries)
         runner = Runner(
             state,
             limits=settings.remediation,
@@ -200,6 +213,7 @@ class Daemon:
                 "task_failures": sum(tasks.failures.values()),
                 "facts_refused": windows.refused,
                 "facts_ignored": windows.ignored,
+                "telemetry_dropped": telemetry.spans.dropped if telemetry else 0,
             }
 
         def refresh() -> None:
@@ -214,6 +228,8 @@ class Daemon:
                 "outbox": (int(board.outbox["pending"]), MOST_ROWS),
             }
             board.children = {"adapter": adapter.up}
+            if telemetry:
+                board.queues["telemetry"] = (len(telemetry.spans.waiting), telemetry.spans.capacity)
             if hardware and hardware.child:
                 board.children["gpu"] = hardware.child.up
             if journal.fault and not runner.state.storage_fault:
@@ -239,6 +255,9 @@ class Daemon:
         hardware = start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
         tasks.start("scrape", lambda: scrape(adapter, pipeline, clock, settings.engine.scrape_seconds))
         deliveries.start(tasks, await told(journal))
+        if telemetry:
+            stack.callback(telemetry.close)
+            tasks.start("telemetry", telemetry.run)
         tasks.start("tick", lambda: tick(pipeline, refresh, heartbeat, clock, settings.tick_seconds))
         schedule.start()
         self._manager.ready()
@@ -303,6 +322,19 @@ class Daemon:
         confirmed = await asyncio.to_thread(supervisor.start)
         if not confirmed.yes:
             log.error("engine.not_started", because=confirmed.because)
+
+    def _telemetry(self) -> Telemetry | None:
+        """Raises BadInput when it is wanted and its libraries are not installed."""
+        if not self._settings.telemetry.otlp.endpoint:
+            return None
+        try:
+            from watchtower.exporters.telemetry import Telemetry
+        except ImportError as problem:
+            cure = "pip install 'watchtower-sidecar[otlp]', or leave endpoint empty"
+            what = "OpenTelemetry is not installed"
+            raise BadInput([Problem("configuration", "telemetry.otlp.endpoint", what, cure)]) from problem
+        collectors = [BoardCollector(self.board), GpuCollector(self.board)]
+        return Telemetry(self._settings.telemetry.otlp, self.board, collectors, self._clock)
 
     def _deliveries(self, stack: AsyncExitStack, journal: Journal) -> Deliveries:
         sinks = make_sinks(self._settings, self._clock)
