@@ -30,8 +30,8 @@ METRICS: dict[str, str] = {
     "watchtower_rule_value": "The value that each rule judged last, in the base unit of its reading; absent: unknown.",
     "watchtower_rule_limit": "The limit of each rule's decisive comparison, in the base unit of its reading.",
     "watchtower_incident_state": "1 for the present state of this target's incident; 'clear' without one.",
-    "watchtower_incident_opened_timestamp_seconds": "When the present incident was opened, Unix time; no sample without "
-    "one.",
+    "watchtower_incident_opened_timestamp_seconds": "When the present incident was opened, Unix time in "
+    "seconds; no sample without one.",
     "watchtower_incident_held": "1 for each reason that holds the present incident's cure back.",
     "watchtower_incidents_total": "Incidents opened by this daemon.",
     "watchtower_actions_total": "Actions that ended, by verb and result. All results of a verb start at 0 with "
