@@ -291,6 +291,83 @@ def schema(rules: Annotated[bool, typer.Option("--rules", help="The schema of ru
     raise typer.Exit(schema_main(rules=rules))
 
 
+references_app = typer.Typer(help="Questions of our own whose blessed answers are known.", no_args_is_help=True)
+app.add_typer(references_app, name="references")
+SetArgument = Annotated[str, typer.Argument(help="Id of a set; default: the one in force.")]
+
+
+@references_app.command("capture", epilog=example("watchtower references capture --repeats 5"))
+def references_capture(
+    repeats: Annotated[
+        int | None, typer.Option(min=3, max=20, help="How often each question is asked; default: references.repeats.")
+    ] = None,
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Ask the engine, which must be healthy now, every question several times and bless its answers."""
+    from watchtower.programs.references import capture
+
+    raise typer.Exit(capture(client(config, state_dir), repeats or 0, as_json=json_))
+
+
+@references_app.command("list", epilog=example("watchtower references list --json"))
+def references_list(config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False) -> None:
+    """All sets, which one is in force, and why none is. Exit 1 when none is."""
+    from watchtower.programs.references import show_list
+
+    raise typer.Exit(show_list(client(config, state_dir), as_json=json_))
+
+
+@references_app.command("show", epilog=example("watchtower references show"))
+def references_show(
+    id: SetArgument = "", config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False
+) -> None:
+    """How much the healthy answers to each question differ, as numbers and as a picture."""
+    from watchtower.programs.references import show_set
+
+    raise typer.Exit(show_set(client(config, state_dir), id, as_json=json_))
+
+
+@references_app.command("retire", epilog=example("watchtower references retire ref-19ab3f"))
+def references_retire(
+    id: Annotated[str, typer.Argument(help="Id of a set.")],
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Use a set no longer; it stays stored."""
+    from watchtower.programs.references import retire
+
+    raise typer.Exit(retire(client(config, state_dir), id, as_json=json_))
+
+
+@references_app.command("export", epilog=example("watchtower references export --output references.json"))
+def references_export(
+    id: SetArgument = "",
+    output: Annotated[Path | None, typer.Option(help="File to write (0600); default: standard output.")] = None,
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+) -> None:
+    """One set with its answers, for another server of the same model."""
+    from watchtower.programs.references import export
+
+    raise typer.Exit(export(client(config, state_dir), id, output))
+
+
+@references_app.command("import", epilog=example("watchtower references import references.json"))
+def references_import(
+    file: Annotated[Path, typer.Argument(help="Written by 'watchtower references export'.")],
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Bless an exported set. Refused when it was made under another key."""
+    from watchtower.programs.references import take_in
+
+    raise typer.Exit(take_in(client(config, state_dir), file, as_json=json_))
+
+
 rules_app = typer.Typer(help="Rules.", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
 
@@ -301,6 +378,32 @@ def rules_test(files: list[Path], json_: JsonOption = False) -> None:
     from watchtower.programs.check import rules_test as rules_test_main
 
     raise typer.Exit(rules_test_main(files, as_json=json_))
+
+
+sinks_app = typer.Typer(help="Where notices go.", no_args_is_help=True)
+app.add_typer(sinks_app, name="sinks")
+
+
+@sinks_app.command("list", epilog=example("watchtower sinks list"))
+def sinks_list(config: ConfigOption = None, json_: JsonOption = False) -> None:
+    """Every configured sink, without its secrets."""
+    from watchtower.programs.sinks import list_
+
+    raise typer.Exit(list_(find_config(config), os.environ, as_json=json_))
+
+
+@sinks_app.command("test", epilog=example("watchtower sinks test slack"))
+def sinks_test(
+    name: Annotated[str, typer.Argument(help="One sink's name; default: every configured sink.")] = "",
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Send a clearly marked test notice, and end it where the receiver keeps alerts open. Exit 1 when one is not taken.
+
+    It may page: tell whoever is on call."""
+    from watchtower.programs.sinks import send_test
+
+    raise typer.Exit(send_test(find_config(config), os.environ, name, as_json=json_))
 
 
 bench_app = typer.Typer(help="Our own budgets, measured on this machine.")
@@ -357,6 +460,17 @@ def bench_score(json_: JsonOption = False) -> None:
     from watchtower.programs.bench_meaning import score
 
     raise typer.Exit(score(as_json=json_))
+
+
+@bench_app.command("gpu", epilog=example("watchtower bench gpu --seconds 60"))
+def bench_gpu(
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="Length of the measurement.")] = 30,
+    json_: JsonOption = False,
+) -> None:
+    """What reading the GPUs costs: CPU time of the gpu child; without a driver on a stand-in that gcc builds."""
+    from watchtower.programs.bench import gpu
+
+    raise typer.Exit(gpu(seconds, as_json=json_))
 
 
 @app.callback(invoke_without_command=True)

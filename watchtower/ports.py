@@ -5,8 +5,8 @@ Time and chance come in through here too: nothing outside ``clock.py`` reads a c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply
 from watchtower.vocabulary.embeddings import Embedding
@@ -14,6 +14,7 @@ from watchtower.vocabulary.facts import CanaryEnded, EngineScrape, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Entry, OutboxDepth, Pending, StoredEntry
+from watchtower.vocabulary.references import Heard, Question
 
 
 class Clock(Protocol):
@@ -61,13 +62,32 @@ class Engine(Protocol):
         """One fresh one-token generation, sent to the engine itself."""
         ...
 
+    def ask(self, question: Question) -> Heard:
+        """A question of ours to the engine itself, greedily and with its salt; or the log-probabilities of tokens we
+        choose. Never raises for a sick engine: then ``because`` says what came instead."""
+        ...
+
 
 class Sink(Protocol):
-    """One destination for notices. Stateless: retries, order and circuit live in the outbox."""
+    """One destination for notices. Stateless: retries, order and circuit live in the outbox. Made by the catalogue
+    with its settings, a clock and the console's address; raises BadInput for settings that cannot be used."""
 
     name: str
 
     async def send(self, notice: Notice, attempt: int) -> Delivery: ...
+
+
+@runtime_checkable
+class RemindingSink(Sink, Protocol):
+    """A sink whose receiver forgets: what still stands must be told again and again."""
+
+    resend_seconds: float
+
+    def recall(self, notices: Iterable[Notice]) -> None:
+        """After a restart: what was told so far, oldest first."""
+        ...
+
+    async def resend(self) -> Delivery: ...
 
 
 class Delivery(Protocol):

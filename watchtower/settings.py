@@ -1,8 +1,7 @@
 """The house's own knobs: typed, frozen, each with its sentence. ``watchtower schema`` prints them as JSON Schema.
 
 A knob's unit is in its name (``_seconds``, ``_bytes``). An object receives its own group, never the whole.
-Plug-ins bring their own settings (``engine``, ``supervisor`` and each sink); reading YAML with places and cures
-is ``watchtower.configuration``'s job.
+The sinks' knobs are in ``sink_settings``; reading YAML with places and cures is ``watchtower.configuration``'s job.
 """
 
 from __future__ import annotations
@@ -11,17 +10,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from watchtower.knobs import Group, Seconds
+from watchtower.sink_settings import LogSinkSettings, SinkSettings
 from watchtower.vocabulary.actions import Mode
-
-Seconds = Annotated[float, Field(gt=0, le=30 * 86400)]
-
-
-class Group(BaseModel):
-    """Base of every group of knobs: unknown names are mistakes, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class HoldSettings(Group):
@@ -117,6 +110,38 @@ class CanarySettings(Group):
     """Never more often than this, whatever asks."""
     prompt: str = "Say one word."
     """What is asked; a fresh salt is added, so that no cache can answer."""
+
+
+class ReferenceSettings(Group):
+    """Questions of our own whose blessed answers are known: they notice other weights, numerics, templates, caches.
+    Nothing is asked before ``watchtower references capture`` has made references."""
+
+    every_seconds: Seconds = 120.0
+    """Regular interval between two rounds; in a round every reference is asked once."""
+    least_interval_seconds: Seconds = 30.0
+    """No round sooner after the one before, whatever asks for it."""
+    deadline_seconds: Seconds = 30.0
+    """For one answer; the first that misses it ends the round."""
+    concurrency: Annotated[int, Field(ge=1, le=8)] = 2
+    """Requests of ours at once."""
+    tokens_per_round: Annotated[int, Field(ge=100)] = 20_000
+    """Prompt and answer tokens that one round may cost; beyond it references take turns over several rounds."""
+    max_tokens: Annotated[int, Field(ge=4, le=1024)] = 48
+    """Longest answer. Part of the references' key."""
+    template: Literal["chat", "plain"] = "chat"
+    """``chat``: through the engine's chat template; ``plain``: as a completion. Part of the references' key."""
+    prompts: Path | None = None
+    """YAML file of questions, relative to this file; without one the shipped set. Part of the references' key."""
+    repeats: Annotated[int, Field(ge=3, le=20)] = 5
+    """How often a capture asks each question, to learn how much its answers differ while all is well."""
+    cache_checks: Annotated[int, Field(ge=0, le=100)] = 4
+    """References, the longest questions, that are asked a second time in a way that may read the prefix cache."""
+    minimum_answers: Annotated[int, Field(ge=3)] = 8
+    """References that must have answered before a round, or a reading, says anything."""
+    while_idle: bool = False
+    """Go on asking while users ask nothing; false lets an engine that scales to zero rest."""
+    idle_seconds: Seconds = 600.0
+    """No request of users for so long counts as no load."""
 
 
 class EvidenceSettings(Group):
@@ -270,32 +295,11 @@ class HardwareSettings(Group):
         return tuple(dict.fromkeys((*self.uuids, *(uuid for group in self.groups for uuid in group))))
 
 
-class WebhookSinkSettings(Group):
-    """Standard Webhooks 1.0.0."""
-
-    kind: Literal["webhook"]
-    name: str = "webhook"
-    url: SecretStr
-    """https://… (http only for loopback). Treated as a credential: never logged."""
-    secret: SecretStr
-    """``whsec_…``; 24 to 64 bytes, base64. Better: WATCHTOWER__SINKS__n__SECRET or ``secret_file``. During a rotation
-    several, separated by blanks: each delivery is signed with all of them."""
-    timeout_seconds: Seconds = 15.0
-
-
-class LogSinkSettings(Group):
-    """One line per notice in Watchtower's own log."""
-
-    kind: Literal["log"]
-    name: str = "log"
-
-
-SinkSettings = Annotated[WebhookSinkSettings | LogSinkSettings, Field(discriminator="kind")]
-
-
 class WebSettings(Group):
     listen: str = "127.0.0.1:9470"
     """Metrics, health, API, console."""
+    public_url: str = ""
+    """Where people reach the console, e.g. ``https://watch.example``: the link in alerts. Empty: alerts carry none."""
     token: SecretStr | None = None
     """Bearer token for changes over HTTP; without one only the local Unix socket may change anything."""
 
@@ -357,6 +361,7 @@ class Settings(Group):
     engine: EngineSettings = EngineSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     canary: CanarySettings = CanarySettings()
+    references: ReferenceSettings = ReferenceSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     placement: PlacementSettings = PlacementSettings()
     hardware: HardwareSettings = HardwareSettings()

@@ -297,7 +297,9 @@ def test_a_slow_bucket_names_the_trace_of_a_client(house: House) -> None:
 def test_restarts_and_scrapes_are_counted(house: House) -> None:
     for pid in ("4711", "4711", "4712"):
         house.pipeline.on_fact(
-            EngineSeen(at=house.clock.now().boot, known=True, incarnation=Incarnation(pid, "1", "test-boot"), serving=True)
+            EngineSeen(
+                at=house.clock.now().boot, known=True, incarnation=Incarnation(pid, "1", "test-boot"), serving=True
+            )
         )
     house.pipeline.on_fact(EngineSeen(at=house.clock.now().boot, known=False, because="asked too long"))
     house.pipeline.on_fact(EngineScrape(at=house.clock.now().boot, ok=False, because="refused"))

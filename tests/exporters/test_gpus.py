@@ -14,7 +14,7 @@ from watchtower.exporters.gpus import COUNTERS, GAUGES, GpuCollector
 from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
 from watchtower.settings import PlacementSettings, StageSettings
 from watchtower.vocabulary.facts import GpuReport
-from watchtower.vocabulary.gpus import GpuSource, Trouble
+from watchtower.vocabulary.gpus import GpuSource, Trouble, Xid
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.metrics import OTHER
 from watchtower.windows.knobs import WindowSettings
@@ -59,6 +59,14 @@ def test_a_dead_source_says_so_and_gives_no_old_values() -> None:
     assert value(text, 'watchtower_gpu_source_up{source="nvml"}') == 0
     assert value(text, 'watchtower_gpu_readable{gpu="0"}') == 0
     assert "watchtower_gpu_utilization_ratio" not in text
+
+
+def test_xids_are_counted_by_kind_also_of_a_source_that_is_dead_now() -> None:
+    xids = [Xid(START + 71, "GPU-1", 79), Xid(START + 71, "GPU-1", 31)]
+    text = scraped(GpuReport(at=START + 71, source=GpuSource.NVML, trouble=Trouble.DRIVER_WEDGED, xids=xids))
+    assert value(text, 'watchtower_gpu_xids_total{gpu="1",kind="fatal"}') == 1
+    assert value(text, 'watchtower_gpu_xids_total{gpu="1",kind="application"}') == 1
+    assert value(text, 'watchtower_gpu_xids_total{gpu="0",kind="fatal"}') == 0
 
 
 def test_mismatches_of_the_placement_are_counted() -> None:

@@ -7,6 +7,7 @@ started, so that a refused start leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
+import os
 import random  # noqa: TID251 - the one generator of the process is made here and handed down
 import shutil
 import signal
@@ -30,13 +31,16 @@ from watchtower.canaries.canaries import Canaries
 from watchtower.canaries.schedule import Schedule
 from watchtower.clock import SystemClock
 from watchtower.daemon.accounts import count_entries, sink_health
-from watchtower.daemon.deliveries import Deliveries
+from watchtower.daemon.deliveries import Deliveries, told
 from watchtower.daemon.hardware import start_hardware
 from watchtower.daemon.loading import Loaded
+from watchtower.daemon.meaning import Meaning
 from watchtower.daemon.memory import JournalMemory
+from watchtower.daemon.notifying import ServiceManager
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
+from watchtower.daemon.sinks import make_sinks
 from watchtower.daemon.supervision import Heartbeat, keep_keeper, observe, scrape, tick
 from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load import LoadExplainsLatency
@@ -45,13 +49,13 @@ from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
 from watchtower.remediation.events import Commanded, Started, StorageFailed
 from watchtower.remediation.runner import Runner
 from watchtower.remediation.state import TargetState, decode
+from watchtower.scoring.choosing import chosen
 from watchtower.settings import SupervisorKind, SupervisorSettings
-from watchtower.sinks.log import LogSink
-from watchtower.sinks.webhook import WebhookSink
 from watchtower.storage.baseline import BaselineFile
 from watchtower.storage.journal import Journal, MemoryJournal
 from watchtower.storage.lease import Lease
 from watchtower.storage.outbox import MOST_ROWS
+from watchtower.storage.references import ReferenceStore
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem, StorageFault
 from watchtower.vocabulary.facts import AnyFact
@@ -78,6 +82,7 @@ class Daemon:
         self._own_everything = own_everything
         self._clock = SystemClock()
         self._tasks = TaskGroup(self._clock.sleep)
+        self._manager = ServiceManager(os.environ)
         self.board = Board(
             target=self._settings.target,
             version=__version__,
@@ -130,6 +135,29 @@ class Daemon:
 
         relays = Relays(settings.relay, settings.engine.url, directory, on_fact, clock)
         canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=on_fact)
+        encoder = chosen(settings.scoring, clock)
+        stack.push_async_callback(encoder.close)
+
+        def need_encoder() -> None:
+            if not tasks.running("scorer"):  # torch costs memory: nobody pays for it before there are references
+                tasks.start("scorer", encoder.run)
+
+        meaning = Meaning(
+            settings,
+            clock=clock,
+            ask=adapter.ask,
+            encoder=encoder,
+            need_encoder=need_encoder,
+            store=ReferenceStore(directory) if lease else None,
+            board=board,
+            tasks=tasks,
+            on_fact=on_fact,
+        )
+
+        def send_canary(why: str) -> None:
+            canaries.wish(why)
+            meaning.wish(why)
+
         deliveries = self._deliveries(stack, journal)
         memory = JournalMemory(journal, list(deliveries.lines), lambda entries, now: count_entries(board, entries))
         runner = Runner(
@@ -140,7 +168,7 @@ class Daemon:
             memory=memory,
             traffic=RelayTraffic(board=board, clock=clock, settings=settings.relay.hold, order=relays.order),
             hands=adapter,
-            send_canary=canaries.wish,
+            send_canary=send_canary,
             spawn=lambda name, make: tasks.start(name, make, restart_after=None),
             on_commit=lambda state: publish(board, state),
         )
@@ -155,11 +183,12 @@ class Daemon:
             board=board,
             submit=runner.submit,
             lease_held=lambda: lease is not None and lease.held(),
+            watch=meaning.demand.absorb,
         )
         heartbeat = Heartbeat(board, clock, settings.tick_seconds)
         faces = {
-            "web": (make_server(self._application(journal, runner, heartbeat, local=False)), tcp),
-            "control": (make_server(self._application(journal, runner, heartbeat, local=True)), local),
+            "web": (make_server(self._application(journal, runner, heartbeat, meaning, local=False)), tcp),
+            "control": (make_server(self._application(journal, runner, heartbeat, meaning, local=True)), local),
         }
 
         def counters() -> dict[str, float]:
@@ -174,7 +203,9 @@ class Daemon:
             }
 
         def refresh() -> None:
+            self._manager.alive()
             board.canaries = dict(canaries.outcomes)
+            board.references |= meaning.counts()
             board.outbox = deliveries.counters()
             board.counters = counters()
             board.sinks = sink_health(deliveries.lines)
@@ -195,22 +226,25 @@ class Daemon:
             await self._start_engine(stack, directory)
         if self._own_everything or lease is None:  # a worker that no later daemon could find must not stay
             stack.push_async_callback(relays.stop, leave_running=False)
-        schedule = self._schedule(stack, canaries, load, journal, directory if lease else None)
+        schedule = self._schedule(stack, canaries, meaning, load, journal, directory if lease else None)
         stack.push_async_callback(tasks.stop)
         for name, (server, sock) in faces.items():
             tasks.start(name, partial(server.serve, [sock]))
         tasks.start("remediation", runner.run, restart_after=0.5)
         tasks.start("canaries", canaries.run)
+        meaning.start()
         if supervisor.kind is SupervisorKind.PROCESS:
             tasks.start("keeper", lambda: keep_keeper(keeper_plan(directory, supervisor), clock))
         tasks.start("observe", lambda: observe(adapter, pipeline, clock, settings.engine.observe_seconds))
         hardware = start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
         tasks.start("scrape", lambda: scrape(adapter, pipeline, clock, settings.engine.scrape_seconds))
-        deliveries.start(tasks)
+        deliveries.start(tasks, await told(journal))
         tasks.start("tick", lambda: tick(pipeline, refresh, heartbeat, clock, settings.tick_seconds))
         schedule.start()
+        self._manager.ready()
         log.info("running", target=settings.target, mode=settings.remediation.mode.value)
         await stop.wait()
+        self._manager.leaving()
         log.info("stopping", engine_and_relay="end too" if self._own_everything else "go on")
         for server, _ in faces.values():
             server.should_exit = True
@@ -271,20 +305,16 @@ class Daemon:
             log.error("engine.not_started", because=confirmed.because)
 
     def _deliveries(self, stack: AsyncExitStack, journal: Journal) -> Deliveries:
-        sinks: list[LogSink | WebhookSink] = []
-        for one in self._settings.sinks:
-            if one.kind == "log":
-                sinks.append(LogSink(one))
-            else:
-                webhook = WebhookSink(one, self._clock)
-                stack.push_async_callback(webhook.close)
-                sinks.append(webhook)
+        sinks = make_sinks(self._settings, self._clock)
+        for sink in sinks:
+            stack.push_async_callback(sink.close)
         return Deliveries(journal, sinks, self._clock, random.Random().random)  # noqa: S311 - jitter, no secret
 
     def _schedule(
         self,
         stack: AsyncExitStack,
         canaries: Canaries,
+        meaning: Meaning,
         load: LoadExplainsLatency,
         journal: Journal,
         directory: Path | None,
@@ -292,6 +322,7 @@ class Daemon:
         schedule = Schedule()
         stack.callback(schedule.stop)
         schedule.every(self._settings.canary.every_seconds, "canary", lambda: canaries.wish("regular"))
+        schedule.every(self._settings.references.every_seconds, "references", meaning.regular)
 
         async def compact() -> None:
             with suppress(StorageFault):  # latched in the journal, and told at the next tick
@@ -306,7 +337,9 @@ class Daemon:
             schedule.every(BASELINE_SECONDS, "baseline", lambda: baseline.write(load.dump()))
         return schedule
 
-    def _application(self, journal: Journal, runner: Runner, heartbeat: Heartbeat, *, local: bool) -> Starlette:
+    def _application(
+        self, journal: Journal, runner: Runner, heartbeat: Heartbeat, meaning: Meaning, *, local: bool
+    ) -> Starlette:
         async def timeline(incident: str) -> list[dict[str, Any]]:
             return [
                 {"seq": row.seq, "wall": row.wall, "kind": row.kind, "op_id": row.op_id, "body": row.body}
@@ -324,5 +357,6 @@ class Daemon:
             timeline=timeline,
             command=command,
             healthy=heartbeat.because,
+            references=meaning,
             local=local,
         )

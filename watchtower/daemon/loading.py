@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from watchtower.canaries.prompts import load_prompts
 from watchtower.configuration import read_settings
 from watchtower.configuration.consistency import contradictions
 from watchtower.configuration.tree import Tree, dotted, place_of
+from watchtower.daemon.sinks import sink_problems
 from watchtower.detectors.knobs import LoadSettings
 from watchtower.profiles import Value, loosened
 from watchtower.rules.evaluation import Ruleset
@@ -47,6 +49,7 @@ class Loaded:
             minimum_tokens=evidence.minimum_tokens,
             minimum_requests=evidence.minimum_requests,
             minimum_clusters=evidence.minimum_clusters,
+            minimum_answers=self.settings.references.minimum_answers,
             relay_lag_seconds=evidence.relay_lag_seconds,
             warmup_requests=remediation.warmup_requests,
             warmup_seconds=remediation.warmup_seconds,
@@ -76,8 +79,8 @@ class Loaded:
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Loaded:
     """Read configuration, environment, overrides and rules. Raises BadInput with all the mistakes of all of them.
 
-    Rule files are relative to the configuration file; without any, the shipped ``triad.yaml`` is used
-    (``demo.yaml`` in profile demo, whose times it fits).
+    Files of rules and of questions are relative to the configuration file; without rules, the shipped ``triad.yaml``
+    is used (``demo.yaml`` in profile demo, whose times it fits).
     """
     problems: list[Problem] = []
     rules = Ruleset()
@@ -90,6 +93,9 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
         if not file.is_file():
             where = str(place_of(read.tree, ("rules", index)))
             problems.append(Problem(where, f"rules[{index}]", f"there is no file {file}", "paths start at this file"))
+    if settings is not None and settings.references.prompts is not None:
+        settings, unreadable = _questions(settings, beside / settings.references.prompts)
+        problems += unreadable
     files = [file for file in files if file.is_file()] or [shipped_rules() / _DEFAULT_RULES[_profile(settings)]]
     try:
         rules = load_rules(files)
@@ -100,9 +106,21 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
         look_back, name = (slowest.over + slowest.hold_for, slowest.name) if slowest else (0.0, "")
         problems += contradictions(settings, read.tree, look_back, name)
         problems += _unknown_modes(settings, read.tree, rules)
+        problems += sink_problems(settings, read.tree)
     if settings is None or problems:
         raise BadInput(problems)
     return Loaded(settings, rules, (*([path] if path else []), *files), loosened(settings))
+
+
+def _questions(settings: Settings, file: Path) -> tuple[Settings, list[Problem]]:
+    """The settings with the place of their questions resolved, and what is wrong with the questions."""
+    problems: list[Problem] = []
+    try:
+        load_prompts(file)
+    except BadInput as problem:
+        problems = problem.problems
+    references = settings.references.model_copy(update={"prompts": file})
+    return settings.model_copy(update={"references": references}), problems
 
 
 _DEFAULT_RULES = {"safe": "triad.yaml", "demo": "demo.yaml"}

@@ -150,6 +150,7 @@ class BoardCollector(Collector):
         yield _gauge("watchtower_evaluation_seconds", board.evaluation_seconds)
         yield _gauge("watchtower_loop_lag_seconds", board.loop_lag_seconds)
         yield _counters("watchtower_canaries", "outcome", {one.value: count for one, count in board.canaries.items()})
+        yield from self._references()
         results = ("sent", "failed", "dropped", "dead")
         yield _counters("watchtower_notices", "result", {result: board.outbox.get(result, 0) for result in results})
         yield _gauge("watchtower_outbox_pending", board.outbox.get("pending", 0))
@@ -188,6 +189,17 @@ class BoardCollector(Collector):
         yield exports
         counted = {event: board.counters.get(event, 0) for event in INTERNAL_EVENTS}
         yield _counters("watchtower_internal_events", "event", counted)
+
+    def _references(self) -> Iterator[Metric]:
+        known = self._board.references
+        yield _gauge("watchtower_references", known.get("usable", 0))
+        for name in ("rounds", "answers"):
+            metric = f"watchtower_reference_{name}"
+            counter = CounterMetricFamily(metric, METRICS[f"{metric}_total"], labels=["result"])
+            for result, count in known.get(name, {}).items():
+                counter.add_metric([result], count)
+            yield counter
+        yield _counter("watchtower_reference_tokens", known.get("tokens", 0))
 
 
 class Exposition:

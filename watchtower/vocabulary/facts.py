@@ -211,6 +211,8 @@ class ReferenceAnswered(Fact, frozen=True, tag="reference_answered", kw_only=Tru
     """Mean absolute change, in nats per token, of the log-probabilities of a blessed answer."""
     prefix_agreement: float | None = None
     """Share (0…1) of the first 16 words that equal the closest blessed answer's."""
+    cache_agreement: float | None = None
+    """The same for an answer that may have read the prefix cache, against the fresh one too; None: not checked."""
     similarity: float | None = None
     """Cosine (−1…1) to the closest blessed answer; None without an encoder."""
     centred: float | None = None
@@ -231,6 +233,18 @@ class CanaryRound(Fact, frozen=True, tag="canary_round", kw_only=True):
     """None: too few answers to tell."""
     cause: str = ""
     """The cause that most references name; "" while clean or unclear."""
+    because: str = ""
+    """Why not all were asked: engine saturated, no user load, no answer."""
+
+
+class ReferencesKnown(Fact, frozen=True, tag="references_known", kw_only=True):
+    """Which references canaries are compared with from now on."""
+
+    usable: int
+    because: str = ""
+    """Why there are none: never captured, or captured under another key."""
+    encoder_because: str = ""
+    """Why similarity cannot be told although there are references; "" when it can."""
 
 
 class CheckpointSeen(Fact, frozen=True, tag="checkpoint_seen", kw_only=True):
@@ -291,6 +305,7 @@ AnyFact = (
     | CanaryEnded
     | ReferenceAnswered
     | CanaryRound
+    | ReferencesKnown
     | CheckpointSeen
     | EngineSeen
     | GpuReport

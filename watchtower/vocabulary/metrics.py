@@ -30,8 +30,8 @@ METRICS: dict[str, str] = {
     "watchtower_rule_value": "The value that each rule judged last, in the base unit of its reading; absent: unknown.",
     "watchtower_rule_limit": "The limit of each rule's decisive comparison, in the base unit of its reading.",
     "watchtower_incident_state": "1 for the present state of this target's incident; 'clear' without one.",
-    "watchtower_incident_opened_timestamp_seconds": "When the present incident was opened, Unix time in "
-    "seconds; no sample without one.",
+    "watchtower_incident_opened_timestamp_seconds": "When the present incident was opened, Unix time; no sample "
+    "without one.",
     "watchtower_incident_held": "1 for each reason that holds the present incident's cure back.",
     "watchtower_incidents_total": "Incidents opened by this daemon.",
     "watchtower_actions_total": "Actions that ended, by verb and result. All results of a verb start at 0 with "
@@ -62,7 +62,13 @@ METRICS: dict[str, str] = {
     "watchtower_gpu_ecc_corrected_errors_total": "Corrected memory errors since the driver loaded.",
     "watchtower_gpu_ecc_uncorrected_errors_total": "Uncorrected memory errors since the driver loaded.",
     "watchtower_gpu_throttled_seconds_total": "Seconds with clocks held down, by reason, since the driver loaded.",
+    "watchtower_gpu_xids_total": "Xids heard since this daemon started, by kind: fatal, application, other.",
     "watchtower_placement_mismatch": "GPUs of a stage that differ from what `placement` expects, by question.",
+    "watchtower_references": "References in force: questions of ours whose blessed answers are known.",
+    "watchtower_reference_rounds_total": "Rounds in which all references were asked, by result: clean, changed, "
+    "unclear (too few answers), skipped (engine saturated, no users).",
+    "watchtower_reference_answers_total": "References asked again, by result: answered or unanswered.",
+    "watchtower_reference_tokens_total": "Prompt and completion tokens that reference canaries have cost the engine.",
     "watchtower_canaries_total": "One-token canaries by outcome.",
     "watchtower_notices_total": "Deliveries of notices to sinks by result.",
     "watchtower_sink_attempts_total": "Attempts to deliver a notice, by sink and result: ok or failed.",
@@ -95,7 +101,10 @@ LABELS: dict[str, tuple[str, ...]] = {
     "watchtower_gpu_source_up": ("source",),
     "watchtower_gpu_info": ("gpu", "uuid", "name", "source"),
     "watchtower_gpu_throttled_seconds_total": ("gpu", "reason"),
+    "watchtower_gpu_xids_total": ("gpu", "kind"),
     "watchtower_placement_mismatch": ("stage", "question"),
+    "watchtower_reference_rounds_total": ("result",),
+    "watchtower_reference_answers_total": ("result",),
     "watchtower_canaries_total": ("outcome",),
     "watchtower_notices_total": ("result",),
     "watchtower_sink_attempts_total": ("sink", "result"),
@@ -110,7 +119,7 @@ LABELS: dict[str, tuple[str, ...]] = {
         for name in METRICS
         if name.startswith("watchtower_gpu_")
         and name.rpartition("_")[2] not in ("up", "info")
-        and name != "watchtower_gpu_throttled_seconds_total"
+        and name not in ("watchtower_gpu_throttled_seconds_total", "watchtower_gpu_xids_total")
     },
 }
 """By name; a metric without labels is not listed."""
@@ -137,6 +146,7 @@ _SUFFIX = {
     Unit.RATIO: "_ratio",
     Unit.COSINE: "_cosine",
     Unit.COUNT: "",
+    Unit.NATS: "_nats",
     Unit.PER_SECOND: "_per_second",
     Unit.BYTES_PER_SECOND: "_bytes_per_second",
 }

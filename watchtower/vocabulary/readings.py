@@ -102,6 +102,7 @@ class Unit(StrEnum):
     PER_SECOND = "per_second"
     BYTES_PER_SECOND = "bytes_per_second"
     COSINE = "cosine"
+    NATS = "nats"
 
 
 class ReadingKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,9 +204,44 @@ READINGS: dict[str, ReadingKind] = {
             "memory, as a multiple of the allowed deviation: 1 is at the bound, 0 is no difference.",
         ),
         ReadingKind(
+            name="gpu_xid.fatal",
+            unit=Unit.COUNT,
+            help="Fatal errors (Xids) of the GPUs' driver in the window, and those whose GPU has not come back since; "
+            "errors of an application are not among them.",
+        ),
+        ReadingKind(
             name="similarity.mean",
             unit=Unit.COSINE,
-            help="Mean cosine similarity of canary answers to their blessed references, −1 to 1.",
+            help="Mean cosine of the canaries' answers to the closest blessed answer of each reference, −1 to 1 (some "
+            "tools print (1 + cosine) / 2). Needs an encoder.",
+        ),
+        ReadingKind(
+            name="similarity.floor",
+            unit=Unit.COSINE,
+            help="The same for the reference that moved most. One low answer is normal: a gauge to look at.",
+        ),
+        ReadingKind(
+            name="prefix_agreement.mean",
+            unit=Unit.RATIO,
+            help="Mean share of the first 16 words that a canary's answer has in common with the closest blessed one.",
+        ),
+        ReadingKind(
+            name="cache_agreement.mean",
+            unit=Unit.RATIO,
+            help="The same for answers that may have been read from the prefix cache: they differ from fresh ones only "
+            "when its blocks are corrupt or stale.",
+        ),
+        ReadingKind(
+            name="logprob_shift.mean",
+            unit=Unit.NATS,
+            help="Mean absolute change per token of the log-probabilities of blessed answers, read again by teacher "
+            "forcing. 0 is the same weights and arithmetic; needs an engine that gives prompt_logprobs.",
+        ),
+        ReadingKind(
+            name="malformed_output.ratio",
+            unit=Unit.RATIO,
+            help="Share of the canaries' answers that are empty, looping, garbled, in a wrong script, endless or cut, "
+            "where the blessed answers are not.",
         ),
     )
 }
