@@ -1,4 +1,4 @@
-"""The kinds of panels (tables are in ``tables``). A panel cannot be made without a title, the question it answers, and a unit.
+"""The kinds of panels (tables: ``tables``). None can be made without a title, the question it answers, and a unit.
 
 Descriptions end with the metrics that a panel reads. Every target asks the data source that the reader chose.
 """
