@@ -45,6 +45,8 @@ class SinkHealth:
     ok: int
     failed: int
     up: bool
+    fallbacks: int = 0
+    """Messages in the built-in words, because the user's template failed."""
 
 
 HISTORY = 300

@@ -35,3 +35,9 @@ def test_noise_below_zero_is_no_yardstick(theirs: list[float]) -> None:
 def test_rounds_without_a_ratio_do_not_count() -> None:
     assert median_of([None, 1.0, 3.0, 2.0]) == 2.0
     assert median_of([None]) is None
+
+
+def test_a_floor_is_met_from_above() -> None:
+    floor = Budget(what="throughput", limit=0.9, measured=0.95, unit="×", at_least=True)
+    assert floor.met
+    assert not Budget(what="throughput", limit=0.9, measured=0.85, unit="×", at_least=True).met

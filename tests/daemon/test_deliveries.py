@@ -4,7 +4,7 @@ import asyncio
 import base64
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from tests.sinks.receiver import HANG, OK, receiving, status
 from tests.storage.samples import a_notice, opened
-from watchtower.daemon.deliveries import Deliveries
+from watchtower.daemon.deliveries import Deliveries, told
 from watchtower.ports import Delivery
 from watchtower.sink_settings import WebhookSinkSettings
 from watchtower.sinks.delivery import DELIVERED, final, gone, retry
@@ -259,7 +259,7 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from tests.daemon.test_deliveries import queue, webhook
 from tests.storage.samples import a_notice, opened
-from watchtower.daemon.deliveries import Deliveries
+from watchtower.daemon.deliveries import Deliveries, told
 from watchtower.testing.clock import HandClock
 
 class Dying:
@@ -295,3 +295,32 @@ async def test_killed_between_sending_and_filing_it_is_sent_again_with_the_same_
     assert journal.pending() == []
     assert await fates(journal) == ["ntc-42 notice.delivered"]
     await journal.close()
+
+
+class Forgetful(ScriptedSink):
+    """Its receiver must be reminded."""
+
+    resend_seconds = 60.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recalled: list[str] = []
+        self.reminders = 0
+
+    def recall(self, notices: Iterable[Notice]) -> None:
+        self.recalled = [notice.id for notice in notices]
+
+    async def resend(self) -> Delivery:
+        self.reminders += 1
+        return DELIVERED
+
+
+async def test_a_receiver_that_forgets_is_told_after_a_restart_what_was_told_before() -> None:
+    journal, clock, sink = MemoryJournal("test"), HandClock(), Forgetful()
+    await queue(journal, a_notice("a"), a_notice("b", NoticeKind.ACTING))
+    deliveries = deliveries_to(journal, clock, sink)
+    tasks = TaskGroup(clock.sleep)
+    deliveries.start(tasks, await told(journal))
+    await until(lambda: sink.reminders > 0)
+    await tasks.stop()
+    assert sink.recalled == ["a", "b"]

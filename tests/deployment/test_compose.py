@@ -13,7 +13,7 @@ from tests.deployment.files import DOCKER, EXAMPLES, ROOT, read
 
 STACK = DOCKER / "compose.yaml"
 STACKS = (STACK, EXAMPLES / "compose" / "compose.yaml")
-NOT_MADE_HERE = {"dashboards", "rules/prometheus", "docker/grafana/provisioning"}
+NOT_MADE_HERE = {"rules/prometheus"}
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,9 @@ from tests.deployment.files import DOCKER, EXAMPLES, KUBERNETES, ROOT
 from watchtower.programs.check import check
 from watchtower.vocabulary.errors import ExitCode
 
-CONFIGURATIONS = [path for place in (DOCKER, KUBERNETES, EXAMPLES) for path in sorted(place.rglob("watchtower.yaml"))]
+CONFIGURATIONS = [
+    path for place in (DOCKER / "watchtower", KUBERNETES, EXAMPLES) for path in sorted(place.rglob("watchtower.yaml"))
+]
 
 
 @pytest.mark.parametrize("file", CONFIGURATIONS, ids=lambda path: str(path.relative_to(ROOT)))

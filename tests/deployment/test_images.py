@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,8 @@ def test_everything_that_is_copied_exists_and_is_let_into_the_context() -> None:
         word for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, flags=re.M) for word in line.split()[:-1]
     ]
     assert {word.removeprefix("./") for word in copied} == allowed
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    assert wheel["wheel"]["force-include"].keys() <= set(copied), "what a wheel is made of must be there to build it"
     assert all((ROOT / word).exists() for word in copied)
 
 

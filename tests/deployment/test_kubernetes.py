@@ -18,7 +18,7 @@ from tests.deployment.files import EXAMPLES, KUBERNETES, ROOT, read
 
 OLDEST = "1.29"
 """Native sidecars are on by default from here on."""
-LABEL = "watchtower-sidecar.github.io/sidecar"
+LABEL = "watchtower-sidecar"
 OVERLAYS = (*sorted((KUBERNETES / "overlays").iterdir()), EXAMPLES / "kubernetes")
 GPU_WAYS = ("gpu-environment", "gpu-runtime-class", "gpu-nri", "gpu-dcgm")
 Objects = list[dict[str, Any]]
@@ -113,9 +113,9 @@ def test_no_probe_asks_for_what_is_not_there_yet(overlay: Path) -> None:
     ours = sidecar(rendered(overlay))
     ports = {port["name"]: port["containerPort"] for port in ours["ports"]}
     for probe in ("startupProbe", "livenessProbe"):
-        assert ours[probe]["httpGet"] == {"path": "/-/healthy", "port": "metrics"}
+        assert ours[probe]["httpGet"] == {"path": "/-/healthy", "port": "watchtower"}
     assert ours["readinessProbe"]["tcpSocket"] == {"port": "relay"}
-    assert ports == {"relay": 8100, "metrics": 9470}
+    assert ports == {"relay": 8100, "watchtower": 9470}
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
@@ -126,7 +126,7 @@ def test_clients_prometheus_and_the_policy_mean_the_same_ports_and_pods(overlay:
     assert [port["targetPort"] for port in one(objects, "Service")["spec"]["ports"]] == [8100]
     monitor = one(objects, "PodMonitor")["spec"]
     assert monitor["selector"]["matchLabels"].items() <= labels.items()
-    assert [end["port"] for end in monitor["podMetricsEndpoints"]] == ["metrics"]
+    assert [end["port"] for end in monitor["podMetricsEndpoints"]] == ["watchtower"]
     policy = one(objects, "NetworkPolicy")["spec"]
     assert policy["podSelector"]["matchLabels"].items() <= labels.items()
     opened = [port["port"] for rule in policy["ingress"] for port in rule["ports"]]
@@ -164,6 +164,17 @@ def test_the_observing_overlay_cannot_touch_the_engine() -> None:
     assert "livenessProbe" not in engine
     ours = {mount["name"] for mount in sidecar(objects)["volumeMounts"]}
     assert not ours & {mount["name"] for mount in engine["volumeMounts"]}
+
+
+def test_the_pod_monitor_says_what_the_exported_one_says() -> None:
+    exported = ROOT / "rules" / "prometheus" / "podmonitor.yaml"
+    if not exported.exists():
+        pytest.skip("rules/prometheus/podmonitor.yaml is not here")
+    ours, theirs = read(KUBERNETES / "base" / "pod-monitor.yaml")["spec"], read(exported)["spec"]
+    assert ours["selector"] == theirs["selector"]
+    assert [end["port"] for end in ours["podMetricsEndpoints"]] == [
+        end["port"] for end in theirs["podMetricsEndpoints"]
+    ]
 
 
 def test_the_files_of_the_workload_are_what_the_manual_shows() -> None:

@@ -123,7 +123,9 @@ def test_what_canaries_cost_stands_in_the_metrics(run: Run) -> None:
 
 def test_no_word_of_users_or_their_answers_is_kept_or_told(run: Run) -> None:
     text = max(run.answers, key=len)
-    planted = [PROMPT[:22], "4929-1812", text[:40], text[-40:]]
+    # longer than any answer to a reference (16 tokens), whose sentences the simulated model also says to users
+    planted = [PROMPT[:22], "4929-1812", text[:110], text[-110:]]
+    assert len(text) > 110
     state = ("--state-dir", str(run.stack.state))
     web = run.stack.http
     seen: dict[str, bytes] = {

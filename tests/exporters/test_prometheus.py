@@ -44,7 +44,7 @@ def full_board(rules: int = 6) -> Board:
     for family in ("inter_token_latency_seconds", "time_to_first_token_seconds"):
         board.histograms[family] = {MODEL: HistogramTotals(LIMITS, (1, 2, 3, 4, 5), 6, 7.5, EXEMPLARS)}
     held = [{"gate": reason.value, "because": "x"} for reason in HoldReason]
-    board.incident = {"id": "inc-1", "state": IncidentState.HELD.value, "opened_wall": 1.7e9, "held": held}
+    board.incident = {"id": "inc-1", "state": IncidentState.HELD.value, "held": held, "opened_wall": 1.8e9}
     board.actions = [{"verb": verb.value, "state": state.value} for verb in Verb for state in ActionState][:50]
     board.paused, board.storage_fault = {"author": "ann"}, "disk full"
     board.relay_frames = {
@@ -193,9 +193,9 @@ def test_a_state_is_one_among_all_its_values() -> None:
 
 
 def test_since_when_is_told_only_while_there_is_an_incident() -> None:
-    board = full_board()
-    name = "watchtower_incident_opened_timestamp_seconds"
-    assert value(board, name) == 1.7e9
+    board, name = full_board(), "watchtower_incident_opened_timestamp_seconds"
+    assert board.incident is not None
+    assert value(board, name) == board.incident["opened_wall"]
     board.incident = None
     assert name not in families(board)
 

@@ -103,3 +103,29 @@ def test_flapping_is_forgiven_by_a_person_only() -> None:
     assert stage.phase() is IncidentState.ESCALATED
     stage.command("ack_resolve", reason="upstream was flapping")
     assert stage.state.cycles == ()
+
+
+def test_whatever_changes_what_watchtower_may_do_is_told_and_opens_nothing() -> None:
+    stage = Stage().quiet()
+    stage.command("pause", reason="deploying", seconds=600.0)
+    stage.command("resume")
+    stage.command("pause", reason="deploying again", seconds=5.0)
+    stage.tick(6)
+    told = stage.told(NoticeKind.MODE_CHANGED)
+    assert [notice.what.split(" by ")[0] for notice in told] == [
+        "paused until 2026-01-01T00:10Z",
+        "resumed",
+        "paused until 2026-01-01T00:00Z",
+        "the pause of ann ended (deploying again)",
+    ]
+    assert "ann: deploying" in told[0].what
+    assert {notice.incident for notice in told} == {"mode-engine"}
+
+
+def test_another_mode_at_the_next_start_is_told_once() -> None:
+    stage = Stage(limits(mode="observe")).start()
+    stage.settings = limits(mode="auto")
+    stage.crash()
+    stage.crash()
+    (notice,) = stage.told(NoticeKind.MODE_CHANGED)
+    assert notice.text == "mode observe → auto. It acts by itself, within its limits."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -81,10 +82,12 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(*answers: bytes) -> AsyncIterator[Receiver]:
+async def receiving(
+    *answers: bytes, ssl_context: ssl.SSLContext | None = None, port: int = 0
+) -> AsyncIterator[Receiver]:
     receiver = Receiver()
     receiver.answers = list(answers)
-    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", port, ssl=ssl_context)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

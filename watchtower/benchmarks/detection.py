@@ -54,19 +54,19 @@ def run_lengths(seed: int = 1) -> Goals:
     return Goals(budgets, [])
 
 
-def similarity(seed: int = 5) -> Goals:
+def similarity(seed: int = 5, streams: int = STREAMS) -> Goals:
     """Goal 5."""
     chance = np.random.default_rng(seed)
-    null = float(np.maximum(0.0, 1 - chance.normal(0.97, SD, 4_000_000)).mean())
+    null = _clipped_mean(0.03, SD)
     budgets, notes = [], []
     for mean, limits in ((0.92, (28, 50)), (0.95, (130, None))):
         count = 1200 if mean > 0.94 else 300
-        distances = np.maximum(0.0, 1 - chance.normal(mean, SD, (STREAMS, count)))
+        distances = np.maximum(0.0, 1 - chance.normal(mean, SD, (streams, count)))
         median, p95 = _delays(first_alarms(distances, null, RUN_LENGTH))
         budgets.append(_canaries(f"similarity 0.97 → {mean}: median delay", limits[0], median))
         if limits[1] is not None:
             budgets.append(_canaries(f"similarity 0.97 → {mean}: 95 of 100 within", limits[1], p95))
-        beta = 1 - chance.beta(mean * BETA_CONCENTRATION, (1 - mean) * BETA_CONCENTRATION, (STREAMS, count))
+        beta = 1 - chance.beta(mean * BETA_CONCENTRATION, (1 - mean) * BETA_CONCENTRATION, (streams, count))
         median, p95 = _delays(first_alarms(beta, 0.03, RUN_LENGTH))
         notes.append(f"similarity 0.97 → {mean} in a beta world: median {median:.0f}, 95 of 100 within {p95:.0f}")
     return Goals(budgets, notes)
@@ -106,7 +106,12 @@ async def drift(folder: Path, embed: Embed) -> Goals:
     silent = sum(bool(_drift_alarm(blocks, SAME, scales, chance.permutation(count))) for _ in range(SHUFFLES))
     found = [delay or math.inf for delay in shuffled]
     budgets = [
-        Budget(what=f"drift, {' beside '.join(SAME)}, prompts 400–804: alarms", limit=0, measured=bool(same), unit=""),
+        Budget(
+            what=f"drift, {' beside '.join(SAME)}, prompts 400–804: alarms",
+            limit=0,
+            measured=float(bool(same)),
+            unit="",
+        ),
         Budget(
             what=f"drift, {' → '.join(CHANGED)}: delay",
             limit=60,
@@ -142,6 +147,12 @@ def _outputs(path: Path) -> list[str]:
     with gzip.open(path) as file:
         answers = [msgspec.json.decode(line) for line in file]
     return [answer["output"] for answer in sorted(answers, key=lambda answer: int(answer["id"]))]
+
+
+def _clipped_mean(mean: float, sd: float) -> float:
+    """Of a normal distance whose negative values count as 0."""
+    z = mean / sd
+    return sd * math.exp(-z * z / 2) / math.sqrt(2 * math.pi) + mean * 0.5 * (1 + math.erf(z / math.sqrt(2)))
 
 
 def _delays(first: NDArray[np.int64]) -> tuple[float, float]:

@@ -21,12 +21,13 @@ from watchtower.benchmarks.machine import Machine, this_machine
 from watchtower.ports import Clock
 from watchtower.scoring.child import BATCH_TEXTS, ScorerChild
 from watchtower.scoring.choosing import local
+from watchtower.scoring.governor import BURST_SECONDS
 from watchtower.settings import ScoringSettings
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import NotReachable
 
 ROUNDS = 5
-TEXTS = 128
+TEXTS = 64
 GOVERNED_SECONDS = 30.0
 RSS_LIMIT_MB = 650
 WORDS = "the tower watches over a quiet harbour while ships of every size come and go with the morning tide"
@@ -125,7 +126,9 @@ async def _governed(settings: ScoringSettings, clock: Clock) -> tuple[float, flo
     child, tasks = local(settings, clock), TaskGroup(clock.sleep)
     tasks.start("scorer", child.run, restart_after=None)
     try:
-        await child.embed(["first"])
+        while child.report.cpu_seconds < BURST_SECONDS:  # the burst is no part of what is kept over time
+            if (await child.embed(_texts(BATCH_TEXTS), live=True)).vectors is None:
+                break
         before, began = child.report.cpu_seconds, clock.now().boot
         while clock.now().boot - began < GOVERNED_SECONDS:
             answer = await child.embed(_texts(BATCH_TEXTS), live=True)

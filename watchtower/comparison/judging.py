@@ -24,7 +24,7 @@ from watchtower.scoring.wording import markup, worded
 LEAST_PROMPTS = 20
 SILENT_P = 0.1
 """Between ``alpha`` and this something may be going on."""
-TOLERANCES: dict[str, float] = {"meaning": 0.03, "wording": 0.03, "length": 0.10, "faults": 0.02, "distance": 0.02}
+TOLERANCES: dict[str, float] = {"meaning": 0.03, "wording": 0.03, "length": 0.10, "faults": 0.03, "distance": 0.02}
 """Largest effect that still counts as the same. Meaning and wording: a common shift, as a share of the usual distance
 of two paired answers (two API versions of one model: 5–8 %; two servers of one checkpoint: 0–2 %). Length: ratio of
 words. Faults: share of prompts. Distance: cosine lost beyond what a second run of the baseline loses."""
@@ -69,7 +69,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     because: str
     p: float
-    """Of the largest measure, all together; confidence is 1 − p."""
+    """Of the clearest measure, all together; confidence is 1 − p."""
     alpha: float
     prompts: int
     only_baseline: int
@@ -109,6 +109,7 @@ def judge(
     only_candidate: int = 0,
     alpha: float = 0.01,
     seed: int = 0,
+    flips: int = 4000,
 ) -> Comparison:
     """``again``: a second run of the baseline on the same prompts. Deterministic for a seed."""
     baseline, candidate = [one.output for one, _ in paired], [other.output for _, other in paired]
@@ -146,7 +147,7 @@ def judge(
         measures["distance"] = (usual - closeness).astype(np.float32)
     found = Difference([], 1.0)
     if len(paired) >= LEAST_PROMPTS:
-        found = compare(measures, np.random.default_rng(seed))
+        found = compare(measures, np.random.default_rng(seed), flips=flips)
     effects = [
         Effect(name=one.name, value=one.effect, low=one.low, high=one.high, p=one.p, tolerance=TOLERANCES.get(one.name))
         for one in found.measures

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from watchtower.board import Board, SinkHealth
 from watchtower.daemon.deliveries import Line
+from watchtower.daemon.sinks import OpenSink
 from watchtower.vocabulary.actions import TERMINAL_ACTIONS, ActionState
 from watchtower.vocabulary.records import Entry
 
@@ -30,6 +31,11 @@ def count_entries(board: Board, entries: Sequence[Entry]) -> None:
 
 def sink_health(lines: Mapping[str, Line]) -> dict[str, SinkHealth]:
     return {
-        name: SinkHealth(ok=line.sent, failed=line.failed, up=not line.because and not line.gone)
+        name: SinkHealth(
+            ok=line.sent,
+            failed=line.failed,
+            up=not line.because and not line.gone,
+            fallbacks=line.sink.words.fallbacks if isinstance(line.sink, OpenSink) else 0,
+        )
         for name, line in lines.items()
     }

@@ -6,7 +6,7 @@ Used by the daemon and by ``watchtower sinks``, so that a test message goes the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from watchtower import catalogue
 from watchtower.configuration.tree import Tree, dotted, place_of
@@ -17,6 +17,7 @@ from watchtower.sinks.templates import Words
 from watchtower.vocabulary.errors import Problem
 
 
+@runtime_checkable
 class OpenSink(Sink, Protocol):
     """A sink as the catalogue makes it."""
 

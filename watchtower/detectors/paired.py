@@ -2,9 +2,9 @@
 
 If both answers to a prompt were drawn from the same model, swapping them changes nothing: every difference may have its
 sign flipped. The observed statistics are compared with those under many random flips, which is exact for any number
-of prompts, any length of answer and any dependence between measures; all measures share the flips, so their largest one
-has one p-value and nothing is paid twice (Westfall and Young's max-T). Pairing is what gives power: unpaired tests on
-the same answers miss most of it.
+of prompts, any length of answer and any dependence between measures; all measures share the flips, so their clearest
+has one p-value and nothing is paid twice (Westfall and Young's min-p: each measure on the scale of its own flips).
+Pairing is what gives power: unpaired tests on the same answers miss most of it.
 
 What it cannot see: differences that point another way for every prompt. With one answer a side these look like
 sampling; a second run of the baseline shows them (then ``distance`` is a measure too).
@@ -36,7 +36,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """All measures, and the one p-value of their largest."""
+    """All measures, and the one p-value of their clearest."""
 
     measures: list[Measured]
     p: float
@@ -56,12 +56,13 @@ def compare(
         raise ValueError("every measure needs a row for each of at least two prompts")
     count = counts.pop()
     statistics = _flipped(rows, _first_and_random(chance, count, flips))
-    z = (statistics - statistics.mean(axis=0)) / np.maximum(statistics.std(axis=0), 1e-12)
-    own = (statistics >= statistics[0] * (1 - 1e-6)).mean(axis=0)
-    largest = z.max(axis=1)
+    p_values = np.column_stack([_p_values(column) for column in statistics.T])
+    least = p_values.min(axis=1)
     weights = chance.multinomial(count, [1 / count] * count, size=resamples).astype(np.float32)
-    measures = [_measured(name, values, weights, float(p)) for (name, values), p in zip(rows.items(), own, strict=True)]
-    return Difference(measures, float((largest >= largest[0] - 1e-6).mean()))
+    measures = [
+        _measured(name, values, weights, float(p)) for (name, values), p in zip(rows.items(), p_values[0], strict=True)
+    ]
+    return Difference(measures, float((least <= least[0] + 1e-12).mean()))
 
 
 def _rows(values: Array) -> Array:
@@ -83,6 +84,14 @@ def _flipped(rows: Mapping[str, Array], signs: NDArray[np.int8]) -> NDArray[np.f
         for column, values in enumerate(rows.values()):
             found[first : first + CHUNK, column] = ((flips @ values).astype(np.float64) ** 2).sum(axis=1)
     return found
+
+
+def _p_values(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each flip the share of all flips (itself too) that are at least as extreme."""
+    rounded = np.sort(statistic)
+    below = np.searchsorted(rounded, statistic * (1 - 1e-6), side="left")  # float32 sums differ in their last digits
+    shares: NDArray[np.float64] = 1.0 - below / len(statistic)
+    return shares
 
 
 def _measured(name: str, values: Array, weights: Array, p: float) -> Measured:

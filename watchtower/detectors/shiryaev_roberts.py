@@ -35,7 +35,7 @@ class ShiryaevRoberts(msgspec.Struct):
 
     def observe(self, value: float, null: float, typical: float = 0.0) -> bool:
         """One more observation; whether the alarm is up. ``typical``: where nulls differ and each is a little wrong,
-        their mean: then all bets are alike and these errors cancel.
+        their mean: no bet is larger than it allows, and most of these errors cancel.
 
         Raises ValueError for a negative or non-finite number."""
         if not (math.isfinite(value) and math.isfinite(null)) or value < 0 or null < 0:
@@ -64,7 +64,7 @@ class ShiryaevRoberts(msgspec.Struct):
 
 def first_alarms(streams: NDArray[np.float64], null: float, run_length: float) -> NDArray[np.int64]:
     """The same detector over many streams at once (a row each): index + 1 of the first alarm, 0 where there is none."""
-    fractions = np.array(FRACTIONS) / max(null, LEAST_NULL)
+    fractions = np.array(FRACTIONS) / max(null, typical, LEAST_NULL)
     wealth = np.zeros((len(streams), len(fractions)))
     first = np.zeros(len(streams), dtype=np.int64)
     for index in range(streams.shape[1]):

@@ -162,11 +162,14 @@ class BoardCollector(Collector):
         name = "watchtower_sink_attempts"
         attempts = CounterMetricFamily(name, METRICS[f"{name}_total"], labels=["sink", "result"])
         up = GaugeMetricFamily("watchtower_sink_up", METRICS["watchtower_sink_up"], labels=["sink"])
+        name = "watchtower_sink_template_fallbacks"
+        fallbacks = CounterMetricFamily(name, METRICS[f"{name}_total"], labels=["sink"])
         for sink, health in self._board.sinks.items():
             attempts.add_metric([sink, "ok"], health.ok)
             attempts.add_metric([sink, "failed"], health.failed)
             up.add_metric([sink], float(health.up))
-        yield from (attempts, up)
+            fallbacks.add_metric([sink], health.fallbacks)
+        yield from (attempts, up, fallbacks)
 
     def _parts(self) -> Iterator[Metric]:
         """Our own queues and children."""

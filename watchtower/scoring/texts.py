@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -29,6 +30,9 @@ LOOP_CHARACTERS = 200
 """Covered by one short period: for scripts without blanks, and for ``hahaha``."""
 LONGEST_SYLLABLES = 20
 """Characters of that period."""
+WINDOW = 12
+FEWEST_WINDOWS = (LOOP_CHARACTERS - WINDOW) // LONGEST_SYLLABLES
+"""So often must some stretch of ``WINDOW`` characters stand in such a run, whatever its period."""
 LOOKED_AT = 20_000
 """Characters of an answer's end in which loops are looked for: a loop goes on to the end."""
 FOREIGN_LETTERS = 0.2
@@ -87,12 +91,30 @@ def loops(text: str) -> bool:
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
     if _longest_run(*_numbered(lines, lambda line: len(line.split()) >= 3), 1) >= LOOP_LINES:
         return True
-    words, weighty = _numbered(tail.split(), lambda word: _LETTER.search(word) is not None)
+    spoken = tail.split()
+    if _most_common(list(pairwise(spoken))) >= LOOP_TIMES - 1 and _phrases_loop(spoken):
+        return True
+    return _most_common([tail[i : i + WINDOW] for i in range(len(tail) - WINDOW)]) >= FEWEST_WINDOWS and (
+        _syllables_loop(tail)
+    )
+
+
+def _most_common(items: Sequence[Hashable]) -> int:
+    """How often: a cheap look that spares ordinary answers the search for a period."""
+    return max(Counter(items).values(), default=0)
+
+
+def _phrases_loop(spoken: Sequence[str]) -> bool:
+    words, weighty = _numbered(spoken, lambda word: _LETTER.search(word) is not None)
     for period in range(1, min(LONGEST_PHRASE, len(words) // LOOP_TIMES) + 1):
         if _longest_run(words, weighty, period) >= max(LOOP_WORDS, LOOP_TIMES * period):
             return True
+    return False
+
+
+def _syllables_loop(tail: str) -> bool:
     characters, weighty = _numbered(tail, str.isalpha)
-    periods = range(1, LONGEST_SYLLABLES + 1) if len(tail) >= LOOP_CHARACTERS else ()
+    periods = range(1, LONGEST_SYLLABLES + 1)
     return any(_longest_run(characters, weighty, period) >= LOOP_CHARACTERS for period in periods)
 
 

@@ -17,6 +17,7 @@ from watchtower.vocabulary.quantities import seconds
 HEADLINE_LIMIT = 150
 """Slack's limit of a header; phones show less."""
 TEXT_LIMIT = 4000
+COMMAND_LIMIT = 500
 
 
 class Phase(StrEnum):
@@ -108,7 +109,7 @@ def message_of(notice: Notice, console: str = "") -> Message:
     what = _line(notice.what or notice.title)
     news = _line(notice.news or ("" if notice.what else notice.text))
     word = word_of(notice)
-    target = _line(notice.target)
+    target = cut(_line(notice.target), 200)
     return Message(
         id=notice.id,
         key=notice.incident,
@@ -125,7 +126,7 @@ def message_of(notice: Notice, console: str = "") -> Message:
         since=notice.since,
         wall=notice.wall,
         facts=tuple(_facts(notice, what, news)),
-        command=_line(notice.next_command),
+        command=cut(_line(notice.next_command), COMMAND_LIMIT),
         link=console,
     )
 
@@ -181,7 +182,7 @@ def _facts(notice: Notice, what: str, news: str) -> list[tuple[str, str]]:
     if notice.since:
         facts.append(("Incident", f"{notice.incident}, {notice.state.value}"))
     if release := _line(notice.details.get("release", "")):
-        facts.append(("Release", release))
+        facts.append(("Release", cut(release, COMMAND_LIMIT)))
     return facts
 
 

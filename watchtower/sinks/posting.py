@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import httpx
@@ -71,6 +72,7 @@ class Poster:
         self._client = httpx.AsyncClient(
             follow_redirects=False,
             timeout=timeout_seconds,
+            verify=_trusted(),
             trust_env=not all(map(is_local, addresses)),  # an egress proxy is welcome, but not between us and ourselves
             headers={"user-agent": f"watchtower/{__version__}", "content-type": "application/json"},
         )
@@ -121,6 +123,12 @@ class Poster:
         if after is None and status in THROTTLED:
             after = THROTTLE_SECONDS
         return retry(f"HTTP {status}", after)
+
+
+@lru_cache(maxsize=1)
+def _trusted() -> ssl.SSLContext:
+    """Whose certificates count; read once, because that takes longer than everything else at a start."""
+    return httpx.create_ssl_context()
 
 
 def retry_after_seconds(value: str, wall: float) -> float | None:

@@ -55,7 +55,7 @@ class SlackSink:
 
     async def send(self, notice: Notice, attempt: int) -> Delivery:
         body = msgspec.json.encode(payload(self.words.message(notice)))
-        return await self._poster.send(self._url.get_secret_value(), body, judge=_judge)
+        return await self._poster.send(self._url.get_secret_value(), body, judge=_judge, pages=True)
 
     async def close(self) -> None:
         await self._poster.close()

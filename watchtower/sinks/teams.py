@@ -22,7 +22,7 @@ from watchtower.sinks.templates import Words
 from watchtower.vocabulary.incidents import Notice
 
 COLOURS = {Tone.ALARM: "Attention", Tone.WARNING: "Warning", Tone.GOOD: "Good", Tone.NEUTRAL: "Default"}
-VALUE_LIMIT = 1500
+VALUE_LIMIT = 800
 
 
 class TeamsSink:

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import structlog
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from watchtower.sink_settings import TemplateSettings
 from watchtower.sinks.message import HEADLINE_LIMIT, TEXT_LIMIT, Message, clock, cut, message_of
 from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind
+
+log = structlog.get_logger("watchtower.notices")
 
 _SANDBOX = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)
 """No escaping here: each sink escapes for its own receiver."""
@@ -38,6 +41,7 @@ class Words:
             return self.templated(notice, built_in)
         except Exception:  # whatever a template can do wrong; its text may hold anything, so it is not logged
             self.fallbacks += 1
+            log.warning("a template failed, the built-in words went out", notice=notice.id)
             return built_in
 
     def templated(self, notice: Notice, built_in: Message) -> Message:

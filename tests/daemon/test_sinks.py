@@ -1,0 +1,44 @@
+"""Every mistake in a sink is found before the daemon runs, with its place, and nothing secret is quoted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from watchtower.daemon.loading import load
+from watchtower.vocabulary.errors import BadInput
+
+
+@pytest.mark.parametrize(
+    ("sinks", "place", "what"),
+    [
+        ("- {kind: log}\n- {kind: log}", "sinks[1].name", "sinks[0] has the same name"),
+        ("- {kind: slack, url: 'http://x.example/T0P'}", "sinks[0].url", "sends alerts in the clear"),
+        ("- {kind: teams, url: T0P}", "sinks[0].url", "is not an https address"),
+        ("- {kind: webhook, url: 'https://x.example/', secret: T0P}", "sinks[0].secret", "is not a webhook secret"),
+        ("- {kind: alertmanager, urls: ['http://a:9093', 'a:9093']}", "sinks[0].urls[1]", "is not an https address"),
+        ("- {kind: alertmanager, urls: ['http://a:9093'], token: T0P}", "sinks[0].urls[0]", "in the clear"),
+        ("- {kind: alertmanager, urls: ['http://a'], labels: {incident: x}}", "sinks[0].labels.incident", "label"),
+        ("- {kind: log, templates: {text: '{{ waht }}'}}", "sinks[0].templates.text", "'waht' is undefined"),
+        (
+            "- {kind: smtp, host: m.example, sender: a@b.c, recipients: ['a@b.c, d@e.f']}",
+            "sinks[0].recipients[0]",
+            "is not a mail address",
+        ),
+        (
+            "- {kind: smtp, host: m.example, tls: none, sender: a@b.c, recipients: [a@b.c]}",
+            "sinks[0].tls",
+            "sends alerts in the clear",
+        ),
+    ],
+)
+def test_a_mistake_has_its_line_and_its_path(sinks: str, place: str, what: str, tmp_path: Path) -> None:
+    file = tmp_path / "watchtower.yaml"
+    file.write_text(f"version: 1\nsinks:\n{sinks}\n")
+    with pytest.raises(BadInput) as raised:
+        load(file, {})
+    (problem,) = raised.value.problems
+    assert problem.where.startswith(f"{file}:")
+    assert (problem.path, what in problem.what) == (place, True), problem
+    assert "T0P" not in str(problem)
