@@ -7,8 +7,9 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards import frame
 from dashboards.limits import Limits
 from dashboards.palette import BAD, GOOD, UNKNOWN, judged, numbered, thresholds
-from dashboards.panels import Panel, bands, lines, rows, tile
+from dashboards.panels import Panel, bands, bars, lines, tile
 from dashboards.queries import Query, limit, metric, rate, reading
+from dashboards.tables import rows
 
 EACH = "GPU {{gpu}}"
 
@@ -176,7 +177,7 @@ def cards() -> list[Panel]:
             "A wedged driver shows here: from then on the other panels know nothing of that card.",
             each("watchtower_gpu_readable"),
             states=numbered([("UNREADABLE", BAD), ("READABLE", GOOD)]),
-            width=8,
+            width=6,
             height=7,
         ),
         rows(
@@ -184,7 +185,17 @@ def cards() -> list[Panel]:
             "Which card is GPU 3? The UUID is its name for good; the index holds until the next boot.",
             Query(metric("watchtower_gpu_info")),
             columns={"gpu": "GPU", "name": "Name", "uuid": "UUID", "source": "Read by"},
-            width=10,
+            width=8,
+            height=7,
+        ),
+        bars(
+            "Xids in this time range",
+            "What the driver complained about, by card and kind; one that is fatal ends the card's work.",
+            Query(
+                f"sum by (gpu, kind) (increase({metric('watchtower_gpu_xids_total')}[$__range]))", EACH + " {{kind}}"
+            ),
+            unit="short",
+            width=5,
             height=7,
         ),
         lines(
@@ -192,7 +203,7 @@ def cards() -> list[Panel]:
             "GPUs of a stage that are not where `placement` expects them.",
             Query(metric("watchtower_placement_mismatch"), "{{stage}} {{question}}"),
             unit="none",
-            width=6,
+            width=5,
             height=7,
             missing="nothing is expected",
         ),

@@ -7,8 +7,9 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, ValueMap, ValueMa
 from dashboards import frame
 from dashboards.limits import Limits
 from dashboards.palette import ACTION, BAD, DOING, GOOD, INCIDENT, STORY, UNKNOWN, WARN, judged, numbered, words
-from dashboards.panels import Panel, bands, coloured, lines, rows, tile
+from dashboards.panels import Panel, bands, lines, tile
 from dashboards.queries import JOB, Query, limit, metric, position, rate, reading, verdicts
+from dashboards.tables import coloured, rows
 from watchtower.vocabulary.incidents import IncidentState
 
 MODES = ("observe", "approve", "auto")

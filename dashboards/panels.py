@@ -1,4 +1,4 @@
-"""The five kinds of panels. A panel cannot be made without a title, the question it answers, and a unit.
+"""The kinds of panels (tables: ``tables``). None can be made without a title, the question it answers, and a unit.
 
 Descriptions end with the metrics that a panel reads. Every target asks the data source that the reader chose.
 """
@@ -15,7 +15,6 @@ from grafana_foundation_sdk.builders import (
     prometheus,
     stat,
     statetimeline,
-    table,
     timeseries,
 )
 from grafana_foundation_sdk.builders.dashboard import DashboardLink, FieldColor, ThresholdsConfig
@@ -37,10 +36,8 @@ from grafana_foundation_sdk.models.common import (
 from grafana_foundation_sdk.models.dashboard import (
     DashboardLinkType,
     DataSourceRef,
-    DataTransformerConfig,
     DynamicConfigValue,
     FieldColorModeId,
-    ValueMapping,
 )
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode, HeatmapColorScale
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat, QueryEditorMode
@@ -62,15 +59,15 @@ def described(why: str, queries: Sequence[Query]) -> str:
     return f"{why}\n\nFrom {', '.join(f'`{name}`' for name in metrics_in(*queries))}."
 
 
-def _targets(queries: Sequence[Query], kind: PromQueryFormat, *, instant: bool = False) -> list[Builder[Dataquery]]:
-    targets: list[Builder[Dataquery]] = []
+def targets(queries: Sequence[Query], kind: PromQueryFormat, *, instant: bool = False) -> list[Builder[Dataquery]]:
+    made: list[Builder[Dataquery]] = []
     for place, query in enumerate(queries):
         target = prometheus.Dataquery().expr(query.expr).ref_id(chr(ord("A") + place)).datasource(SOURCE)
         target.format(kind).editor_mode(QueryEditorMode.CODE).legend_format(query.legend or "__auto")
         if query.exemplar:
             target.exemplar(True)
-        targets.append(target.instant() if instant else target.range())
-    return targets
+        made.append(target.instant() if instant else target.range())
+    return made
 
 
 def tile(
@@ -98,7 +95,7 @@ def tile(
         .title(title)
         .description(described(why, [query]))
         .datasource(SOURCE)
-        .targets(_targets([query], PromQueryFormat.TIME_SERIES, instant=True))
+        .targets(targets([query], PromQueryFormat.TIME_SERIES, instant=True))
         .unit(unit)
         .no_value(missing)
         .mappings(words(states) if states is not None else absent(missing))
@@ -145,7 +142,7 @@ def lines(
         .title(title)
         .description(described(why, queries))
         .datasource(SOURCE)
-        .targets(_targets(queries, PromQueryFormat.TIME_SERIES))
+        .targets(targets(queries, PromQueryFormat.TIME_SERIES))
         .unit(unit)
         .no_value(missing)
         .line_width(2)
@@ -190,7 +187,7 @@ def bands(
         .title(title)
         .description(described(why, queries))
         .datasource(SOURCE)
-        .targets(_targets(queries, PromQueryFormat.TIME_SERIES))
+        .targets(targets(queries, PromQueryFormat.TIME_SERIES))
         .unit("none")
         .no_value(missing)
         .mappings(words(states))
@@ -219,7 +216,7 @@ def heat(title: str, why: str, name: str, *, unit: str, width: int = 12, height:
         .title(title)
         .description(described(why, [query]))
         .datasource(SOURCE)
-        .targets(_targets([query], PromQueryFormat.HEATMAP))
+        .targets(targets([query], PromQueryFormat.HEATMAP))
         .unit(unit)
         .no_value("UNKNOWN")
         .calculate(False)
@@ -239,7 +236,7 @@ def bars(title: str, why: str, *queries: Query, unit: str, width: int = 8, heigh
         .title(title)
         .description(described(why, queries))
         .datasource(SOURCE)
-        .targets(_targets(queries, PromQueryFormat.TIME_SERIES, instant=True))
+        .targets(targets(queries, PromQueryFormat.TIME_SERIES, instant=True))
         .unit(unit)
         .min(0)
         .decimals(0)
@@ -252,50 +249,3 @@ def bars(title: str, why: str, *queries: Query, unit: str, width: int = 8, heigh
         .span(width)
         .height(height)
     )
-
-
-def rows(
-    title: str,
-    why: str,
-    *queries: Query,
-    columns: Mapping[str, str],
-    looks: Mapping[str, Sequence[tuple[str, object]]] | None = None,
-    width: int = 12,
-    height: int = 8,
-    missing: str = "UNKNOWN",
-) -> table.Panel:
-    """What is known now, one row a label set. ``columns``: label or ``Value #A`` → heading, in order; others are left
-    out. ``looks``: heading → properties (unit, mappings, …)."""
-    every = {"Time", "__name__", "job", "instance", "Value", *(f"Value #{chr(65 + n)}" for n in range(len(queries)))}
-    organize = {
-        "excludeByName": dict.fromkeys(sorted(every - set(columns)), True),
-        "indexByName": {name: place for place, name in enumerate(columns)},
-        "renameByName": dict(columns),
-    }
-    panel = (
-        table.Panel()
-        .title(title)
-        .description(described(why, queries))
-        .datasource(SOURCE)
-        .targets(_targets(queries, PromQueryFormat.TABLE, instant=True))
-        .transformations(
-            [DataTransformerConfig("merge", options={}), DataTransformerConfig("organize", options=organize)]
-        )
-        .unit("none")
-        .no_value(missing)
-        .show_header(True)
-        .span(width)
-        .height(height)
-    )
-    for heading, look in (looks or {}).items():
-        panel.override_by_name(heading, [DynamicConfigValue(key, value) for key, value in look])
-    return panel
-
-
-def coloured(mappings: Sequence[ValueMapping]) -> list[tuple[str, object]]:
-    """The look of a table cell that is a state."""
-    return [
-        ("mappings", list(mappings)),
-        ("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
-        ("custom.align", "center"),
-    ]

@@ -8,16 +8,12 @@ from dashboards import frame
 from dashboards.limits import Limits
 from dashboards.palette import VERDICT, judged
 from dashboards.panels import Panel, bands, bars, lines, tile
-from dashboards.queries import Query, limit, metric, position, rate, ratio, reading
+from dashboards.queries import Query, limit, metric, position, rate, reading
 
-MEANING = ("meaning_drift", "answers_fail", "hang")
+MEANING = ("meaning_drift", "weights_changed", "answers_differ", "answers_malformed", "answers_fail", "hang")
 
 
 def now(limits: Limits) -> list[Panel]:
-    served = metric("watchtower_canaries_total", 'outcome="served"')
-    share = ratio(
-        f"sum(increase({served}[$__range]))", f"sum(increase({metric('watchtower_canaries_total')}[$__range]))"
-    )
     return [
         tile(
             "Similarity",
@@ -25,7 +21,23 @@ def now(limits: Limits) -> list[Panel]:
             Query(reading("similarity.mean")),
             judge=judged(limits["similarity.mean"]),
             decimals=3,
-            width=6,
+            width=4,
+        ),
+        tile(
+            "Shift of log-probabilities",
+            "Are these still the blessed weights? 0 is the same weights and arithmetic; red from the rules' limit on.",
+            Query(reading("logprob_shift.mean")),
+            unit="suffix: nats",
+            judge=judged(limits["logprob_shift.mean"]),
+            decimals=3,
+            width=4,
+        ),
+        tile(
+            "References in force",
+            "Questions of ours whose blessed answers are known; without any, nothing here can be judged.",
+            Query(metric("watchtower_references")),
+            decimals=0,
+            width=4,
         ),
         tile(
             "Failed answers",
@@ -35,7 +47,16 @@ def now(limits: Limits) -> list[Panel]:
             missing="NO ANSWERS",
             judge=judged(limits["exchanges.error_ratio"]),
             decimals=1,
-            width=6,
+            width=4,
+        ),
+        tile(
+            "Malformed answers",
+            "Share of the canaries' answers that are empty, looping, garbled or cut; red from the rules' limit on.",
+            Query(reading("malformed_output.ratio")),
+            unit="percentunit",
+            judge=judged(limits["malformed_output.ratio"]),
+            decimals=1,
+            width=4,
         ),
         tile(
             "Canary unanswered for",
@@ -44,16 +65,38 @@ def now(limits: Limits) -> list[Panel]:
             unit="s",
             judge=judged(limits["canary.unanswered"]),
             decimals=1,
-            width=6,
+            width=4,
         ),
-        tile(
-            "Canaries served",
-            "Share of our own questions, in the chosen time range, that got an answer.",
-            Query(share),
+    ]
+
+
+def evidence() -> list[Panel]:
+    return [
+        lines(
+            "Shift of log-probabilities",
+            "Blessed answers read again by the engine: other weights, quantization or kernels show here first.",
+            Query(reading("logprob_shift.mean"), "shift", "blue"),
+            limit("weights_changed"),
+            unit="suffix: nats",
+            width=8,
+        ),
+        lines(
+            "Agreement of the first words",
+            "Fresh answers, and answers that may come from the prefix cache: only the latter falling means its blocks.",
+            Query(reading("prefix_agreement.mean"), "fresh", "blue"),
+            Query(reading("cache_agreement.mean"), "from the cache", "orange"),
             unit="percentunit",
-            missing="NO CANARIES",
-            decimals=1,
-            width=6,
+            width=8,
+            high=1,
+        ),
+        lines(
+            "Malformed answers",
+            "Empty, looping, garbled, endless or cut, where the blessed answers are not.",
+            Query(reading("malformed_output.ratio"), "malformed", "orange"),
+            limit("answers_malformed"),
+            unit="percentunit",
+            width=8,
+            high=1,
         ),
     ]
 
@@ -66,7 +109,8 @@ def meaning() -> list[Panel]:
         lines(
             "Semantic similarity",
             "A restart brings back the same weights: what falls here is cured by a rollback. No line: not compared.",
-            Query(reading("similarity.mean"), "similarity", "blue"),
+            Query(reading("similarity.mean"), "mean", "blue"),
+            Query(reading("similarity.floor"), "the one that moved most", "super-light-blue"),
             limit("meaning_drift"),
             unit="none",
             low=0.8,
@@ -128,6 +172,22 @@ def canaries() -> list[Panel]:
             unit="short",
             width=6,
         ),
+        bars(
+            "Reference rounds, in this time range",
+            "Rounds in which all references were asked, and single references that got no answer.",
+            Query(f"sum by (result) (increase({metric('watchtower_reference_rounds_total')}[$__range]))", "{{result}}"),
+            Query(
+                f"sum by (result) (increase({metric('watchtower_reference_answers_total')}[$__range]))", "{{result}}"
+            ),
+            unit="short",
+            width=12,
+        ),
+        lines(
+            "What the references cost",
+            "Prompt and completion tokens a second that our own questions take from the engine.",
+            Query(rate("watchtower_reference_tokens_total"), "tokens", "purple"),
+            unit="suffix: tok/s",
+        ),
     ]
 
 
@@ -139,7 +199,8 @@ def dashboard(limits: Limits) -> Dashboard:
         [
             ("Now", now(limits)),
             ("Meaning", meaning()),
+            ("What changed?", evidence()),
             ("Do answers arrive whole?", answers()),
-            ("Canaries", canaries()),
+            ("Canaries and references", canaries()),
         ],
     )

@@ -98,13 +98,14 @@ def marked(dashboard: Json, server: Prometheus, view: View) -> list[tuple[float,
     return regions
 
 
-def picture(dashboard: Json, server: Prometheus, view: View, to: Path) -> None:
-    """Write ``to`` (PNG), and the page beside it (HTML)."""
+def picture(dashboard: Json, server: Prometheus, view: View, to: Path, *, scale: float = 1.0) -> None:
+    """Write ``to`` (PNG, 1600 × ``scale`` pixels wide), and the page beside it (HTML)."""
     assert CHROMIUM is not None
     html, height = page(dashboard, server, view)
     source = to.with_suffix(".html")
     source.write_text(html, encoding="utf-8")
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--screenshot={to}"]
+    command += [f"--force-device-scale-factor={scale:g}"]
     command += [f"--user-data-dir={to.parent / 'chromium'}", f"--window-size={WIDTH},{height}", source.as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
 

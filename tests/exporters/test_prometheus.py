@@ -192,6 +192,14 @@ def test_a_state_is_one_among_all_its_values() -> None:
     assert sum(value(board, "watchtower_incident_held", reason=reason.value) for reason in HoldReason) == 0
 
 
+def test_since_when_is_told_only_while_there_is_an_incident() -> None:
+    board, name = full_board(), "watchtower_incident_opened_timestamp_seconds"
+    assert board.incident is not None
+    assert value(board, name) == board.incident["opened_wall"]
+    board.incident = None
+    assert name not in families(board)
+
+
 def test_what_the_relay_itself_caused_is_told_by_kind() -> None:
     kinds = [name.removeprefix(CAUSED) for name in RELAY_COUNTERS if name.startswith(CAUSED)]
     board = full_board()
