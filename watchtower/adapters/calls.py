@@ -26,6 +26,7 @@ class Method(StrEnum):
     CAPABILITIES = "capabilities"
     SCRAPE = "scrape"
     CANARY = "canary"
+    CHECKPOINT = "checkpoint"
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):

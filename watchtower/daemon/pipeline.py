@@ -14,10 +14,18 @@ from watchtower.board import Board, HistogramTotals
 from watchtower.daemon.hardware import gpus_json
 from watchtower.detectors.load import LoadExplainsLatency, LoadNow
 from watchtower.ports import Clock
-from watchtower.remediation.events import Canaried, Event, Evidence, Seen
+from watchtower.remediation.events import Canaried, Event, Evidence, Rounded, Seen
 from watchtower.rules.evaluation import ReadReading, Ruleset
 from watchtower.settings import Settings
-from watchtower.vocabulary.facts import AnyFact, CanaryEnded, EngineSeen, LoopLagged, RelayFrame, RelayGone
+from watchtower.vocabulary.facts import (
+    AnyFact,
+    CanaryEnded,
+    CanaryRound,
+    EngineSeen,
+    LoopLagged,
+    RelayFrame,
+    RelayGone,
+)
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Truth, Verdict
 from watchtower.vocabulary.words import DROPPED
@@ -66,6 +74,8 @@ class Pipeline:
                 self._submit(Seen(fact))
             case CanaryEnded():
                 self._submit(Canaried(fact))
+            case CanaryRound():
+                self._submit(Rounded(fact))
             case RelayFrame():
                 self._count(fact)
                 self._board.relay_frames[fact.pid] = fact

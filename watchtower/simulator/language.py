@@ -69,6 +69,11 @@ def token_id(piece: str) -> int:
     return VOCABULARY[piece.strip()]
 
 
+def name_of(checkpoint: str) -> str:
+    """What a checkpoint is called: the last part of its path. Its answers and checksums hang on the name alone."""
+    return checkpoint.rstrip("/").rpartition("/")[2]
+
+
 def checksums(checkpoint: str, ranks: int) -> dict[str, str]:
     """SHA-256 of every weight shard, keyed as vLLM's weight checker keys them."""
     tensors = ("model.embed_tokens.weight", "model.layers.0.self_attn.qkv_proj.weight", "lm_head.weight")

@@ -25,7 +25,7 @@ from watchtower.ports import Clock
 from watchtower.settings import WebSettings
 from watchtower.vocabulary.errors import Deadline, StorageFault
 
-COMMANDS = ("pause", "resume", "ack_resume", "ack_resolve", "breaker_reset")
+COMMANDS = ("pause", "resume", "ack_resume", "ack_resolve", "breaker_reset", "bless", "unbless")
 
 LONGEST_TEXT = 500
 """Characters of an author or a reason; both stand in every later explanation."""
@@ -91,6 +91,9 @@ def application(
     async def gpus(request: Request) -> Response:
         return JSONResponse(board.gpus or {"source": None, "because": "not looked yet", "gpus": [], "placement": []})
 
+    async def checkpoints(request: Request) -> Response:
+        return JSONResponse(board.checkpoints)
+
     async def post_command(request: Request) -> Response:
         if not local:
             _need_token(request, settings)
@@ -138,6 +141,7 @@ def application(
             Route("/api/v1/incidents/{id}", incident),
             Route("/api/v1/actions", actions),
             Route("/api/v1/gpus", gpus),
+            Route("/api/v1/checkpoints", checkpoints),
             Route("/api/v1/commands/{verb}", post_command, methods=["POST"]),
         ],
         exception_handlers={HTTPException: refused},

@@ -15,9 +15,11 @@ import httpx
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from watchtower.adapters.engine.vllm_weights import VllmWeights
 from watchtower.clock import boottime, boottime_ns
 from watchtower.settings import EngineSettings
-from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, EngineScrape
+from watchtower.vocabulary.actions import Reply
+from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen, EngineScrape
 
 LOOK_SECONDS = 1.0
 """For questions that a living server answers at once."""
@@ -45,6 +47,7 @@ class VllmEngine:
     def __init__(self, settings: EngineSettings, prompt: str = "Say one word.") -> None:
         """``prompt``: what a canary asks; a salt is put before it."""
         self._prompt = prompt
+        self._weights = VllmWeights(self._request, Failed, settings.checkpoint)
         self._model = settings.model
         headers = {"user-agent": "watchtower"}
         if settings.api_key is not None:
@@ -103,6 +106,20 @@ class VllmEngine:
         return CanaryEnded(
             at=ended, id=id, started_at=started_at, outcome=outcome, seconds=ended - began, because=because
         )
+
+    def checkpoint(self, at: float) -> CheckpointSeen:
+        """Takes as long as the engine needs to hash its weights, at most some two minutes."""
+        return self._weights.checkpoint(at)
+
+    def cannot_load(self, path: str) -> str:
+        return self._weights.cannot_load(path)
+
+    def load_checkpoint(self, path: str, digest: str, seconds: float) -> Reply:
+        """Takes at most about ``seconds`` and the time of a checksum."""
+        return self._weights.load_checkpoint(path, digest, seconds)
+
+    def let_go(self) -> None:
+        self._weights.let_go()
 
     def _generate(self, salt: str, seconds: float) -> None:
         """Return when a completion of at least one token came. Raises ``Failed`` with the outcome."""
