@@ -252,7 +252,7 @@ def checkpoints_bless(
 def checkpoints_unbless(
     reason: ReasonOption, config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False
 ) -> None:
-    """Withdraw the blessing: no rollback until something else is blessed; these weights do not bless themselves again."""
+    """Withdraw the blessing: no rollback until something else is blessed, which these weights alone never are."""
     _command("unbless", reason, config, state_dir, json_=json_)
 
 
