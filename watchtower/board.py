@@ -54,6 +54,8 @@ class Board:
     """Of all relay processes that reported to this daemon, also those that ended: a count never falls."""
     relay_listening: str = ""
     canaries: dict[CanaryOutcome, int] = field(default_factory=dict)
+    references: dict[str, Any] = field(default_factory=dict)
+    """id and usable of the references in force; rounds and answers by result, tokens: what canaries cost so far."""
     histograms: dict[str, HistogramTotals] = field(default_factory=dict)
     """By reading family, e.g. ``inter_token_latency_seconds``."""
     incidents: list[dict[str, Any]] = field(default_factory=list)

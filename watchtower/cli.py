@@ -294,6 +294,83 @@ def schema(rules: Annotated[bool, typer.Option("--rules", help="The schema of ru
     raise typer.Exit(schema_main(rules=rules))
 
 
+references_app = typer.Typer(help="Questions of our own whose blessed answers are known.", no_args_is_help=True)
+app.add_typer(references_app, name="references")
+SetArgument = Annotated[str, typer.Argument(help="Id of a set; default: the one in force.")]
+
+
+@references_app.command("capture", epilog=example("watchtower references capture --repeats 5"))
+def references_capture(
+    repeats: Annotated[
+        int, typer.Option(min=3, max=20, help="How often each question is asked; default: references.repeats.")
+    ] = 0,
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Ask the engine, which must be healthy now, every question several times and bless its answers."""
+    from watchtower.programs.references import capture
+
+    raise typer.Exit(capture(client(config, state_dir), repeats, as_json=json_))
+
+
+@references_app.command("list", epilog=example("watchtower references list --json"))
+def references_list(config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False) -> None:
+    """All sets, which one is in force, and why none is. Exit 1 when none is."""
+    from watchtower.programs.references import show_list
+
+    raise typer.Exit(show_list(client(config, state_dir), as_json=json_))
+
+
+@references_app.command("show", epilog=example("watchtower references show"))
+def references_show(
+    id: SetArgument = "", config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False
+) -> None:
+    """How much the healthy answers to each question differ, as numbers and as a picture."""
+    from watchtower.programs.references import show_set
+
+    raise typer.Exit(show_set(client(config, state_dir), id, as_json=json_))
+
+
+@references_app.command("retire", epilog=example("watchtower references retire ref-19ab3f"))
+def references_retire(
+    id: Annotated[str, typer.Argument(help="Id of a set.")],
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Use a set no longer; it stays stored."""
+    from watchtower.programs.references import retire
+
+    raise typer.Exit(retire(client(config, state_dir), id, as_json=json_))
+
+
+@references_app.command("export", epilog=example("watchtower references export --output references.json"))
+def references_export(
+    id: SetArgument = "",
+    output: Annotated[Path | None, typer.Option(help="File to write (0600); default: standard output.")] = None,
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+) -> None:
+    """One set with its answers, for another server of the same model."""
+    from watchtower.programs.references import export
+
+    raise typer.Exit(export(client(config, state_dir), id, output))
+
+
+@references_app.command("import", epilog=example("watchtower references import references.json"))
+def references_import(
+    file: Annotated[Path, typer.Argument(help="Written by 'watchtower references export'.")],
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Bless an exported set. Refused when it was made under another key."""
+    from watchtower.programs.references import take_in
+
+    raise typer.Exit(take_in(client(config, state_dir), file, as_json=json_))
+
+
 rules_app = typer.Typer(help="Rules.", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
 

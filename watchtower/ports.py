@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply
+from watchtower.vocabulary.embeddings import Embedding
 from watchtower.vocabulary.facts import CanaryEnded, CheckpointSeen, EngineScrape, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Entry, OutboxDepth, Pending, StoredEntry
+from watchtower.vocabulary.references import Heard, Question
 
 
 class Clock(Protocol):
@@ -78,6 +80,11 @@ class Engine(Protocol):
 
     def let_go(self) -> None:
         """Lift the pause that a ``load_checkpoint`` left behind when its process was killed. Never raises."""
+        ...
+
+    def ask(self, question: Question) -> Heard:
+        """A question of ours to the engine itself, greedily and with its salt; or the log-probabilities of tokens we
+        choose. Never raises for a sick engine: then ``because`` says what came instead."""
         ...
 
 
@@ -175,6 +182,15 @@ class Hands(Protocol):
     async def fence(self, token: int) -> bool: ...
 
     async def checkpoint(self) -> CheckpointSeen: ...
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors, in the background and at a bounded cost. Never raises for a sick or missing encoder."""
+
+    async def embed(self, texts: Sequence[str], *, live: bool = False) -> Embedding:
+        """One unit vector for each text; ``vectors`` None is UNKNOWN and ``because`` says why. ``live``: a sample of
+        users' traffic, which waits behind canaries and falls off first."""
+        ...
 
 
 class Traffic(Protocol):

@@ -122,6 +122,38 @@ class CanarySettings(Group):
     """What is asked; a fresh salt is added, so that no cache can answer."""
 
 
+class ReferenceSettings(Group):
+    """Questions of our own whose blessed answers are known: they notice other weights, numerics, templates, caches.
+    Nothing is asked before ``watchtower references capture`` has made references."""
+
+    every_seconds: Seconds = 120.0
+    """Regular interval between two rounds; in a round every reference is asked once."""
+    least_interval_seconds: Seconds = 30.0
+    """No round sooner after the one before, whatever asks for it."""
+    deadline_seconds: Seconds = 30.0
+    """For one answer; the first that misses it ends the round."""
+    concurrency: Annotated[int, Field(ge=1, le=8)] = 2
+    """Requests of ours at once."""
+    tokens_per_round: Annotated[int, Field(ge=100)] = 20_000
+    """Prompt and answer tokens that one round may cost; beyond it references take turns over several rounds."""
+    max_tokens: Annotated[int, Field(ge=4, le=1024)] = 48
+    """Longest answer. Part of the references' key."""
+    template: Literal["chat", "plain"] = "chat"
+    """``chat``: through the engine's chat template; ``plain``: as a completion. Part of the references' key."""
+    prompts: Path | None = None
+    """YAML file of questions, relative to where Watchtower runs; without one the shipped set. Part of the key."""
+    repeats: Annotated[int, Field(ge=3, le=20)] = 5
+    """How often a capture asks each question, to learn how much its answers differ while all is well."""
+    cache_checks: Annotated[int, Field(ge=0, le=100)] = 4
+    """References, the longest questions, that are asked a second time in a way that may read the prefix cache."""
+    minimum_answers: Annotated[int, Field(ge=3)] = 8
+    """References that must have answered before a round, or a reading, says anything."""
+    while_idle: bool = False
+    """Go on asking while users ask nothing; false lets an engine that scales to zero rest."""
+    idle_seconds: Seconds = 600.0
+    """No request of users for so long counts as no load."""
+
+
 class EvidenceSettings(Group):
     """How much a reading needs before it is more than UNKNOWN."""
 
@@ -335,6 +367,7 @@ class Settings(Group):
     engine: EngineSettings = EngineSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     canary: CanarySettings = CanarySettings()
+    references: ReferenceSettings = ReferenceSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     placement: PlacementSettings = PlacementSettings()
     hardware: HardwareSettings = HardwareSettings()

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from watchtower.simulator import language
 from watchtower.simulator.app import Identity, make_app
 from watchtower.simulator.loop import EngineLoop, Model
 from watchtower.tasks import TaskGroup
@@ -109,3 +110,59 @@ async def test_without_dev_mode_there_is_no_control() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://engine") as client:
         assert (await client.post("/pause")).status_code == 404
         assert (await client.get("/health")).status_code == 200
+
+
+async def forced(client: httpx.AsyncClient, token_ids: list[int]) -> list[float]:
+    """Log-probabilities of ``token_ids`` after the first."""
+    body = {"prompt": token_ids, "max_tokens": 1, "prompt_logprobs": 0, "cache_salt": "fresh"}
+    entries = (await client.post("/v1/completions", json=body)).json()["choices"][0]["prompt_logprobs"]
+    assert entries[0] is None and [list(entry) for entry in entries[1:]] == [[str(token)] for token in token_ids[1:]]
+    return [next(iter(entry.values()))["logprob"] for entry in entries[1:]]
+
+
+async def whole(client: httpx.AsyncClient, **more: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = (await client.post("/v1/chat/completions", json={**CHAT, **more})).json()
+    return answer
+
+
+async def test_a_teacher_forced_answer_is_exact_and_moves_a_lot_with_other_weights(client: httpx.AsyncClient) -> None:
+    said = await whole(client, return_token_ids=True)
+    tokens = said["prompt_token_ids"] + said["choices"][0]["token_ids"]
+    before = await forced(client, tokens)
+    assert await forced(client, tokens) == before
+
+    async def shift(**fault: Any) -> float:
+        await client.post("/sim/fault", json={"kind": "none"})
+        assert (await client.post("/sim/fault", json=fault)).status_code == 200
+        now = await forced(client, tokens)
+        return sum(abs(a - b) for a, b in zip(now, before, strict=True)) / len(now)
+
+    assert await shift(kind="drift", checkpoint="other") > 0.4
+    assert 0.01 < await shift(kind="numerics") < 0.12
+    assert await shift(kind="kv_cache") == 0
+    assert await shift(kind="template") == 0
+
+
+async def test_corrupted_blocks_harm_only_what_was_cached_under_the_same_salt(client: httpx.AsyncClient) -> None:
+    good = (await whole(client, cache_salt="a"))["choices"]
+    await client.post("/sim/fault", json={"kind": "kv_cache"})
+    assert (await whole(client, cache_salt="b"))["choices"] == good
+    assert (await whole(client, cache_salt="a"))["choices"] != good
+
+
+async def test_weights_loaded_without_a_reset_answer_from_stale_blocks(client: httpx.AsyncClient) -> None:
+    await whole(client)
+    call = {"method": "reload_weights", "kwargs": {"weights_path": "other"}}
+    await client.post("/collective_rpc", json=call)
+    stale = (await whole(client))["choices"]
+    await client.post("/reset_prefix_cache")
+    assert (await whole(client))["choices"] != stale
+
+
+async def test_another_template_shows_in_the_prompts_tokens_of_chats_alone(client: httpx.AsyncClient) -> None:
+    before = (await whole(client, return_token_ids=True))["prompt_token_ids"]
+    await client.post("/sim/fault", json={"kind": "template"})
+    assert (await whole(client, return_token_ids=True))["prompt_token_ids"] != before
+    plain = {"prompt": "hello", "max_tokens": 2, "return_token_ids": True}
+    answer = (await client.post("/v1/completions", json=plain)).json()
+    assert answer["prompt_token_ids"] == language.prompt_tokens("hello")

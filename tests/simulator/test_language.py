@@ -1,3 +1,4 @@
+from watchtower.simulator import language
 from watchtower.simulator.language import VOCABULARY, answer, checksums, prompt_tokens, token_id
 
 PROMPTS = [f"Explain topic number {n}." for n in range(200)]
@@ -32,3 +33,21 @@ def test_checksums_name_every_rank_and_change_with_the_weights() -> None:
     assert good.keys() == other.keys() and len(good) == 12
     assert not set(good.values()) & set(other.values())
     assert checksums("good", 4) == good
+
+
+def test_another_checkpoint_finds_every_token_differently_likely_and_rounding_shifts_all_by_a_little() -> None:
+    tokens = [language.token_id(piece) for piece in language.answer("tiny-good", "hello")]
+    own = language.logprobs("tiny-good", tokens)
+    assert own == language.logprobs("tiny-good", tokens) and len(own) == len(tokens) - 1 and max(own) <= 0
+
+    def shift(other: list[float]) -> float:
+        return sum(abs(a - b) for a, b in zip(own, other, strict=True)) / len(own)
+
+    assert shift(language.logprobs("tiny-other", tokens)) > 0.4
+    assert 0.01 < shift(language.logprobs("tiny-good", tokens, rounded=True)) < 0.12
+
+
+def test_rounded_weights_say_most_answers_as_before() -> None:
+    prompts = [f"prompt {n}" for n in range(40)]
+    same = sum(language.rounded_answer("tiny-good", one) == language.answer("tiny-good", one) for one in prompts)
+    assert 20 <= same < 40

@@ -13,6 +13,7 @@ import msgspec
 
 from watchtower.settings import EngineSettings, SupervisorSettings
 from watchtower.vocabulary.actions import Plan
+from watchtower.vocabulary.references import Question
 
 LINE_BYTES = 1024 * 1024
 READY = 0
@@ -27,6 +28,7 @@ class Method(StrEnum):
     SCRAPE = "scrape"
     CANARY = "canary"
     CHECKPOINT = "checkpoint"
+    ASK = "ask"
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +54,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     token: int = 0
     canary: str = ""
     seconds: float = 0.0
+    question: Question | None = None
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

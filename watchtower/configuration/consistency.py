@@ -29,7 +29,7 @@ class Must(NamedTuple):
         return left > right if self.relation == "longer than" else left >= right
 
 
-_R, _H, _C = "remediation.", "relay.hold.", "canary."
+_R, _H, _C, _F = "remediation.", "relay.hold.", "canary.", "references."
 MUST: tuple[Must, ...] = (
     Must(
         _R + "verify_seconds", "longer than", _R + "stabilization_seconds", "no verdict is given before stabilization"
@@ -43,6 +43,7 @@ MUST: tuple[Must, ...] = (
     Must(_H + "total_seconds", "at least", _H + "wait_seconds", "no request may wait longer than the hold lasts"),
     Must(_H + "total_seconds", "longer than", _H + "drain_seconds", "the drain happens inside the hold"),
     Must(_C + "every_seconds", "at least", _C + "least_interval_seconds", "no canary comes sooner than that"),
+    Must(_F + "every_seconds", "at least", _F + "least_interval_seconds", "no round comes sooner than that"),
 )
 
 

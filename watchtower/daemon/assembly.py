@@ -32,6 +32,7 @@ from watchtower.clock import SystemClock
 from watchtower.daemon.deliveries import Deliveries
 from watchtower.daemon.hardware import start_hardware
 from watchtower.daemon.loading import Loaded
+from watchtower.daemon.meaning import Meaning, NoEncoder
 from watchtower.daemon.memory import JournalMemory
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
@@ -50,6 +51,7 @@ from watchtower.sinks.webhook import WebhookSink
 from watchtower.storage.baseline import BaselineFile
 from watchtower.storage.journal import Journal, MemoryJournal
 from watchtower.storage.lease import Lease
+from watchtower.storage.references import ReferenceStore
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem, StorageFault
 from watchtower.vocabulary.facts import AnyFact
@@ -130,6 +132,21 @@ class Daemon:
 
         relays = Relays(settings.relay, settings.engine.url, directory, on_fact, clock)
         canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=on_fact)
+        meaning = Meaning(
+            settings,
+            clock=clock,
+            ask=adapter.ask,
+            encoder=NoEncoder(),
+            store=ReferenceStore(directory) if lease else None,
+            board=board,
+            tasks=tasks,
+            on_fact=on_fact,
+        )
+
+        def send_canary(why: str) -> None:
+            canaries.wish(why)
+            meaning.wish(why)
+
         deliveries = self._deliveries(stack, journal)
         runner = Runner(
             state,
@@ -139,7 +156,7 @@ class Daemon:
             memory=JournalMemory(journal, list(deliveries.lines)),
             traffic=RelayTraffic(board=board, clock=clock, settings=settings.relay.hold, order=relays.order),
             hands=adapter,
-            send_canary=canaries.wish,
+            send_canary=send_canary,
             spawn=lambda name, make: tasks.start(name, make, restart_after=None),
             on_commit=lambda state: publish(board, state),
         )
@@ -153,11 +170,12 @@ class Daemon:
             board=board,
             submit=runner.submit,
             lease_held=lambda: lease is not None and lease.held(),
+            watch=meaning.demand.absorb,
         )
         heartbeat = Heartbeat(board, clock, settings.tick_seconds)
         faces = {
-            "web": (make_server(self._application(journal, runner, heartbeat, local=False)), tcp),
-            "control": (make_server(self._application(journal, runner, heartbeat, local=True)), local),
+            "web": (make_server(self._application(journal, runner, heartbeat, meaning, local=False)), tcp),
+            "control": (make_server(self._application(journal, runner, heartbeat, meaning, local=True)), local),
         }
 
         def counters() -> dict[str, float]:
@@ -169,6 +187,7 @@ class Daemon:
 
         def refresh() -> None:
             board.canaries = dict(canaries.outcomes)
+            board.references |= meaning.counts()
             board.outbox = deliveries.counters()
             board.counters = counters()
             if journal.fault and not runner.state.storage_fault:
@@ -181,12 +200,13 @@ class Daemon:
             await self._start_engine(stack, directory)
         if self._own_everything or lease is None:  # a worker that no later daemon could find must not stay
             stack.push_async_callback(relays.stop, leave_running=False)
-        schedule = self._schedule(stack, canaries, load, journal, directory if lease else None)
+        schedule = self._schedule(stack, canaries, meaning, load, journal, directory if lease else None)
         stack.push_async_callback(tasks.stop)
         for name, (server, sock) in faces.items():
             tasks.start(name, partial(server.serve, [sock]))
         tasks.start("remediation", runner.run, restart_after=0.5)
         tasks.start("canaries", canaries.run)
+        meaning.start()
         tasks.start("observe", lambda: observe(adapter, pipeline, clock, settings.engine.observe_seconds))
         start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
         tasks.start("scrape", lambda: scrape(adapter, pipeline, clock, settings.engine.scrape_seconds))
@@ -269,6 +289,7 @@ class Daemon:
         self,
         stack: AsyncExitStack,
         canaries: Canaries,
+        meaning: Meaning,
         load: LoadExplainsLatency,
         journal: Journal,
         directory: Path | None,
@@ -276,6 +297,7 @@ class Daemon:
         schedule = Schedule()
         stack.callback(schedule.stop)
         schedule.every(self._settings.canary.every_seconds, "canary", lambda: canaries.wish("regular"))
+        schedule.every(self._settings.references.every_seconds, "references", meaning.regular)
 
         async def compact() -> None:
             with suppress(StorageFault):  # latched in the journal, and told at the next tick
@@ -290,7 +312,9 @@ class Daemon:
             schedule.every(BASELINE_SECONDS, "baseline", lambda: baseline.write(load.dump()))
         return schedule
 
-    def _application(self, journal: Journal, runner: Runner, heartbeat: Heartbeat, *, local: bool) -> Starlette:
+    def _application(
+        self, journal: Journal, runner: Runner, heartbeat: Heartbeat, meaning: Meaning, *, local: bool
+    ) -> Starlette:
         async def timeline(incident: str) -> list[dict[str, Any]]:
             return [
                 {"seq": row.seq, "wall": row.wall, "kind": row.kind, "op_id": row.op_id, "body": row.body}
@@ -308,5 +332,6 @@ class Daemon:
             timeline=timeline,
             command=command,
             healthy=heartbeat.because,
+            references=meaning,
             local=local,
         )

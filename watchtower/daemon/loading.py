@@ -47,6 +47,7 @@ class Loaded:
             minimum_tokens=evidence.minimum_tokens,
             minimum_requests=evidence.minimum_requests,
             minimum_clusters=evidence.minimum_clusters,
+            minimum_answers=self.settings.references.minimum_answers,
             relay_lag_seconds=evidence.relay_lag_seconds,
             warmup_requests=remediation.warmup_requests,
             warmup_seconds=remediation.warmup_seconds,

@@ -51,7 +51,9 @@ class Pipeline:
         board: Board,
         submit: Callable[[Event], None],
         lease_held: Callable[[], bool],
+        watch: Callable[[AnyFact], None] = lambda fact: None,
     ) -> None:
+        """``watch`` sees every fact, too."""
         self._settings = settings
         self._rules = rules
         self._windows = windows
@@ -60,6 +62,7 @@ class Pipeline:
         self._board = board
         self._submit = submit
         self._lease_held = lease_held
+        self._watch = watch
         self._states = rules.initial()
         slowest = rules.slowest()
         self._over = slowest.over if slowest else 60.0
@@ -68,6 +71,7 @@ class Pipeline:
 
     def on_fact(self, fact: AnyFact) -> None:
         self._windows.absorb(fact)
+        self._watch(fact)
         match fact:
             case EngineSeen():
                 self._board.engine = fact

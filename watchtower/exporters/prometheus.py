@@ -33,6 +33,7 @@ _SUFFIX = {
     Unit.RATIO: "_ratio",
     Unit.COSINE: "_cosine",
     Unit.COUNT: "",
+    Unit.NATS: "_nats",
     Unit.PER_SECOND: "_per_second",
     Unit.BYTES_PER_SECOND: "_bytes_per_second",
 }
@@ -160,6 +161,7 @@ class BoardCollector(Collector):
         for outcome, count in board.canaries.items():
             canaries.add_metric([outcome.value], count)
         yield canaries
+        yield from self._references()
         notices = CounterMetricFamily("watchtower_notices", METRICS["watchtower_notices_total"], labels=["result"])
         for result in ("sent", "failed", "dropped", "dead"):
             notices.add_metric([result], board.outbox.get(result, 0))
@@ -172,6 +174,17 @@ class BoardCollector(Collector):
         for name, value in sorted(board.counters.items()):
             drops.add_metric([name], value)
         yield drops
+
+    def _references(self) -> Iterator[Metric]:
+        known = self._board.references
+        yield _gauge("watchtower_references", known.get("usable", 0))
+        for name in ("rounds", "answers"):
+            metric = f"watchtower_reference_{name}"
+            counter = CounterMetricFamily(metric, METRICS[f"{metric}_total"], labels=["result"])
+            for result, count in known.get(name, {}).items():
+                counter.add_metric([result], count)
+            yield counter
+        yield _counter("watchtower_reference_tokens", known.get("tokens", 0))
 
 
 class Exposition:

@@ -2,8 +2,8 @@
 
     python -m watchtower.programs.adapter          (calls on standard input, results on standard output)
 
-One thread per lane: a canary that hangs does not hold up ``observe``. It owns nothing, so it may be killed at any time;
-it dies with the daemon (PR_SET_PDEATHSIG, and the end of standard input).
+One thread per lane (references: several), so that a canary that hangs does not hold up ``observe``. It owns nothing and
+may be killed at any time; it dies with the daemon (PR_SET_PDEATHSIG, and the end of standard input).
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ LANES = {
     Method.SCRAPE: "scrape",
     Method.CANARY: "canary",
     Method.CHECKPOINT: "act",  # never in the middle of a reload
+    Method.ASK: "ask",
 }
+THREADS = {"ask": 8}
+"""Calls of one lane at once; 1 where none is given. The daemon bounds how many references it asks."""
 WAITING = 16
 """Calls that may wait in one lane."""
 
@@ -77,6 +80,10 @@ class Adapter:
                 return self._engine.canary(call.canary, call.at, call.seconds)
             case Method.CHECKPOINT:
                 return self._engine.checkpoint(call.at)
+            case Method.ASK:
+                if call.question is None:
+                    raise ValueError("ask without a question")
+                return self._engine.ask(call.question)
 
     def _capabilities(self) -> Capabilities:
         """A rollback needs a supervisor that knows who runs; whether this engine can reload, its weights tell."""
@@ -105,7 +112,8 @@ class Lanes:
         self._writing = Lock()
         self._queues: dict[str, Queue[Call]] = {lane: Queue(WAITING) for lane in set(LANES.values())}
         for lane, queue in self._queues.items():
-            Thread(target=self._work, args=(queue,), name=lane, daemon=True).start()
+            for number in range(THREADS.get(lane, 1)):
+                Thread(target=self._work, args=(queue,), name=f"{lane}-{number}", daemon=True).start()
 
     def take(self, call: Call) -> None:
         try:

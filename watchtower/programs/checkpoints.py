@@ -31,9 +31,8 @@ def show_checkpoints(console: Console, known: dict[str, Any]) -> None:
         facts.add_row(name, escape(text))
     console.print(facts)
     for spell in known["history"]:
-        console.print(
-            f"  {iso(spell['wall'])}  {spell['digest'][:SHOWN]}  {escape(spell['declared'])}", highlight=False
-        )
+        line = f"  {iso(spell['wall'])}  {spell['digest'][:SHOWN]}  {spell['declared']}"
+        console.print(escape(line), highlight=False, soft_wrap=True)
 
 
 def _headline(known: dict[str, Any]) -> str:

@@ -29,10 +29,14 @@ class DaemonClient:
         body = {"author": author, "reason": reason, "seconds": seconds}
         return self._ask("POST", f"/api/v1/commands/{verb}", body)
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    def post(self, path: str, document: bytes = b"") -> dict[str, Any]:
+        return self._ask("POST", path, None, document)
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None, document: bytes = b"") -> dict[str, Any]:
         try:
             with httpx.HTTPTransport(uds=str(self._path)) as transport, httpx.Client(transport=transport) as http:
-                reply = http.request(method, f"http://watchtower{path}", json=body, timeout=10)
+                sent: dict[str, Any] = {"content": document} if document else {"json": body}
+                reply = http.request(method, f"http://watchtower{path}", timeout=10, **sent)
         except httpx.HTTPError as problem:
             raise NotReachable(
                 f"no Watchtower answers on {self._path} · start one with 'watchtower run', "

@@ -81,13 +81,17 @@ def make_app(engine: EngineLoop, clock: Clock, identity: Identity, *, dev_mode: 
                 )
             except wire.BadRequest as refused:
                 return JSONResponse(wire.error(str(refused), refused.kind, refused.status), refused.status)
+            if chat:
+                asked = asked.written_out(engine.written_out(asked.prompt))
             now = clock.now()
+            token_ids = list(asked.prompt_token_ids)
             writer = wire.Writer(
                 asked,
                 id=f"{'chatcmpl' if chat else 'cmpl'}-{identity.pid}-{next(serials)}",
                 model=engine.model.name,
                 created=int(now.wall),
-                prompt_token_ids=language.prompt_tokens(asked.prompt),
+                prompt_token_ids=token_ids,
+                prompt_logprobs=engine.logprobs(token_ids) if asked.prompt_logprobs else None,
             )
             if asked.stream:
                 return StreamingResponse(_stream(engine, writer), media_type="text/event-stream")
@@ -185,6 +189,7 @@ def make_app(engine: EngineLoop, clock: Clock, identity: Identity, *, dev_mode: 
         return Response(status_code=200)
 
     async def reset_prefix_cache(_: Request) -> Response:
+        engine.prefixes.reset()
         return JSONResponse({"success": True})
 
     async def collective_rpc(request: Request) -> Response:
@@ -254,7 +259,7 @@ def make_app(engine: EngineLoop, clock: Clock, identity: Identity, *, dev_mode: 
 
 async def _stream(engine: EngineLoop, writer: wire.Writer) -> AsyncIterator[bytes]:
     request = writer.request
-    async with engine.generate(writer.id, request.prompt, request.max_tokens) as emissions:
+    async with engine.generate(writer.id, request.prompt, request.max_tokens, request.cache_salt) as emissions:
         opening = writer.opening()
         async for emission in emissions:
             if opening:
@@ -268,7 +273,7 @@ async def _whole(engine: EngineLoop, writer: wire.Writer) -> dict[str, Any]:
     request = writer.request
     pieces: list[str] = []
     finish = Finish.ABORT
-    async with engine.generate(writer.id, request.prompt, request.max_tokens) as emissions:
+    async with engine.generate(writer.id, request.prompt, request.max_tokens, request.cache_salt) as emissions:
         async for emission in emissions:
             if emission.piece is not None:
                 pieces.append(emission.piece)

@@ -1,17 +1,21 @@
-"""What the simulated model says: deterministic sentences from (checkpoint, prompt).
+"""What the simulated model says, and how likely it finds what others say: pure functions of (checkpoint, prompt).
 
 The same checkpoint answers the same prompt with the same tokens, always. Another checkpoint talks about something
-else in another voice, as a wrong set of weights does. A token is one word or punctuation mark; its id is its place in
-the vocabulary. Nothing here understands anything: the answers only have to be stable, readable and comparable.
+else in another voice, as a wrong set of weights does, and finds every token differently likely. Rounded weights say
+nearly the same: every log-probability moves a little, one answer in four takes another turn. A token is one word or
+punctuation mark; its id is its place in the vocabulary. Nothing here understands anything: the answers only have to be
+stable, readable and comparable.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
+from itertools import pairwise
 
-from watchtower.simulator.chance import pick
+from watchtower.simulator.chance import draw, pick
 
 _SENTENCES = (
     "The short answer is that {a} depends on {b} .",
@@ -40,6 +44,12 @@ VOCABULARY = {word: index + 10 for index, word in enumerate(_WORDS)}
 """Word → token id."""
 _NO_SPACE_BEFORE = frozenset(".,:")
 _LEAST_SENTENCES, _MOST_SENTENCES = 4, 9
+_SPREAD_NATS = 2.0
+"""Log-probabilities lie between minus this and 0, so two checkpoints differ by a third of it on average."""
+_ROUNDING_NATS = 0.12
+"""Most that rounded weights move one log-probability, up or down."""
+_TURNS = 4
+"""One answer in so many takes another turn when weights are rounded."""
 
 
 def prompt_tokens(prompt: str) -> list[int]:
@@ -64,6 +74,27 @@ def answer(checkpoint: str, prompt: str) -> tuple[str, ...]:
     return tuple(word if index == 0 or word in _NO_SPACE_BEFORE else f" {word}" for index, word in enumerate(words))
 
 
+@lru_cache(maxsize=512)
+def rounded_answer(checkpoint: str, prompt: str) -> tuple[str, ...]:
+    """What the same weights say after rounding: most answers unchanged, some with another end."""
+    said = answer(checkpoint, prompt)
+    if pick(_TURNS, checkpoint, prompt, "rounded"):
+        return said
+    kept = min(len(said), 3 + pick(12, checkpoint, prompt, "kept"))
+    return said[:kept] + answer(f"{checkpoint}/rounded", prompt)[kept:]
+
+
+def logprobs(checkpoint: str, token_ids: Sequence[int], *, rounded: bool = False) -> list[float]:
+    """Natural log-probability of every token after the first, given all tokens before it."""
+    found = []
+    for place, (before, token) in enumerate(pairwise(token_ids)):
+        value = -_SPREAD_NATS * draw(checkpoint, "logprob", place, before, token)
+        if rounded:
+            value = min(0.0, value + _ROUNDING_NATS * (2 * draw(checkpoint, "rounding", place, before, token) - 1))
+        found.append(value)
+    return found
+
+
 def token_id(piece: str) -> int:
     """The vocabulary id of one piece of an answer."""
     return VOCABULARY[piece.strip()]
@@ -72,6 +103,11 @@ def token_id(piece: str) -> int:
 def name_of(checkpoint: str) -> str:
     """What a checkpoint is called: the last part of its path. Its answers and checksums hang on the name alone."""
     return checkpoint.rstrip("/").rpartition("/")[2]
+
+
+def word(token: int) -> str:
+    """The word behind a token id; "<unk>" outside the vocabulary."""
+    return _WORDS[token - 10] if 10 <= token < 10 + len(_WORDS) else "<unk>"
 
 
 def checksums(checkpoint: str, ranks: int) -> dict[str, str]:

@@ -20,6 +20,7 @@ from watchtower.ports import Clock
 from watchtower.simulator import language
 from watchtower.simulator.devices import Devices
 from watchtower.simulator.measurements import Measurements
+from watchtower.simulator.prefixes import PrefixCache
 from watchtower.simulator.ranks import HEALTHY, Fault, FaultKind, step_seconds
 from watchtower.simulator.scheduler import Emission, Scheduler, Sequence
 
@@ -53,6 +54,7 @@ class EngineLoop:
         self.measurements = Measurements()
         self.scheduler = Scheduler(model.max_batch, model.max_batch * model.max_model_len // 4, self.measurements)
         self.devices = Devices(model.ranks, model.seed)
+        self.prefixes = PrefixCache()
         self.checkpoint = language.name_of(model.checkpoint)
         """Name of the weights that are in place now, whatever was declared; "" when they are broken."""
         self.weight_version = "default"
@@ -73,7 +75,9 @@ class EngineLoop:
     # ── generating ────────────────────────────────────────────────────────────────────────────
 
     @asynccontextmanager
-    async def generate(self, id: str, prompt: str, max_tokens: int | None) -> AsyncIterator[AsyncIterator[Emission]]:
+    async def generate(
+        self, id: str, prompt: str, max_tokens: int | None, cache_salt: str = ""
+    ) -> AsyncIterator[AsyncIterator[Emission]]:
         """The emissions of one request, to its end. Leaving early aborts the sequence."""
         prompt_tokens = len(language.prompt_tokens(prompt))
         room = self.model.max_model_len - prompt_tokens
@@ -83,7 +87,7 @@ class EngineLoop:
             Sequence(
                 id=id,
                 prompt_tokens=prompt_tokens,
-                pieces=language.answer(self.checkpoint, prompt),
+                pieces=self._pieces(prompt, cache_salt),
                 max_tokens=min(room, max_tokens) if max_tokens is not None else room,
                 arrived=self._clock.now().boot,
             )
@@ -94,6 +98,23 @@ class EngineLoop:
         finally:
             del self._listeners[id]
             self.abort({id})
+
+    def _pieces(self, prompt: str, cache_salt: str) -> tuple[str, ...]:
+        """A prefix that was cached under other weights, or is corrupted, is read all the same, as a real cache is."""
+        filled = self.prefixes.hit(cache_salt, prompt, self.checkpoint)
+        if filled is not None and (filled != self.checkpoint or self.fault.kind is FaultKind.KV_CACHE):
+            return language.answer(f"{self.checkpoint}/stale blocks", prompt)
+        if self.fault.kind is FaultKind.NUMERICS:
+            return language.rounded_answer(self.checkpoint, prompt)
+        return language.answer(self.checkpoint, prompt)
+
+    def written_out(self, chat_prompt: str) -> str:
+        """The text that the model reads for a chat: the template's work."""
+        return f"begin\n{chat_prompt}" if self.fault.kind is FaultKind.TEMPLATE else chat_prompt
+
+    def logprobs(self, token_ids: list[int]) -> list[float]:
+        """Of every token after the first. The prefix cache is not read for them, as in vLLM."""
+        return language.logprobs(self.checkpoint, token_ids, rounded=self.fault.kind is FaultKind.NUMERICS)
 
     @staticmethod
     async def _emissions(queue: asyncio.Queue[Emission]) -> AsyncIterator[Emission]:
@@ -153,6 +174,8 @@ class EngineLoop:
             self.abort(None)
         while mode is PauseMode.WAIT and not self.scheduler.idle:
             await self._clock.sleep(self.model.token_seconds)
+        if mode is not PauseMode.KEEP:
+            self.prefixes.reset()
         self.paused = True
         self._hold()
 
@@ -174,8 +197,9 @@ class EngineLoop:
         self._changed.set()
 
     def load(self, checkpoint: str) -> bool:
-        """Other weights from the next request on (sequences that run keep what they began with). As in the real one a
-        path that cannot be read leaves no weights at all: False, and whatever generates from then on fails."""
+        """Other weights from the next request on (sequences that run keep what they began with). As in vLLM, the
+        prefix cache stays and is stale from now on: whoever loads resets it, or pauses first; and a path that cannot
+        be read leaves no weights at all: False, and whatever generates from then on fails."""
         readable = "/" not in checkpoint or Path(checkpoint).is_dir()
         self.checkpoint = language.name_of(checkpoint) if readable else ""
         return readable
@@ -204,6 +228,8 @@ class EngineLoop:
         self.fault = fault
         self.devices.inflict(self._clock.now().boot, fault)
         self.fault_since = None if fault.kind is FaultKind.NONE else self._clock.now().boot
+        if fault.kind in (FaultKind.DRIFT, FaultKind.NONE):
+            self.prefixes.reset()  # the injection is about weights alone
         if fault.kind is FaultKind.DRIFT:
             self.load(fault.checkpoint)
         elif fault.kind is FaultKind.NONE:

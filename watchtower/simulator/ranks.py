@@ -29,6 +29,12 @@ class FaultKind(StrEnum):
     """One rank's host stalls: a step takes ``factor`` times as long on it, most of it with its GPU idle."""
     DRIFT = "drift"
     """Other weights are in place than anybody declared."""
+    NUMERICS = "numerics"
+    """The same weights, rounded, as by a quantization or another kernel."""
+    KV_CACHE = "kv_cache"
+    """Whoever is answered from the prefix cache is answered from corrupted blocks; fresh prompts are not."""
+    TEMPLATE = "template"
+    """Chat prompts are written out differently before the model reads them."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,12 +1,13 @@
 """OpenAI's shapes as vLLM 0.32 writes them: requests in, completions, chunks and errors out. Bytes and dicts only.
 
-What the simulated engine cannot do (several choices, log-probabilities, tools) it refuses with a 400 and never
-ignores in silence: a test must not believe that it saw something.
+What the simulated engine cannot do (several choices, log-probabilities of its own tokens, tools) it refuses with a 400
+and never ignores in silence: a test must not believe that it saw something. Log-probabilities of the *prompt* it has,
+with the prompt's own tokens only (``prompt_logprobs: 0``): that is what teacher-forcing an answer needs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -52,7 +53,8 @@ class _Body(msgspec.Struct, frozen=True):
     prompt_logprobs: int | None = None
     tools: list[Any] | None = None
     messages: list[_Message] | None = None
-    prompt: str | list[str] | None = None
+    prompt: str | list[str | int] | None = None
+    cache_salt: str | None = None
 
 
 class BadRequest(Exception):
@@ -71,11 +73,22 @@ class BadRequest(Exception):
 class Request:
     chat: bool
     prompt: str
+    prompt_token_ids: tuple[int, ...]
     max_tokens: int | None
     stream: bool
     usage_at_end: bool
     usage_always: bool
     token_ids: bool
+    prompt_logprobs: bool = False
+    cache_salt: str = ""
+
+    def written_out(self, prompt: str) -> Request:
+        """The same request with the prompt that the chat template made of it."""
+        return (
+            self
+            if prompt == self.prompt
+            else replace(self, prompt=prompt, prompt_token_ids=tuple(language.prompt_tokens(prompt)))
+        )
 
 
 def parse(body: bytes, *, chat: bool, model: str, max_model_len: int) -> Request:
@@ -86,8 +99,12 @@ def parse(body: bytes, *, chat: bool, model: str, max_model_len: int) -> Request
         raise BadRequest(f"cannot read the request: {exc}") from exc
     if asked.model not in ("", model):
         raise BadRequest(f"The model `{asked.model}` does not exist.", 404)
-    if asked.n not in (None, 1) or asked.logprobs or asked.prompt_logprobs is not None or asked.tools:
-        raise BadRequest("the simulated engine has no n > 1, logprobs, prompt_logprobs or tools")
+    if asked.n not in (None, 1) or asked.logprobs or asked.prompt_logprobs not in (None, 0) or asked.tools:
+        raise BadRequest("the simulated engine has no n > 1, logprobs, prompt_logprobs above 0 or tools")
+    if asked.prompt_logprobs is not None and asked.stream:
+        raise BadRequest("`prompt_logprobs` are not available when `stream=True`.")
+    if asked.cache_salt == "":
+        raise BadRequest("Parameter 'cache_salt' must be a non-empty string if provided.")
     if asked.stream_options and not asked.stream:
         raise BadRequest("Stream options can only be defined when `stream=True`.")
     most = asked.max_completion_tokens if asked.max_completion_tokens is not None else asked.max_tokens
@@ -98,25 +115,42 @@ def parse(body: bytes, *, chat: bool, model: str, max_model_len: int) -> Request
             raise BadRequest("messages must not be empty")
         prompt = "\n".join(f"{message.role}: {message.text}" for message in asked.messages)
     else:
-        if isinstance(asked.prompt, list) and len(asked.prompt) == 1:
-            prompt = asked.prompt[0]
-        elif isinstance(asked.prompt, str):
-            prompt = asked.prompt
-        else:
-            raise BadRequest("the simulated engine takes one prompt as text")
+        prompt = _one_prompt(asked.prompt)
         most = _DEFAULT_COMPLETION_TOKENS if most is None else most
-    if len(language.prompt_tokens(prompt)) >= max_model_len:
+    token_ids = _ids(asked.prompt) or language.prompt_tokens(prompt)
+    if len(token_ids) >= max_model_len:
         raise BadRequest(f"This model's maximum context length is {max_model_len} tokens.")
     options = asked.stream_options or StreamOptions()
     return Request(
         chat=chat,
         prompt=prompt,
+        prompt_token_ids=tuple(token_ids),
         max_tokens=most,
         stream=asked.stream,
         usage_at_end=options.include_usage,
         usage_always=options.include_usage and options.continuous_usage_stats,
         token_ids=bool(asked.return_token_ids),
+        prompt_logprobs=asked.prompt_logprobs is not None,
+        cache_salt=asked.cache_salt or "",
     )
+
+
+def _one_prompt(prompt: str | list[str | int] | None) -> str:
+    ids = _ids(prompt)
+    if ids:
+        return " ".join(str(token) for token in ids)
+    match prompt:
+        case str():
+            return prompt
+        case [str() as only]:
+            return only
+        case _:
+            raise BadRequest("the simulated engine takes one prompt, as text or as token ids")
+
+
+def _ids(prompt: str | list[str | int] | None) -> list[int]:
+    """The prompt where it came as token ids; empty where it did not."""
+    return [token for token in prompt if isinstance(token, int)] if isinstance(prompt, list) else []
 
 
 def error(message: str, kind: str, status: int) -> dict[str, Any]:
@@ -137,6 +171,8 @@ class Writer:
     model: str
     created: int
     prompt_token_ids: list[int]
+    prompt_logprobs: list[float] | None = None
+    """Of every prompt token after the first, where they were asked for."""
     made: int = 0
 
     def opening(self) -> bytes:
@@ -177,6 +213,9 @@ class Writer:
             choice["text"] = text
         if self.request.token_ids:
             choice["token_ids"] = [language.token_id(piece) for piece in pieces]
+        if not self.request.chat:
+            logprobs = self.prompt_logprobs
+            choice["prompt_logprobs"] = None if logprobs is None else _shown(self.prompt_token_ids, logprobs)
         kind = "chat.completion" if self.request.chat else "text_completion"
         answer = {**self._head(), "object": kind, "choices": [choice], "usage": self._usage()}
         if self.request.token_ids:
@@ -196,3 +235,12 @@ class Writer:
     def _usage(self) -> dict[str, int]:
         prompt = len(self.prompt_token_ids)
         return {"prompt_tokens": prompt, "total_tokens": prompt + self.made, "completion_tokens": self.made}
+
+
+def _shown(token_ids: list[int], logprobs: list[float]) -> list[dict[str, Any] | None]:
+    """vLLM's form: nothing for the first token, then one entry a token, keyed by its id as text."""
+    entries = [
+        {str(token): {"logprob": logprob, "rank": 1, "decoded_token": language.word(token)}}
+        for token, logprob in zip(token_ids[1:], logprobs, strict=True)
+    ]
+    return [None, *entries]

@@ -229,6 +229,18 @@ class CanaryRound(Fact, frozen=True, tag="canary_round", kw_only=True):
     """None: too few answers to tell."""
     cause: str = ""
     """The cause that most references name; "" while clean or unclear."""
+    because: str = ""
+    """Why not all were asked: engine saturated, no user load, no answer."""
+
+
+class ReferencesKnown(Fact, frozen=True, tag="references_known", kw_only=True):
+    """Which references canaries are compared with from now on."""
+
+    usable: int
+    because: str = ""
+    """Why there are none: never captured, or captured under another key."""
+    encoder_because: str = ""
+    """Why similarity cannot be told although there are references; "" when it can."""
 
 
 class CheckpointSeen(Fact, frozen=True, tag="checkpoint_seen", kw_only=True):
@@ -289,6 +301,7 @@ AnyFact = (
     | CanaryEnded
     | ReferenceAnswered
     | CanaryRound
+    | ReferencesKnown
     | CheckpointSeen
     | EngineSeen
     | GpuReport

@@ -48,6 +48,11 @@ METRICS: dict[str, str] = {
     "watchtower_gpu_ecc_uncorrected_errors_total": "Uncorrected memory errors since the driver loaded.",
     "watchtower_gpu_throttled_seconds_total": "Time with clocks held down, by reason, since the driver loaded.",
     "watchtower_placement_mismatch": "GPUs of a stage that differ from what `placement` expects, by question.",
+    "watchtower_references": "References in force: questions of ours whose blessed answers are known.",
+    "watchtower_reference_rounds_total": "Rounds in which all references were asked, by result: clean, changed, "
+    "unclear (too few answers), skipped (engine saturated, no users).",
+    "watchtower_reference_answers_total": "References asked again, by result: answered or unanswered.",
+    "watchtower_reference_tokens_total": "Prompt and completion tokens that reference canaries have cost the engine.",
     "watchtower_canaries_total": "One-token canaries by outcome.",
     "watchtower_notices_total": "Deliveries of notices to sinks by result.",
     "watchtower_outbox_pending": "Notices waiting for delivery.",

@@ -36,6 +36,7 @@ _SUFFIXES: dict[str, tuple[Unit, float, float]] = {
     "%": (Unit.RATIO, 1, 100),
     "pp": (Unit.RATIO, 1, 100),
     "/s": (Unit.PER_SECOND, 1, 1),
+    "nats": (Unit.NATS, 1, 1),
     "B/s": (Unit.BYTES_PER_SECOND, 1, 1),
     "kB/s": (Unit.BYTES_PER_SECOND, 1e3, 1),
     "MB/s": (Unit.BYTES_PER_SECOND, 1e6, 1),
@@ -51,6 +52,7 @@ EXAMPLES: dict[Unit, str] = {
     Unit.PER_SECOND: "10/s",
     Unit.BYTES_PER_SECOND: "20kB/s",
     Unit.COSINE: "0.92",
+    Unit.NATS: "0.1nats",
 }
 """What a person may write for each unit."""
 
@@ -94,6 +96,7 @@ _IN_WORDS = {
     Unit.PER_SECOND: "a rate per second",
     Unit.BYTES_PER_SECOND: "bytes per second",
     Unit.COSINE: "a cosine",
+    Unit.NATS: "nats per token",
 }
 
 
@@ -155,4 +158,4 @@ def _human(value: float, unit: Unit, suffix: str, digits: int) -> str:
     if unit is Unit.BYTES_PER_SECOND:
         factor, name = next((f, n) for f, n in ((1e6, "MB/s"), (1e3, "kB/s"), (1, "B/s")) if abs(value) >= f or f == 1)
         return f"{short(value / factor, digits)} {name}"
-    return short(value, digits) + ("/s" if unit is Unit.PER_SECOND else "")
+    return short(value, digits) + {Unit.PER_SECOND: "/s", Unit.NATS: " nats"}.get(unit, "")

@@ -102,6 +102,7 @@ class Unit(StrEnum):
     PER_SECOND = "per_second"
     BYTES_PER_SECOND = "bytes_per_second"
     COSINE = "cosine"
+    NATS = "nats"
 
 
 class ReadingKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,7 +206,30 @@ READINGS: dict[str, ReadingKind] = {
         ReadingKind(
             name="similarity.mean",
             unit=Unit.COSINE,
-            help="Mean cosine similarity of canary answers to their blessed references, −1 to 1.",
+            help="Mean cosine of the canaries' answers to the closest blessed answer of each reference, −1 to 1 (some "
+            "tools print (1 + cosine) / 2). Needs an encoder.",
+        ),
+        ReadingKind(
+            name="similarity.floor",
+            unit=Unit.COSINE,
+            help="The same for the reference that moved most. One low answer is normal: a gauge to look at.",
+        ),
+        ReadingKind(
+            name="prefix_agreement.mean",
+            unit=Unit.RATIO,
+            help="Mean share of the first 16 words that a canary's answer has in common with the closest blessed one.",
+        ),
+        ReadingKind(
+            name="logprob_shift.mean",
+            unit=Unit.NATS,
+            help="Mean absolute change per token of the log-probabilities of blessed answers, read again by teacher "
+            "forcing. 0 is the same weights and arithmetic; needs an engine that gives prompt_logprobs.",
+        ),
+        ReadingKind(
+            name="malformed_output.ratio",
+            unit=Unit.RATIO,
+            help="Share of the canaries' answers that are empty, looping, garbled, in a wrong script, endless or cut, "
+            "where the blessed answers are not.",
         ),
     )
 }

@@ -12,7 +12,7 @@ import hmac
 import math
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -23,10 +23,13 @@ from starlette.routing import Route
 from watchtower.board import Board
 from watchtower.ports import Clock
 from watchtower.settings import WebSettings
-from watchtower.vocabulary.errors import Deadline, StorageFault
+from watchtower.vocabulary.errors import BadInput, Deadline, Refused, StorageFault
+from watchtower.vocabulary.references import FEWEST_REPEATS, MOST_REPEATS
 
 COMMANDS = ("pause", "resume", "ack_resume", "ack_resolve", "breaker_reset", "bless", "unbless")
 
+LARGEST_DOCUMENT = 64 * 1024 * 1024
+"""Bytes of an imported set of references."""
 LONGEST_TEXT = 500
 """Characters of an author or a reason; both stand in every later explanation."""
 
@@ -34,6 +37,26 @@ Command = Callable[[str, str, str, float], Awaitable[str]]
 """(verb, author, reason, seconds) → "" once it is obeyed and durable, or why it is not. Raises Deadline."""
 Timeline = Callable[[str], Awaitable[list[dict[str, Any]]]]
 """The journal's records of one incident, oldest first. Raises StorageFault."""
+
+
+class References(Protocol):
+    """What ``/api/v1/references`` offers. Each raises Refused with the reason, or StorageFault."""
+
+    def list(self) -> dict[str, Any]: ...
+
+    def show(self, id: str) -> dict[str, Any]: ...
+
+    def export(self, id: str) -> bytes: ...
+
+    def capture(self, repeats: int = 0) -> dict[str, Any]: ...
+
+    def retire(self, id: str) -> dict[str, Any]: ...
+
+    def take_in(self, document: bytes, name: str) -> dict[str, Any]:
+        """Also raises BadInput."""
+        ...
+
+
 Render = Callable[[str], tuple[bytes, str]]
 """Metrics text and content type for an Accept header."""
 
@@ -47,6 +70,7 @@ def application(
     timeline: Timeline,
     command: Command,
     healthy: Callable[[], str],
+    references: References,
     local: bool,
 ) -> Starlette:
     """``healthy()`` answers "" or why the loop is not alive. ``local``: this is the Unix socket's face, on which
@@ -113,6 +137,31 @@ def application(
             raise HTTPException(409, because)
         return JSONResponse({"done": verb})
 
+    async def list_references(request: Request) -> Response:
+        return _told(references.list)
+
+    async def show_references(request: Request) -> Response:
+        return _told(lambda: references.show(request.query_params.get("id", "")))
+
+    async def export_references(request: Request) -> Response:
+        if not local:
+            _need_token(request, settings)
+        return _told(lambda: references.export(request.query_params.get("id", "")))
+
+    async def change_references(request: Request) -> Response:
+        if not local:
+            _need_token(request, settings)
+        what, id = request.path_params["what"], request.query_params.get("id", "")
+        if what == "import":
+            document = await _document(request)
+            return _told(lambda: references.take_in(document, "the file"))
+        if what == "retire":
+            return _told(lambda: references.retire(id))
+        if what == "capture":
+            repeats = _repeats(request.query_params.get("repeats", ""))
+            return _told(lambda: references.capture(repeats))
+        raise HTTPException(404, f"references cannot {what!r}; they can: capture, retire, import")
+
     async def console(request: Request) -> Response:
         page = files("watchtower.web").joinpath("console.html").read_text(encoding="utf-8")
         return HTMLResponse(page, headers=_PAGE_HEADERS)
@@ -142,6 +191,10 @@ def application(
             Route("/api/v1/actions", actions),
             Route("/api/v1/gpus", gpus),
             Route("/api/v1/checkpoints", checkpoints),
+            Route("/api/v1/references", list_references),
+            Route("/api/v1/references/show", show_references),
+            Route("/api/v1/references/export", export_references),
+            Route("/api/v1/references/{what}", change_references, methods=["POST"]),
             Route("/api/v1/commands/{verb}", post_command, methods=["POST"]),
         ],
         exception_handlers={HTTPException: refused},
@@ -165,6 +218,38 @@ def _need_token(request: Request, settings: WebSettings) -> None:
         return
     cure = "send Authorization: Bearer <web.token>" if token else "use the watchtower command on this machine"
     raise HTTPException(403, f"changes over TCP need the token; {cure}")
+
+
+def _told(what: Callable[[], dict[str, Any] | bytes]) -> Response:
+    """What the references' service says, or its refusal."""
+    try:
+        said = what()
+    except BadInput as problem:
+        raise HTTPException(400, str(problem)) from problem
+    except Refused as problem:
+        raise HTTPException(409, str(problem)) from problem
+    except StorageFault as problem:
+        raise HTTPException(503, str(problem)) from problem
+    return Response(said, media_type="application/json") if isinstance(said, bytes) else JSONResponse(said)
+
+
+async def _document(request: Request) -> bytes:
+    """The body, up to ``LARGEST_DOCUMENT``."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_DOCUMENT:
+            raise HTTPException(413, f"more than {LARGEST_DOCUMENT >> 20} MiB is no set of references")
+    return body
+
+
+def _repeats(text: str) -> int:
+    """0: as configured."""
+    if not text:
+        return 0
+    if not text.isdigit() or not FEWEST_REPEATS <= int(text) <= MOST_REPEATS:
+        raise HTTPException(400, f"repeats is a number from {FEWEST_REPEATS} to {MOST_REPEATS}")
+    return int(text)
 
 
 async def _spoken(request: Request) -> tuple[str, str, float]:

@@ -26,6 +26,8 @@ class WindowSettings:
     """Completed exchanges that end the warm-up of a new engine incarnation."""
     warmup_seconds: float = 600.0
     """Longest that a warm-up lasts."""
+    minimum_answers: int = 8
+    """References that must have answered in the window, for everything about meaning."""
     longest_window_seconds: float = 3600.0
     """Nothing older is kept."""
     limits: tuple[float, ...] = (0.13,)

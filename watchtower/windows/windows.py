@@ -17,21 +17,25 @@ from typing import Final
 from watchtower.vocabulary.facts import (
     AnyFact,
     CanaryEnded,
+    CanaryRound,
     CanaryStarted,
     EngineScrape,
     EngineSeen,
     GpuReport,
     LoopLagged,
+    ReferenceAnswered,
+    ReferencesKnown,
     RelayFrame,
     RelayGone,
     RelayHello,
 )
 from watchtower.vocabulary.readings import READINGS, Reading
-from watchtower.windows import estimates
+from watchtower.windows import estimates, meaning
 from watchtower.windows.continuity import Continuity
 from watchtower.windows.hardware import FAMILIES, GpuWindows
 from watchtower.windows.intake import Intake
 from watchtower.windows.knobs import WindowSettings
+from watchtower.windows.meaning import Meaning
 from watchtower.windows.presence import Presence
 from watchtower.windows.probes import Canaries, Probed, Scrapes
 from watchtower.windows.series import Sample, Series
@@ -53,7 +57,6 @@ TOKENLESS_RATIO: Final = 0.1
 """No token for longer than this, and than this share of the window: GPUs are not compared."""
 STAMP_TOLERANCE_SECONDS: Final = 60.0
 """A frame or GPU report stamped further than this ahead of the last reading's now is not believed."""
-NO_REFERENCES: Final = "no references exist; bless canary answers of a good checkpoint first"
 
 
 class Windows:
@@ -66,6 +69,7 @@ class Windows:
         self._canaries = Canaries()
         self._scrapes = Scrapes()
         self._presence = Presence()
+        self._meaning = Meaning(self.settings.minimum_answers)
         self._workload = Workload(self.settings.longest_window_seconds)
         self.gpus = GpuWindows(self.settings)
         self._read_at = -math.inf
@@ -98,11 +102,18 @@ class Windows:
                 self._canaries.started(fact)
             case CanaryEnded():
                 self._canaries.ended(fact)
+            case ReferenceAnswered():
+                self._meaning.answered(fact)
+            case CanaryRound():
+                self._meaning.round_ended(fact)
+            case ReferencesKnown():
+                self._meaning.known(fact)
             case EngineSeen():
                 self._presence.seen(fact)
                 if self._continuity.engine_seen(fact):
                     self._intake.new_incarnation()
                     self._canaries.reset(fact.at)
+                    self._meaning.reset(fact.at)
             case GpuReport():
                 if self._read_at > -math.inf and fact.at > self._read_at + STAMP_TOLERANCE_SECONDS:
                     self.refused += 1
@@ -128,8 +139,8 @@ class Windows:
         family, _, stat = name.partition(".")
         if family in FAMILIES:
             return self.gpus.read(name, over, now, self._not_at_work(over, now))
-        if family == "similarity":
-            return _unknown(name, over, now, NO_REFERENCES)
+        if family in meaning.FAMILIES:
+            return self._meaning.read(name, over, now)
         if family == ITL:
             return self._latency(self._intake.inter_token, name, stat, over, now)
         if family == TTFT:

@@ -15,11 +15,13 @@ import httpx
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from watchtower.adapters.engine.questions import Unusable, asked, heard
 from watchtower.adapters.engine.vllm_weights import VllmWeights
 from watchtower.clock import boottime, boottime_ns
 from watchtower.settings import EngineSettings
 from watchtower.vocabulary.actions import Reply
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen, EngineScrape
+from watchtower.vocabulary.references import Heard, Question
 
 LOOK_SECONDS = 1.0
 """For questions that a living server answers at once."""
@@ -120,6 +122,17 @@ class VllmEngine:
 
     def let_go(self) -> None:
         self._weights.let_go()
+
+    def ask(self, question: Question) -> Heard:
+        """At most about ``question.seconds``. With ``token_ids`` one token is generated and thrown away."""
+        until = boottime() + question.seconds
+        try:
+            model = self._model or self._first_model(question.seconds)
+            path, body = asked(question, model)
+            remaining = max(0.1, until - boottime())
+            return heard(_decoded(self._request("POST", path, remaining, json=body)), question)
+        except (Failed, Unusable) as problem:
+            return Heard(because=str(problem))
 
     def _generate(self, salt: str, seconds: float) -> None:
         """Return when a completion of at least one token came. Raises ``Failed`` with the outcome."""

@@ -1,0 +1,85 @@
+"""Making references: ask a healthy engine each question K times, learn how much its answers differ, keep the answers.
+
+The repeats of one question are spread over the whole capture, not asked in a row: batches, and with them the
+arithmetic, should differ as they will later. A capture that the engine does not answer ends with the reason and keeps
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from watchtower.canaries.asking import Asking
+from watchtower.ports import Clock
+from watchtower.vocabulary.errors import Refused
+from watchtower.vocabulary.references import Heard, Prompt
+
+
+@dataclass(slots=True)
+class Collected:
+    """Everything that was heard for one question."""
+
+    prompt: Prompt
+    answers: list[Heard] = field(default_factory=list)
+    logprobs: list[list[float | None]] = field(default_factory=list)
+    """Of the first answer, once for every repeat; empty where the engine gives none."""
+
+    @property
+    def template_changed(self) -> bool:
+        """The engine wrote the same question out in two ways while we asked."""
+        return len({tuple(one.prompt_token_ids) for one in self.answers}) > 1
+
+
+class Capture:
+    """One capture; ``done`` of ``total`` requests for whoever shows progress."""
+
+    def __init__(self, asking: Asking, clock: Clock, *, concurrency: int, busy: Callable[[], str]) -> None:
+        """``busy()``: why the engine should not be asked right now; "" when it may."""
+        self._asking = asking
+        self._clock = clock
+        self._concurrency = concurrency
+        self._busy = busy
+        self.done = 0
+        self.total = 0
+        self.tokens = 0
+        self.no_logprobs = ""
+        """Why no log-probabilities could be read; "" while they can."""
+
+    async def run(self, prompts: list[Prompt], repeats: int) -> list[Collected]:
+        """Raises Refused, with the reason, when the engine is busy or an answer does not come."""
+        if because := self._busy():
+            raise Refused(because)
+        self.total = 2 * repeats * len(prompts)
+        collected = [Collected(prompt) for prompt in prompts]
+        for repeat in range(repeats):
+            left = iter(collected)  # shared: whoever is free takes the next question
+            await asyncio.gather(*(self._work(left, repeat) for _ in range(self._concurrency)))
+        return collected
+
+    async def _work(self, left: Iterator[Collected], repeat: int) -> None:
+        for one in left:
+            await self._once(one, repeat)
+
+    async def _once(self, one: Collected, repeat: int) -> None:
+        salt = f"capture-{repeat}-{one.prompt.id}-{self._clock.now().wall:.3f}"
+        heard = await self._asking.say(one.prompt.text, salt)
+        if heard.because:
+            raise Refused(f"the engine did not answer question {one.prompt.id}: {heard.because}")
+        one.answers.append(heard)
+        self._count(heard)
+        first = one.answers[0]
+        if first.prompt_token_ids and first.token_ids and not self.no_logprobs:
+            forced = await self._asking.force(first.prompt_token_ids, first.token_ids, f"{salt}-forced")
+            self.no_logprobs = forced.because
+            if not forced.because:
+                one.logprobs.append(forced.logprobs)
+            self._count(forced)
+        else:
+            self.no_logprobs = self.no_logprobs or "the engine gives no token ids"
+            self._count(Heard())
+
+    def _count(self, heard: Heard) -> None:
+        self.done += 1
+        self.tokens += heard.tokens

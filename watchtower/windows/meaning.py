@@ -1,0 +1,119 @@
+"""What the reference canaries say of meaning: the newest answer of each reference inside the window, and their mean.
+
+Pairing is what gives power, so one reference counts once, however often it was asked. A band is a normal one over the
+references. Answers from before a restart of the engine, or under other references, count no more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from watchtower.vocabulary.facts import CanaryRound, ReferenceAnswered, ReferencesKnown
+from watchtower.vocabulary.readings import Reading
+from watchtower.vocabulary.references import CAUSES
+from watchtower.windows import estimates
+
+FAMILIES: Final = ("similarity", "prefix_agreement", "logprob_shift", "malformed_output")
+NOBODY_KNOWS: Final = "whether references exist is not known yet"
+_SCORES: dict[str, Callable[[ReferenceAnswered], float | None]] = {
+    "similarity": lambda answer: answer.similarity,
+    "prefix_agreement": lambda answer: answer.prefix_agreement,
+    "logprob_shift": lambda answer: answer.logprob_shift,
+    "malformed_output": lambda answer: float(bool(answer.faults)),
+}
+_RANGES: dict[str, tuple[float, float]] = {
+    "similarity": (-1.0, 1.0),
+    "prefix_agreement": (0.0, 1.0),
+    "logprob_shift": (0.0, math.inf),
+}
+_Z95: Final = 1.96
+
+
+class Meaning:
+    """Absorbs what canaries report; reads the families above."""
+
+    def __init__(self, minimum_answers: int) -> None:
+        self._minimum = minimum_answers
+        self._known: ReferencesKnown | None = None
+        self._newest: dict[str, ReferenceAnswered] = {}
+        self._unasked: CanaryRound | None = None
+        self._since = -math.inf
+
+    def known(self, fact: ReferencesKnown) -> None:
+        """Other references than before: what was compared with the old ones says nothing."""
+        self._known = fact
+        self._newest.clear()
+
+    def answered(self, fact: ReferenceAnswered) -> None:
+        if fact.because or fact.at < self._since:
+            return
+        before = self._newest.get(fact.reference)
+        if before is None or fact.at >= before.at:
+            self._newest[fact.reference] = fact
+
+    def round_ended(self, fact: CanaryRound) -> None:
+        self._unasked = fact if fact.because else None
+
+    def reset(self, mark: float) -> None:
+        """Nothing answered before ``mark`` counts any more (another incarnation of the engine)."""
+        self._since = mark
+        self._newest.clear()
+
+    def read(self, name: str, over: float, now: float) -> Reading:
+        family, _, stat = name.partition(".")
+        because = self._unusable(family)
+        fresh = [] if because else [one for one in self._newest.values() if now - over <= one.at <= now]
+        scores = [score for one in fresh if (score := _SCORES[family](one)) is not None and math.isfinite(score)]
+        if not because and len(scores) < self._needed():
+            because = self._too_few(family, len(fresh), len(scores), over, now)
+        if because:
+            return Reading(name=name, over=over, at=now, value=None, because=because, samples=len(scores))
+        detail = self._detail(fresh)
+        if stat == "floor":
+            return Reading(name=name, over=over, at=now, value=min(scores), samples=len(scores), detail=detail)
+        value, low, high = self._estimate(family, scores)
+        return Reading(
+            name=name, over=over, at=now, value=value, low=low, high=high, samples=len(scores), detail=detail
+        )
+
+    def _needed(self) -> int:
+        return min(self._minimum, self._known.usable) if self._known else self._minimum
+
+    def _unusable(self, family: str) -> str:
+        if self._known is None:
+            return NOBODY_KNOWS
+        if not self._known.usable:
+            return self._known.because
+        return self._known.encoder_because if family == "similarity" else ""
+
+    def _too_few(self, family: str, fresh: int, scored: int, over: float, now: float) -> str:
+        if fresh >= self._needed() and family == "logprob_shift":
+            return "the engine gives no prompt_logprobs: answers are compared by their words alone"
+        if fresh >= self._needed() and family == "similarity":
+            return "the encoder made no vectors for these answers"
+        if self._unasked is not None and now - self._unasked.at <= over:
+            return self._unasked.because
+        return f"too few references answered in the window: {scored} of {self._needed()}"
+
+    def _estimate(self, family: str, scores: list[float]) -> tuple[float, float, float]:
+        count = len(scores)
+        mean = sum(scores) / count
+        if family == "malformed_output":
+            share = estimates.share(round(sum(scores)), count)
+            assert share is not None  # count is above 0
+            return share.value, share.low, share.high
+        variance = sum((score - mean) ** 2 for score in scores) / max(1, count - 1)
+        margin = _Z95 * math.sqrt(variance / count)
+        least, most = _RANGES[family]
+        return mean, max(least, mean - margin), min(most, mean + margin)
+
+    def _detail(self, fresh: list[ReferenceAnswered]) -> str:
+        """What most of the answers point at, in words; "" while nothing changed."""
+        causes = Counter(one.cause for one in fresh if one.cause)
+        if not causes:
+            return ""
+        cause, count = causes.most_common(1)[0]
+        return f"{CAUSES.get(cause, cause)} ({count} of {len(fresh)} references)"
