@@ -27,7 +27,7 @@ demo: $(STAMP)
 	@$(BIN)/watchtower demo $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -m "not real_vllm and not e2e" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real_vllm and not e2e" $(ARGS)
 
 test-e2e: $(STAMP)
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)

@@ -41,6 +41,7 @@ def test_every_knob_has_its_sentence_or_a_name_that_needs_none() -> None:
         "evidence",
         "placement",
         "hardware",
+        "scoring",
         "remediation",
         "sinks",
         "web",

@@ -270,6 +270,40 @@ def check(
     raise typer.Exit(check_main(find_config(config), os.environ, timing=timing, as_json=json_))
 
 
+@app.command(epilog=example("watchtower compare blessed.jsonl candidate.jsonl --html report.html"))
+def compare(
+    baseline: Annotated[Path, typer.Argument(help='Answers of today: lines of {"id": …, "output": …}; .gz too.')],
+    candidate: Annotated[Path, typer.Argument(help="Answers of the one to be judged, to the same prompts.")],
+    again: Annotated[
+        Path | None, typer.Option(help="A second run of the baseline: shows differences without a direction too.")
+    ] = None,
+    config: ConfigOption = None,
+    no_encoder: Annotated[bool, typer.Option("--no-encoder", help="Wording, length and text checks alone.")] = False,
+    alpha: Annotated[
+        float, typer.Option(min=1e-3, max=0.1, help="How often two runs of one model may be called different.")
+    ] = 0.01,
+    seed: Annotated[int, typer.Option(min=0, help="Of the test's random flips.")] = 0,
+    html: Annotated[Path | None, typer.Option(help="Write the page to this file too.")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Same, different or too little data: two sets of answers to the same prompts. Exit 0, 1 or 3."""
+    from watchtower.programs.compare import CompareOptions
+    from watchtower.programs.compare import main as compare_main
+
+    options = CompareOptions(
+        baseline=baseline,
+        candidate=candidate,
+        again=again,
+        config=config,
+        no_encoder=no_encoder,
+        alpha=alpha,
+        seed=seed,
+        html=html,
+        json=json_,
+    )
+    raise typer.Exit(compare_main(options))
+
+
 @app.command(epilog=example("watchtower placement --json"))
 def placement(config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False) -> None:
     """The GPUs beside what `placement` expects of them. Exit 1 when anything differs or cannot be read."""
@@ -302,8 +336,8 @@ SetArgument = Annotated[str, typer.Argument(help="Id of a set; default: the one 
 @references_app.command("capture", epilog=example("watchtower references capture --repeats 5"))
 def references_capture(
     repeats: Annotated[
-        int, typer.Option(min=3, max=20, help="How often each question is asked; default: references.repeats.")
-    ] = 0,
+        int | None, typer.Option(min=3, max=20, help="How often each question is asked; default: references.repeats.")
+    ] = None,
     config: ConfigOption = None,
     state_dir: StateOption = None,
     json_: JsonOption = False,
@@ -311,7 +345,7 @@ def references_capture(
     """Ask the engine, which must be healthy now, every question several times and bless its answers."""
     from watchtower.programs.references import capture
 
-    raise typer.Exit(capture(client(config, state_dir), repeats, as_json=json_))
+    raise typer.Exit(capture(client(config, state_dir), repeats or 0, as_json=json_))
 
 
 @references_app.command("list", epilog=example("watchtower references list --json"))

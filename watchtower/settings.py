@@ -173,6 +173,42 @@ class EvidenceSettings(Group):
     """A block joins the baseline only when nothing went wrong for this long after it."""
 
 
+class EncoderKind(StrEnum):
+    LOCAL = "local"
+    SERVER = "server"
+    NONE = "none"
+
+
+class ScoringSettings(Group):
+    """How alike two answers are: the encoder behind ``similarity``, and what it may cost."""
+
+    encoder: EncoderKind = EncoderKind.LOCAL
+    """``local``: sentence-transformers in a child process (extra ``similarity``). ``server``: an OpenAI-compatible
+    ``/v1/embeddings``. ``none``: no similarity; agreement, log-probabilities and text checks carry on."""
+    model: str = ""
+    """A directory or a hub name; empty: the offline all-MiniLM-L6-v2. With ``server``: the name it knows."""
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-fA-F]{64})?$")] = ""
+    """What ``model.safetensors`` of a directory must hash to; the offline encoder is always checked."""
+    backend: Literal["torch", "onnx", "openvino"] = "torch"
+    """sentence-transformers' backend; the other two need their own packages."""
+    url: str = ""
+    """With ``server``: the base before ``/embeddings``, e.g. ``http://127.0.0.1:8080/v1``."""
+    api_key: SecretStr | None = None
+    """With ``server``: sent as Bearer. Better: environment WATCHTOWER__SCORING__API_KEY."""
+    cpu_ratio: Annotated[float, Field(gt=0, le=1)] = 0.10
+    """Share of the machine's CPU that embedding may take over time; loading the encoder is not counted."""
+    deadline_seconds: Seconds = 60.0
+    """Longest for one batch; then the child is killed, or the server given up on, and the scores are UNKNOWN."""
+    memory_bytes: Annotated[int, Field(ge=256 * 1024 * 1024)] = 1024**3
+    """A scorer child that grows beyond this is replaced."""
+
+    @model_validator(mode="after")
+    def _a_server_has_an_address_and_a_model(self) -> ScoringSettings:
+        if self.encoder is EncoderKind.SERVER and not (self.url.startswith(("http://", "https://")) and self.model):
+            raise ValueError("encoder 'server' needs scoring.url (http://…/v1) and scoring.model")
+        return self
+
+
 class RemediationSettings(Group):
     """Every limit of the safety model. The profile sets the defaults; what is written here wins."""
 
@@ -371,6 +407,7 @@ class Settings(Group):
     evidence: EvidenceSettings = EvidenceSettings()
     placement: PlacementSettings = PlacementSettings()
     hardware: HardwareSettings = HardwareSettings()
+    scoring: ScoringSettings = ScoringSettings()
     remediation: RemediationSettings = RemediationSettings()
     sinks: tuple[SinkSettings, ...] = (LogSinkSettings(kind="log"),)
     web: WebSettings = WebSettings()

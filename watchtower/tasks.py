@@ -23,10 +23,13 @@ class TaskGroup:
         self, name: str, make: Callable[[], Coroutine[Any, Any, None]], *, restart_after: float | None = 1.0
     ) -> None:
         """Run ``make()`` under ``name``; after a failure run it again in ``restart_after`` seconds (None: never)."""
-        if name in self._tasks and not self._tasks[name].done():
+        if self.running(name):
             raise RuntimeError(f"task {name!r} already runs")
         self.failures.setdefault(name, 0)
         self._tasks[name] = asyncio.get_running_loop().create_task(self._guard(name, make, restart_after), name=name)
+
+    def running(self, name: str) -> bool:
+        return name in self._tasks and not self._tasks[name].done()
 
     async def _guard(
         self, name: str, make: Callable[[], Coroutine[Any, Any, None]], restart_after: float | None

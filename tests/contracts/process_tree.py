@@ -1,6 +1,6 @@
 """A small engine that is hard to end, as a program: ``process_tree.py <directory> [stubborn] [stopped]``.
 
-Each start appends one line to ``<directory>/starts`` and every process of the tree writes its pid into
+Each start appends one line to ``<directory>/starts``, once every process of the tree has its pid in
 ``<directory>/pids``: the root, a child, a grandchild that double-forked into its own session, and, if asked, a child
 that stopped itself and a root that ignores SIGTERM.
 """
@@ -20,21 +20,23 @@ def note(directory: Path, name: str, line: str) -> None:
 
 
 def child(directory: Path, then: Callable[[], None]) -> None:
-    if os.fork() == 0:
-        note(directory, "pids", str(os.getpid()))
+    pid = os.fork()
+    if pid == 0:
         then()
         while True:
             signal.pause()
+    note(directory, "pids", str(pid))
 
 
 def escape(directory: Path) -> None:
     """Leave session and parent behind, as a daemon does."""
     if os.fork() == 0:
         os.setsid()
-        if os.fork() == 0:
-            note(directory, "pids", str(os.getpid()))
+        pid = os.fork()
+        if pid == 0:
             while True:
                 signal.pause()
+        note(directory, "pids", str(pid))
         os._exit(0)
     os.wait()
 

@@ -58,3 +58,16 @@ def test_a_killed_engine_is_replaced_once_and_proven_while_requests_are_refused_
     assert incident["severity"] == "page"
     assert incident["title"] == "the engine is gone (signal SIGKILL)"
     stack.until(lambda: stack.status()["incident"] is None, 30, "resolved")
+
+
+@pytest.mark.timeout(90)
+def test_an_engine_that_never_came_up_is_told_to_people_with_the_reason(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, supervisor={"kind": "process", "command": ["/no/such/engine"]})
+    try:
+        stack.start(ready=False)
+        stack.until(lambda: stack.api("incidents")["incidents"], 45, "an incident")
+        (incident,) = stack.api("incidents")["incidents"]
+        assert incident["severity"] == "page"
+        assert "the engine is gone" in incident["title"]
+    finally:
+        stack.end()

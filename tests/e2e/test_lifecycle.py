@@ -89,6 +89,15 @@ def test_the_daemon_leaves_relay_keeper_and_engine_and_the_next_one_takes_them_o
     assert (engine_of(stack), stack.helpers()) == (engine, helpers)
 
 
+def test_a_keeper_that_was_killed_is_replaced_and_the_engine_runs_on(stack: Stack) -> None:
+    engine, (relay, keeper) = stack.status()["engine"]["incarnation"], stack.helpers()
+    os.kill(keeper, signal.SIGKILL)
+    stack.until(lambda: stack.status()["engine"]["incarnation"] is None, 20, "nobody can tell who runs")
+    stack.until(lambda: stack.status()["engine"]["incarnation"] == engine, 30, "another keeper took the engine over")
+    assert stack.helpers()[0] == relay
+    assert stack.helpers()[1] != keeper
+
+
 def test_own_everything_ends_relay_keeper_and_engine(stack: Stack) -> None:
     """Also those that an earlier daemon had started. The last test on this stack."""
     engine, helpers = engine_of(stack), stack.helpers()

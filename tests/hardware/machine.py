@@ -81,6 +81,15 @@ class Child:
     def ended(self, seconds: float = 10.0) -> int:
         return self.process.wait(seconds)
 
+    def bury(self) -> None:
+        """Kill it, and read to the end before the pipe is closed."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(10)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
 
 class Machine:
     def __init__(self, directory: Path, library: Path | None) -> None:
@@ -110,14 +119,11 @@ class Machine:
             stdout=subprocess.PIPE,
             env=self.environment(),
         )
+        child = Child(process)
         try:
-            yield Child(process)
+            yield child
         finally:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
+            child.bury()
 
 
 def sampled(report: GpuReport) -> bool:

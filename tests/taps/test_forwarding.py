@@ -11,6 +11,7 @@ import pytest
 
 from tests.exchanges.streams import CHAT_ESTIMATED, RECORDED, Recorded, chat, event
 from tests.taps.conftest import ANSWER, Script, Start, until
+from watchtower.clock import boottime_ns
 from watchtower.vocabulary.facts import Ending
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -246,13 +247,65 @@ async def test_a_client_that_leaves_takes_its_upstream_with_it(start: Start) -> 
     assert closed.ending is Ending.CLIENT_LEFT
 
 
-async def test_an_idle_connection_closes_when_the_engine_closes_it(start: Start) -> None:
+async def test_an_engine_that_closes_an_idle_connection_costs_the_next_request_nothing(start: Start) -> None:
     bench = await start(reply(ANSWER, then_close=True))
+    reader, writer = await bench.client()
+    for _ in range(3):
+        writer.write(GET)
+        assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), 2) == ANSWER
+        (connection,) = bench.relay._connections
+        await until(lambda: connection._upstream is None)  # noqa: B023 — awaited here
+
+    assert [bytes(received) for received in bench.engine.received] == [GET] * 3
+    assert bench.caused() == {}
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+    ],
+)
+async def test_a_connection_whose_end_was_announced_ends(start: Start, last: bytes) -> None:
+    bench = await start(reply(last, then_close=True))
     reader, writer = await bench.client()
     writer.write(GET)
 
-    assert await asyncio.wait_for(reader.read(), 2) == ANSWER
+    assert await asyncio.wait_for(reader.read(), 2) == last
     assert bench.caused() == {}
+
+
+async def test_an_idle_upstream_is_let_go_before_its_server_would_close_it_and_the_client_much_later(
+    start: Start,
+) -> None:
+    bench = await start()
+    reader, writer = await bench.client()
+    writer.write(GET)
+    await reader.readexactly(len(ANSWER))
+    (connection,) = bench.relay._connections
+    now = boottime_ns()
+    connection.rest(now + 1_000_000_000)
+    assert not bench.engine.ended[0].is_set()
+    connection.rest(now + 3_000_000_000)
+    await asyncio.wait_for(bench.engine.ended[0].wait(), 2)
+    writer.write(GET)
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    connection.rest(boottime_ns() + 80_000_000_000)
+    assert await asyncio.wait_for(reader.read(), 2) == b""
+
+
+async def test_a_request_under_way_is_never_at_rest(start: Start) -> None:
+    bench = await start(reply(ANSWER[:-1]))
+    reader, writer = await bench.client()
+    writer.write(GET)
+    await reader.readexactly(len(ANSWER) - 1)
+    (connection,) = bench.relay._connections
+    connection.rest(boottime_ns() + 10**12)
+
+    assert not bench.engine.ended[0].is_set()
+    assert await bench.read(reader) == b""
+    assert not reader.at_eof()
 
 
 async def test_one_connection_too_many_is_told_so(start: Start) -> None:

@@ -82,16 +82,6 @@ async def test_an_engine_restart_under_a_hold_costs_an_idle_connection_nothing(s
     assert [bytes(received) for received in bench.engine.received] == [POST, POST]
 
 
-async def test_without_a_hold_the_same_restart_closes_the_idle_connection(start: Start) -> None:
-    bench = await start()
-    reader, writer = await bench.client()
-    writer.write(POST)
-    await reader.readexactly(len(ANSWER))
-    await bench.engine.stop()
-
-    assert await asyncio.wait_for(reader.read(), 2) == b""
-
-
 async def test_release_opens_a_fresh_upstream_even_if_the_old_one_looks_alive(start: Start) -> None:
     bench = await start()
     reader, writer = await bench.client()

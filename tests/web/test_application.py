@@ -14,13 +14,46 @@ from pydantic import SecretStr
 from watchtower.board import Board
 from watchtower.settings import WebSettings
 from watchtower.testing.clock import HandClock
-from watchtower.vocabulary.errors import Deadline, StorageFault
+from watchtower.vocabulary.errors import BadInput, Deadline, Problem, Refused, StorageFault
 from watchtower.web.application import COMMANDS, application
 
 TOKEN = "t0ken-of-the-on-call-engineer"
 PAUSE = {"author": "ann", "reason": "deploying", "seconds": 60}
 READS = ("/", "/assets/console.js", "/assets/console.css", "/metrics", "/-/healthy", "/-/ready")
 API_READS = ("status", "incidents", "incidents/inc-2", "actions")
+
+
+class References:
+    """Says what it was asked; refuses, when told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.problem: Exception | None = None
+
+    def _said(self, *what: object) -> dict[str, Any]:
+        self.asked.append(what)
+        if self.problem:
+            raise self.problem
+        return {"said": what[0]}
+
+    def list(self) -> dict[str, Any]:
+        return self._said("list")
+
+    def show(self, id: str) -> dict[str, Any]:
+        return self._said("show", id)
+
+    def export(self, id: str) -> bytes:
+        self._said("export", id)
+        return b'{"format": 1}'
+
+    def capture(self, repeats: int = 0) -> dict[str, Any]:
+        return self._said("capture", repeats)
+
+    def retire(self, id: str) -> dict[str, Any]:
+        return self._said("retire", id)
+
+    def take_in(self, document: bytes, name: str) -> dict[str, Any]:
+        return self._said("import", document)
 
 
 class House:
@@ -39,6 +72,7 @@ class House:
         self.hangs = False
         self.journal_fault = ""
         self.dead_because = ""
+        self.references = References()
 
     async def command(self, verb: str, author: str, reason: str, seconds: float) -> str:
         self.commands.append((verb, author, reason, seconds))
@@ -60,6 +94,7 @@ class House:
             timeline=self.timeline,
             command=self.command,
             healthy=lambda: self.dead_because,
+            references=self.references,
             local=local,
         )
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -254,3 +289,48 @@ async def test_the_console_finds_the_latency_of_the_last_minutes_and_unknown_is_
     assert len(points) == 300
     assert points[-1] == {"wall": 399.0, "p95": None}
     assert points[0] == {"wall": 100.0, "p95": 0.03}
+
+
+async def test_references_are_listed_shown_captured_retired_exported_and_imported(house: House) -> None:
+    async with house.client(local=True) as client:
+        assert (await client.get("/api/v1/references")).json() == {"said": "list"}
+        await client.get("/api/v1/references/show?id=ref-1")
+        await client.post("/api/v1/references/capture?repeats=4")
+        await client.post("/api/v1/references/retire?id=ref-1")
+        assert (await client.get("/api/v1/references/export?id=ref-1")).json() == {"format": 1}
+        await client.post("/api/v1/references/import", content=b"{}")
+        assert (await client.post("/api/v1/references/sharpen")).status_code == 404
+        assert (await client.post("/api/v1/references/capture?repeats=2")).status_code == 400
+    assert house.references.asked == [
+        ("list",),
+        ("show", "ref-1"),
+        ("capture", 4),
+        ("retire", "ref-1"),
+        ("export", "ref-1"),
+        ("import", b"{}"),
+    ]
+
+
+@pytest.mark.parametrize("path", ["references/capture", "references/retire?id=x", "references/import"])
+async def test_references_are_changed_over_tcp_with_the_token_alone(house: House, path: str) -> None:
+    async with house.client() as client:
+        assert (await client.post(f"/api/v1/{path}")).status_code == 403
+        assert (await client.get("/api/v1/references/export")).status_code == 403, "it holds answers"
+        assert house.references.asked == []
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        assert (await client.post(f"/api/v1/{path}", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("problem", "status"),
+    [
+        (Refused("a capture is under way"), 409),
+        (StorageFault("disk"), 503),
+        (BadInput([Problem("f", "", "x", "y")]), 400),
+    ],
+)
+async def test_a_refusal_of_the_references_keeps_its_reason(house: House, problem: Exception, status: int) -> None:
+    house.references.problem = problem
+    async with house.client(local=True) as client:
+        reply = await client.post("/api/v1/references/capture")
+    assert reply.status_code == status and reply.json()["error"] == str(problem)

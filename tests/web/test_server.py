@@ -34,6 +34,7 @@ def face(house: House, *, local: bool) -> Starlette:
         timeline=house.timeline,
         command=house.command,
         healthy=lambda: "",
+        references=house.references,
         local=local,
     )
 

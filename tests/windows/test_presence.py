@@ -32,9 +32,13 @@ def test_it_is_gone_from_the_first_to_the_last_look_that_found_nothing_and_says_
     assert (reading.value, reading.at, reading.because) == (4.0, START + 14, "exit status 137")
 
 
-def test_before_any_engine_was_seen_there_is_nothing_to_miss() -> None:
+def test_before_the_first_look_nobody_knows() -> None:
     assert absent().because == "the adapter has not looked yet"
-    assert absent(none(10, None), none(18, None)).because == "no engine has been seen yet"
+
+
+def test_an_engine_that_never_came_up_is_missed_like_one_that_died() -> None:
+    reading = absent(none(10, None), none(18, None))
+    assert (reading.value, reading.because) == (8.0, "exit status 137")
 
 
 def test_an_engine_that_died_before_we_came_is_missed_when_the_adapter_names_it() -> None:

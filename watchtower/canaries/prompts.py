@@ -39,7 +39,7 @@ class PromptFile(_Group):
     version: Literal[1]
     name: str = ""
     """For people."""
-    prompts: Annotated[tuple[PromptText, ...], Field(min_length=1, max_length=MOST_PROMPTS)]
+    prompts: Annotated[tuple[PromptText, ...], Field(max_length=MOST_PROMPTS)]
 
 
 def shipped_prompts() -> Path:
@@ -55,6 +55,9 @@ def load_prompts(path: Path | None = None) -> list[Prompt]:
     file, problems = validate(PromptFile, tree)
     if file is not None:
         problems += _twice(file, tree)
+        if not file.prompts:
+            where = str(place_of(tree, ("prompts",)))
+            problems.append(Problem(where, "prompts", "there is no question", "write at least one"))
     if file is None or problems:
         raise BadInput(in_order(problems))
     return [Prompt(id=one.id, text=one.text.strip()) for one in file.prompts]

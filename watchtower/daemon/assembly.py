@@ -32,12 +32,12 @@ from watchtower.clock import SystemClock
 from watchtower.daemon.deliveries import Deliveries
 from watchtower.daemon.hardware import start_hardware
 from watchtower.daemon.loading import Loaded
-from watchtower.daemon.meaning import Meaning, NoEncoder
+from watchtower.daemon.meaning import Meaning
 from watchtower.daemon.memory import JournalMemory
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
-from watchtower.daemon.supervision import Heartbeat, observe, scrape, tick
+from watchtower.daemon.supervision import Heartbeat, keep_keeper, observe, scrape, tick
 from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load import LoadExplainsLatency
 from watchtower.exporters.gpus import GpuCollector
@@ -45,6 +45,7 @@ from watchtower.exporters.prometheus import BoardCollector, Exposition
 from watchtower.remediation.events import Commanded, Started, StorageFailed
 from watchtower.remediation.runner import Runner
 from watchtower.remediation.state import TargetState, decode
+from watchtower.scoring.choosing import chosen
 from watchtower.settings import SupervisorKind, SupervisorSettings
 from watchtower.sinks.log import LogSink
 from watchtower.sinks.webhook import WebhookSink
@@ -132,11 +133,19 @@ class Daemon:
 
         relays = Relays(settings.relay, settings.engine.url, directory, on_fact, clock)
         canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=on_fact)
+        encoder = chosen(settings.scoring, clock)
+        stack.push_async_callback(encoder.close)
+
+        def need_encoder() -> None:
+            if not tasks.running("scorer"):  # torch costs memory: nobody pays for it before there are references
+                tasks.start("scorer", encoder.run)
+
         meaning = Meaning(
             settings,
             clock=clock,
             ask=adapter.ask,
-            encoder=NoEncoder(),
+            encoder=encoder,
+            need_encoder=need_encoder,
             store=ReferenceStore(directory) if lease else None,
             board=board,
             tasks=tasks,
@@ -207,6 +216,8 @@ class Daemon:
         tasks.start("remediation", runner.run, restart_after=0.5)
         tasks.start("canaries", canaries.run)
         meaning.start()
+        if supervisor.kind is SupervisorKind.PROCESS:
+            tasks.start("keeper", lambda: keep_keeper(keeper_plan(directory, supervisor), clock))
         tasks.start("observe", lambda: observe(adapter, pipeline, clock, settings.engine.observe_seconds))
         start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
         tasks.start("scrape", lambda: scrape(adapter, pipeline, clock, settings.engine.scrape_seconds))

@@ -54,7 +54,8 @@ class AnswerJudge:
         shift = logprobs.shift(replies.forced.logprobs, reference.logprobs) if replies.forced else None
         completions = [texts.Completion(one.text, one.finish_reason) for one in reference.answers]
         faults = texts.faults(texts.Completion(said.text, said.finish_reason), completions, reference.prompt.text)
-        cause = _cause(reference, replies, shift)
+        cached = _cache_agreement(reference, replies)
+        cause = _cause(reference, replies, shift, cached)
         similarity = await self._similarity(references, reference, said.text)
         centred = None if similarity is None or reference.similarity is None else similarity - reference.similarity.mean
         fact = ReferenceAnswered(
@@ -63,15 +64,14 @@ class AnswerJudge:
             reference=reference.prompt.id,
             logprob_shift=shift.nats if shift else None,
             prefix_agreement=agreed,
+            cache_agreement=cached,
             similarity=similarity,
             centred=centred,
             faults=faults,
             cause=cause,
         )
         normal = reference.agreement
-        return Judged(
-            fact, Evidence(shift, agreed - normal.mean, normal.sd, cause, replies.cached is not None, bool(faults))
-        )
+        return Judged(fact, Evidence(shift, agreed - normal.mean, normal.sd, cause, cached is not None, bool(faults)))
 
     def round(self, judged: Sequence[Judged]) -> tuple[bool | None, str]:
         evidence = [one.evidence for one in judged if isinstance(one.evidence, Evidence)]
@@ -100,19 +100,22 @@ class AnswerJudge:
         return calibration.closest(made.vectors[0], vectors)
 
 
-def _cause(reference: Reference, replies: Replies, shift: logprobs.Shift | None) -> str:
+def _cache_agreement(reference: Reference, replies: Replies) -> float | None:
+    """First words that the answer from the cache has in common with the fresh one or a blessed one."""
+    if replies.cached is None or replies.cached.because:
+        return None
+    others = [replies.spoken.text, *(one.text for one in reference.answers)]
+    return agreement.prefix_agreement(replies.cached.text, others)
+
+
+def _cause(reference: Reference, replies: Replies, shift: logprobs.Shift | None, cached: float | None) -> str:
     """What this one answer points at."""
     if shift is not None and shift.moved:
         return "weights" if shift.by_a_lot else "numerics"
     now = replies.spoken.prompt_token_ids
     if now and reference.prompt_token_ids and now != reference.prompt_token_ids:
         return "template"
-    if replies.cached is not None and not replies.cached.because:
-        like_fresh = agreement.prefix_agreement(replies.cached.text, [replies.spoken.text])
-        like_blessed = agreement.prefix_agreement(replies.cached.text, [one.text for one in reference.answers])
-        if max(like_fresh, like_blessed) < APART:
-            return "kv_cache"
-    return ""
+    return "kv_cache" if cached is not None and cached < APART else ""
 
 
 def _disagree(evidence: Sequence[Evidence]) -> bool:

@@ -6,7 +6,7 @@ capture that fails changes nothing. References under another key are told as a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,9 @@ from watchtower.ports import Clock, Encoder
 from watchtower.settings import Settings
 from watchtower.storage.references import ReferenceStore, imported
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.embeddings import Embedding
 from watchtower.vocabulary.errors import Refused, StorageFault, WatchtowerError
 from watchtower.vocabulary.facts import AnyFact, ReferencesKnown
-from watchtower.vocabulary.references import Prompt, Reference, ReferenceKey, ReferenceSet, digest
+from watchtower.vocabulary.references import Reference, ReferenceKey, ReferenceSet, digest
 
 log = structlog.get_logger("watchtower.references")
 
@@ -60,13 +59,6 @@ class Progress:
         }
 
 
-class NoEncoder:
-    """Similarity is UNKNOWN; everything else carries on."""
-
-    async def embed(self, texts: Sequence[str], *, live: bool = False) -> Embedding:
-        return Embedding(None, "no encoder is installed: pip install 'watchtower-sidecar[similarity]'")
-
-
 class Meaning:
     """``start()`` it once; ``wish`` is for whoever raises the canary rate."""
 
@@ -77,17 +69,19 @@ class Meaning:
         clock: Clock,
         ask: Ask,
         encoder: Encoder,
+        need_encoder: Callable[[], None],
         store: ReferenceStore | None,
         board: Board,
         tasks: TaskGroup,
         on_fact: Callable[[AnyFact], None],
     ) -> None:
-        """``store`` None: there is no state directory, so nothing can be remembered. Raises BadInput for questions that
-        cannot be read."""
+        """``need_encoder`` is called when vectors are wanted for the first time. ``store`` None: there is no state
+        directory, so nothing can be remembered. Raises BadInput for questions that cannot be read."""
         knobs = settings.references
         self._settings = settings
         self._clock = clock
         self._encoder = encoder
+        self._need_encoder = need_encoder
         self._store = store
         self._board = board
         self._tasks = tasks
@@ -97,7 +91,7 @@ class Meaning:
         self._progress = Progress()
         self._blessed: ReferenceSet | None = None
         self._captures = 0
-        self.demand = Demand(clock.now().boot)
+        self.demand = Demand(clock.now().boot, knobs.concurrency)
         self.rounds = Rounds(
             knobs,
             clock=clock,
@@ -124,15 +118,13 @@ class Meaning:
         return {"rounds": dict(rounds.results), "answers": dict(rounds.answers), "tokens": rounds.tokens}
 
     def key(self) -> ReferenceKey:
-        return self._key(self._prompts)
-
-    def _key(self, prompts: list[Prompt]) -> ReferenceKey:
+        """Of today's configuration."""
         knobs = self._settings.references
         return ReferenceKey(
             model=self._settings.engine.model,
             template=knobs.template,
             sampling=f"greedy, {knobs.max_tokens} tokens",
-            prompts=digest(prompts),
+            prompts=digest(self._prompts),
         )
 
     # ── which are in force ──────────────────────────────────────────────────────────────────────
@@ -149,6 +141,8 @@ class Meaning:
                 because = f"the references are for another key ({other}): capture again" if live else NONE
         except StorageFault as fault:
             self._blessed, because = None, str(fault)
+        if self._blessed is not None and self._blessed.encoder:
+            self._need_encoder()
         usable = len(self._blessed.references) if self._blessed else 0
         without = "" if self._blessed is None or self._blessed.encoder else self._no_vectors()
         self._on_fact(
@@ -206,6 +200,7 @@ class Meaning:
             raise Refused("a capture is under way")
         if because := self._unfit():
             raise Refused(because)
+        self._need_encoder()
         capture = Capture(self._asking, self._clock, concurrency=knobs.concurrency, busy=self._saturated)
         self._progress = Progress(state="running", capture=capture)
         self._captures += 1

@@ -6,17 +6,27 @@ know who runs. It does not mean that nothing is wrong.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+import structlog
+
+from watchtower.adapters.keeper.launching import KeeperStarted, ensure_keeper
+from watchtower.adapters.keeper.protocol import KeeperPlan
 from watchtower.board import Board
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.ports import Clock
+from watchtower.vocabulary.errors import NotReachable
 from watchtower.vocabulary.facts import EngineScrape, EngineSeen
 
 MISSED_TICKS = 5
 LEAST_SECONDS = 10.0
 """The loop counts as dead when no tick has happened for five periods, and at least this long."""
+KEEPER_SECONDS = 5.0
+"""How often the keeper is looked for: without one the engine runs on, but nothing can be cured."""
+
+log = structlog.get_logger("watchtower.supervision")
 
 
 class Eyes(Protocol):
@@ -70,3 +80,16 @@ async def scrape(eyes: Eyes, pipeline: Pipeline, clock: Clock, period: float) ->
     while True:
         pipeline.on_fact(await eyes.scrape())
         await clock.sleep(period)
+
+
+async def keep_keeper(plan: KeeperPlan, clock: Clock) -> None:
+    """Start another keeper whenever none answers; it takes over the engine that the dead one left."""
+    while True:
+        await clock.sleep(KEEPER_SECONDS)
+        try:
+            keeper = await asyncio.to_thread(ensure_keeper, plan)
+        except NotReachable as problem:
+            log.error("keeper.missing", because=str(problem), again_in_seconds=KEEPER_SECONDS)
+        else:
+            if isinstance(keeper, KeeperStarted):
+                log.warning("keeper.replaced", pid=keeper.pid)

@@ -48,6 +48,8 @@ class ResponseReader:
         """A request was forwarded and its answer has not ended."""
         self.started = False
         """Bytes of the present answer were seen."""
+        self.keeps_alive = False
+        """The newest answer has ended, and did not announce that the connection ends with it."""
         self.in_sync = True
         self.switched = False
         """101, or a CONNECT that succeeded: no more HTTP on this connection."""
@@ -58,6 +60,7 @@ class ResponseReader:
         self._exchange = exchange
         self.awaited = True
         self.started = False
+        self.keeps_alive = False
 
     def feed(self, data: bytes, ns: int) -> None:
         """``data`` was read at ``ns`` (CLOCK_BOOTTIME). Never raises."""
@@ -232,3 +235,4 @@ class ResponseReader:
             exchange.close(ending, self._ns)
         self._exchange = self._body = None
         self.awaited = self._in_body = False
+        self.keeps_alive = self._parser.should_keep_alive()

@@ -72,11 +72,11 @@ def show_list(daemon: DaemonClient, *, as_json: bool) -> int:
 
 def _print_list(console: Console, answer: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("set", "captured (UTC)", "questions", "repeats", "log-probabilities", "encoder", ""):
-        table.add_column(name)
+    for name in ("set", "captured (UTC)", "questions", "repeats", "log-probs", "encoder", ""):
+        table.add_column(name, no_wrap=name in ("set", "captured (UTC)"), overflow="fold")
     for one in answer["sets"]:
         state = "in force" if one["id"] == answer["in_force"] else "retired" if one["retired"] else "another key"
-        day = datetime.fromtimestamp(one["captured_wall"], UTC).strftime("%Y-%m-%d %H:%M")
+        day = datetime.fromtimestamp(one["captured_wall"], UTC).strftime("%m-%d %H:%M")
         numbers = (str(one["size"]), str(one["repeats"]), str(one["with_logprobs"]))
         table.add_row(one["id"], day, *numbers, one["encoder"] or "none", state)
     if answer["sets"]:

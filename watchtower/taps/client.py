@@ -4,6 +4,10 @@ One request at a time: a pipelined successor waits, unforwarded, until the answe
 own answer can never land inside another answer, and why a request can be parked or refused before one byte of it is
 forwarded. Bytes are forwarded exactly as they came; what cannot be framed is forwarded too, unless a control path
 shows up in it. An answer that the engine cut short is cut short for the client as well (a reset), never ended neatly.
+
+Between requests the two connections end independently. Servers close idle connections after a few seconds (uvicorn: 5);
+mirrored, that close could meet the client's next request half-way and cost it. So the client's connection stays, and
+its next request opens a fresh upstream; an upstream that idles is dropped by us before any server would do it.
 """
 
 from __future__ import annotations
@@ -32,6 +36,10 @@ _MAX_WAITING_BYTES: Final = 256 * 1024
 """More than this from a client whose next request cannot go yet stops reading from it."""
 _LINGER_SECONDS: Final = 2.0
 """After an own answer: how long the rest of the request is read and thrown away, so that no reset overtakes it."""
+_UPSTREAM_IDLE_NS: Final = 2_000_000_000
+"""Shorter than the keep-alive of any engine's server, so that no request is sent on a connection that just ends."""
+_CLIENT_IDLE_NS: Final = 75_000_000_000
+"""Longer than the keep-alive of clients (httpx: 5 s, gateways: 60 s), so that they are the ones to close."""
 _FLUSH_SECONDS: Final = 5.0
 """Before a reset: how long what was already received for the client may take to be sent."""
 
@@ -68,6 +76,7 @@ class ClientConnection(asyncio.Protocol):
         self._state = _State.OPEN
         self._pauses: set[_Pause] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._rested_ns = boottime_ns()  # the last instant at which an answer ended
 
     @property
     def idle(self) -> bool:
@@ -240,6 +249,7 @@ class ClientConnection(asyncio.Protocol):
         elif self._relay.draining and self._framer.between_requests:
             self.close()
             return
+        self._rested_ns = boottime_ns()
         self._pump()
 
     def upstream_full(self, full: bool) -> None:
@@ -273,7 +283,16 @@ class ClientConnection(asyncio.Protocol):
             else:
                 self._relay.count("upstream_deaths")
                 self._cut()
-        elif self._parked is None and not (self._relay.hold.holding and self.idle):
+        elif self._parked is None and not (self.idle and (reader.keeps_alive or self._relay.hold.holding)):
+            self.close()
+
+    def rest(self, now_ns: int) -> None:
+        """Called about once a second: let go of what has been idle for long."""
+        idle_ns = now_ns - self._rested_ns
+        if idle_ns < _UPSTREAM_IDLE_NS or not self.idle or self._state is not _State.OPEN:
+            return
+        self._drop_upstream()
+        if idle_ns >= _CLIENT_IDLE_NS:
             self.close()
 
     # ── endings ─────────────────────────────────────────────────────────────────────────────────

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import Final
 
+from watchtower.clock import boottime_ns
 from watchtower.exchanges.ledger import Ledger
 from watchtower.taps.client import ClientConnection
 from watchtower.taps.guard import Guard
 from watchtower.taps.hold import Hold
 from watchtower.taps.plan import RelayPlan, upstream_address
 from watchtower.vocabulary.words import CAUSED, RELAY_COUNTERS
+
+_REST_SECONDS: Final = 1.0
+"""How often idle connections are looked for."""
 
 
 class Relay:
@@ -54,6 +59,14 @@ class Relay:
     async def listen(self, listening: socket.socket) -> None:
         """Accept clients on ``listening``, which stays open in whoever else holds it."""
         self._server = await self.loop.create_server(lambda: ClientConnection(self), sock=listening, backlog=2048)
+        self.loop.call_later(_REST_SECONDS, self._rest)
+
+    def _rest(self) -> None:
+        now_ns = boottime_ns()
+        for connection in list(self._connections):
+            connection.rest(now_ns)
+        if not self.draining:
+            self.loop.call_later(_REST_SECONDS, self._rest)
 
     async def drain(self, seconds: float) -> None:
         """Accept nobody else, let what is open end, and cut off what has not ended after ``seconds``."""

@@ -26,6 +26,8 @@ class ExitCode(IntEnum):
     """The command worked and found something wrong (a failed check, an uncured fault)."""
     BAD_INPUT = 2
     """Usage or configuration: nothing was changed; the message names place and cure."""
+    UNDECIDED = 3
+    """The command worked and cannot tell: too little data."""
     UNREACHABLE = 4
     """The daemon (or engine) did not answer."""
     REFUSED = 5

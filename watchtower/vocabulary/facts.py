@@ -209,6 +209,8 @@ class ReferenceAnswered(Fact, frozen=True, tag="reference_answered", kw_only=Tru
     """Mean absolute change, in nats per token, of the log-probabilities of a blessed answer."""
     prefix_agreement: float | None = None
     """Share (0…1) of the first 16 words that equal the closest blessed answer's."""
+    cache_agreement: float | None = None
+    """The same for an answer that may have read the prefix cache, against the fresh one too; None: not checked."""
     similarity: float | None = None
     """Cosine (−1…1) to the closest blessed answer; None without an encoder."""
     centred: float | None = None

@@ -220,6 +220,12 @@ READINGS: dict[str, ReadingKind] = {
             help="Mean share of the first 16 words that a canary's answer has in common with the closest blessed one.",
         ),
         ReadingKind(
+            name="cache_agreement.mean",
+            unit=Unit.RATIO,
+            help="The same for answers that may have been read from the prefix cache: they differ from fresh ones only "
+            "when its blocks are corrupt or stale.",
+        ),
+        ReadingKind(
             name="logprob_shift.mean",
             unit=Unit.NATS,
             help="Mean absolute change per token of the log-probabilities of blessed answers, read again by teacher "

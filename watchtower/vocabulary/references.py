@@ -18,9 +18,8 @@ MOST_REPEATS = 20
 MOST_PROMPTS = 500
 
 CAUSES: dict[str, str] = {
-    "weights": "other weights than the blessed ones answer: the log-probabilities of nearly all tokens moved by a lot",
-    "numerics": "the weights compute differently (quantization, kernel, other hardware): all log-probabilities moved "
-    "by a little",
+    "weights": "other weights than the blessed ones: nearly every token moved, and by a lot",
+    "numerics": "the weights compute differently (quantization, kernel, other hardware): all tokens moved by a little",
     "kv_cache": "the prefix cache is corrupt or stale: only answers that read it differ",
     "template": "the chat template or tokenizer changed: the same question reaches the model as other tokens",
 }

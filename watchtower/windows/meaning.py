@@ -16,17 +16,21 @@ from watchtower.vocabulary.readings import Reading
 from watchtower.vocabulary.references import CAUSES
 from watchtower.windows import estimates
 
-FAMILIES: Final = ("similarity", "prefix_agreement", "logprob_shift", "malformed_output")
+FAMILIES: Final = ("similarity", "prefix_agreement", "cache_agreement", "logprob_shift", "malformed_output")
 NOBODY_KNOWS: Final = "whether references exist is not known yet"
+FEWEST_CHECKS: Final = 3
+"""References asked through the prefix cache: they are few, because a check doubles a question's cost."""
 _SCORES: dict[str, Callable[[ReferenceAnswered], float | None]] = {
     "similarity": lambda answer: answer.similarity,
     "prefix_agreement": lambda answer: answer.prefix_agreement,
+    "cache_agreement": lambda answer: answer.cache_agreement,
     "logprob_shift": lambda answer: answer.logprob_shift,
     "malformed_output": lambda answer: float(bool(answer.faults)),
 }
 _RANGES: dict[str, tuple[float, float]] = {
     "similarity": (-1.0, 1.0),
     "prefix_agreement": (0.0, 1.0),
+    "cache_agreement": (0.0, 1.0),
     "logprob_shift": (0.0, math.inf),
 }
 _Z95: Final = 1.96
@@ -67,7 +71,7 @@ class Meaning:
         because = self._unusable(family)
         fresh = [] if because else [one for one in self._newest.values() if now - over <= one.at <= now]
         scores = [score for one in fresh if (score := _SCORES[family](one)) is not None and math.isfinite(score)]
-        if not because and len(scores) < self._needed():
+        if not because and len(scores) < (FEWEST_CHECKS if family == "cache_agreement" else self._needed()):
             because = self._too_few(family, len(fresh), len(scores), over, now)
         if because:
             return Reading(name=name, over=over, at=now, value=None, because=because, samples=len(scores))
@@ -94,6 +98,8 @@ class Meaning:
             return "the engine gives no prompt_logprobs: answers are compared by their words alone"
         if fresh >= self._needed() and family == "similarity":
             return "the encoder made no vectors for these answers"
+        if fresh >= self._needed() and family == "cache_agreement":
+            return f"too few references were asked through the prefix cache: {scored} of {FEWEST_CHECKS}"
         if self._unasked is not None and now - self._unasked.at <= over:
             return self._unasked.because
         return f"too few references answered in the window: {scored} of {self._needed()}"

@@ -2,7 +2,8 @@
 
 Absence is a proof, not a silence: it lasts from the first to the last look of an unbroken run of looks that all found
 nothing running. A look that could not tell, or a gap in our own attention, breaks the run and the proof begins anew;
-time after the last look counts for nothing. Before any engine was seen there is nothing to miss.
+time after the last look counts for nothing. Only an adapter that owns the process can find nothing, so an engine that
+never came up is missed like one that died; no token is owed by it, though.
 """
 
 from __future__ import annotations
@@ -52,6 +53,6 @@ class Presence:
             return Probed(None, last.because or "the adapter could not tell")
         if last.incarnation is not None:
             return Probed(0.0, samples=1)
-        if not self._met or self._since is None:
-            return Probed(None, "no engine has been seen yet")
-        return Probed(last.at - self._since, last.how, samples=1)
+        since = last.at if self._since is None else self._since
+        because = last.how if self._met else last.because or "it has never come up"
+        return Probed(last.at - since, because, samples=1)

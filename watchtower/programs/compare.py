@@ -1,0 +1,139 @@
+"""``watchtower compare BASELINE CANDIDATE``: gate a checkpoint before it is served.
+
+Exit 0: same; 1: different; 3: too little data; 2: an input that cannot be used. Without an encoder the comparison goes
+on with wording, length, markup and text checks, and says so. Nobody waits for anybody here, so the scorer may use the
+whole machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from rich.console import Console
+
+from watchtower.clock import SystemClock
+from watchtower.comparison.judging import Outcome, Vectors, judge, pairs
+from watchtower.comparison.reading import Answered, read_answers
+from watchtower.comparison.showing import WIDTH, show, write_html
+from watchtower.daemon.loading import load
+from watchtower.scoring.choosing import chosen
+from watchtower.settings import EncoderKind, ScoringSettings
+from watchtower.tasks import TaskGroup
+from watchtower.vocabulary.errors import BadInput, ExitCode, Problem
+
+CODES = {
+    Outcome.SAME: ExitCode.OK,
+    Outcome.DIFFERENT: ExitCode.PROBLEM_FOUND,
+    Outcome.TOO_LITTLE_DATA: ExitCode.UNDECIDED,
+}
+
+
+class CompareOptions(msgspec.Struct, frozen=True, kw_only=True):
+    baseline: Path
+    candidate: Path
+    again: Path | None = None
+    """A second run of the baseline on the same prompts."""
+    config: Path | None = None
+    no_encoder: bool = False
+    alpha: float = 0.01
+    seed: int = 0
+    html: Path | None = None
+    json: bool = False
+
+
+def main(options: CompareOptions) -> int:
+    """Raises BadInput."""
+    files = [options.baseline, options.candidate, *([options.again] if options.again else [])]
+    sides = _read(files)
+    baseline, candidate, again = sides[0], sides[1], sides[2] if options.again else None
+    paired = pairs(baseline, candidate)
+    if again is not None:
+        paired = [(one, other) for one, other in paired if one.id in again]
+    if not paired:
+        cure = "both files need the same ids for the same prompts"
+        raise BadInput([Problem(str(options.candidate), "id", f"no id is also in {options.baseline}", cure)])
+    reruns = [again[one.id].output for one, _ in paired] if again is not None else None
+    vectors, encoder, because = asyncio.run(_embedded(paired, reruns, _settings(options)))
+    found = judge(
+        paired,
+        vectors=vectors,
+        again=reruns,
+        encoder=encoder,
+        no_encoder=because,
+        only_baseline=len(baseline) - len(paired),
+        only_candidate=len(candidate) - len(paired),
+        alpha=options.alpha,
+        seed=options.seed,
+    )
+    names = str(options.baseline), str(options.candidate)
+    if options.html is not None:
+        write_html(options.html, found, *names)
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = WIDTH
+        show(console, found, *names)
+    return CODES[found.outcome]
+
+
+def _read(files: Sequence[Path]) -> list[Mapping[str, Answered]]:
+    """All files, or all their mistakes at once."""
+    found: list[Mapping[str, Answered]] = []
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            found.append(read_answers(file))
+        except BadInput as problem:
+            problems += problem.problems
+    if problems:
+        raise BadInput(problems)
+    return found
+
+
+def _settings(options: CompareOptions) -> ScoringSettings:
+    if options.no_encoder:
+        return ScoringSettings(encoder=EncoderKind.NONE)
+    given = load(options.config, os.environ).settings.scoring if options.config else ScoringSettings()
+    return given.model_copy(update={"cpu_ratio": 1.0})
+
+
+async def _embedded(
+    paired: Sequence[tuple[Answered, Answered]], again: Sequence[str] | None, settings: ScoringSettings
+) -> tuple[Vectors | None, str, str]:
+    """Vectors and the encoder's name, or None and why."""
+    if settings.encoder is EncoderKind.NONE:
+        return None, "", "not asked for"
+    clock = SystemClock()
+    encoder, tasks = chosen(settings, clock), TaskGroup(clock.sleep)
+    progress = Console(stderr=True, highlight=False)
+    sides = [
+        [one.output for one, _ in paired],
+        [other.output for _, other in paired],
+        *([list(again)] if again else []),
+    ]
+    found: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
+    name = ""
+    tasks.start("scorer", encoder.run, restart_after=None)
+    try:
+        for side, texts in zip(("baseline", "candidate", "second run"), sides, strict=False):
+            rows: list[list[float]] = []
+            for first in range(0, len(texts), 64):
+                answer = await encoder.embed(texts[first : first + 64])
+                if answer.vectors is None:
+                    return None, "", answer.because
+                rows += answer.vectors
+                name = answer.encoder
+                if progress.is_terminal:
+                    progress.print(f"[dim]{side}: {len(rows)} of {len(texts)} embedded[/]", end="\r")
+            found.append(np.asarray(rows, dtype=np.float32))
+    finally:
+        await encoder.close()
+        await tasks.stop()
+    return Vectors(*found), name, ""

@@ -1,0 +1,45 @@
+"""``python -m watchtower.programs.scorer``: the process that embeds texts, for ``watchtower.scoring.child``.
+
+It yields to everybody: lowest-but-one priority, first choice of the kernel's out-of-memory killer, and gone with its
+parent. Its death costs a reading of similarity and nothing else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from contextlib import suppress
+
+from watchtower.vocabulary.errors import ExitCode
+
+PR_SET_PDEATHSIG = 1
+NICE = 10
+
+
+def main() -> int:
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        return ExitCode.OK
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to handle
+    os.nice(NICE)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")
+    # frames have standard output for themselves; whatever a library prints goes to standard error
+    outgoing = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+    from watchtower.scoring.worker.serving import serve  # after the environment is set: libraries read it on import
+
+    with suppress(BrokenPipeError, KeyboardInterrupt):
+        serve(sys.stdin.buffer, outgoing)
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.stdout.flush()
+    os._exit(main())  # without waiting for a library's threads
