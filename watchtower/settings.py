@@ -141,7 +141,7 @@ class ReferenceSettings(Group):
     template: Literal["chat", "plain"] = "chat"
     """``chat``: through the engine's chat template; ``plain``: as a completion. Part of the references' key."""
     prompts: Path | None = None
-    """YAML file of questions, relative to where Watchtower runs; without one the shipped set. Part of the key."""
+    """YAML file of questions, relative to this file; without one the shipped set. Part of the references' key."""
     repeats: Annotated[int, Field(ge=3, le=20)] = 5
     """How often a capture asks each question, to learn how much its answers differ while all is well."""
     cache_checks: Annotated[int, Field(ge=0, le=100)] = 4

@@ -131,7 +131,7 @@ async def test_the_first_answer_that_does_not_come_ends_the_round() -> None:
     house.engine.because = "no answer in time"
     told = await house.round()
     assert len(house.engine.asked) == 1
-    assert (told.answered, told.clean, told.because) == (0, None, "no answer in time")
+    assert (told.asked, told.answered, told.clean, told.because) == (1, 0, None, "no answer in time")
     assert {one.because for one in house.answers()} == {"no answer in time"}
     assert house.rounds.results["unclear"] == 1
 

@@ -25,13 +25,16 @@ class Letters:
 
     def __init__(self) -> None:
         self.name = "letters"
+        self.direction = 1.0
 
     async def embed(self, texts: Sequence[str], *, live: bool = False) -> Embedding:
         if not self.name:
             return Embedding(None, "no encoder is installed")
         counts = [[text.lower().count(letter) + 0.01 for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
         lengths = [sum(one * one for one in row) ** 0.5 for row in counts]
-        return Embedding([[one / n for one in row] for row, n in zip(counts, lengths, strict=True)], "", self.name)
+        return Embedding(
+            [[self.direction * one / n for one in row] for row, n in zip(counts, lengths, strict=True)], "", self.name
+        )
 
 
 class House:
@@ -131,6 +134,13 @@ async def test_without_an_encoder_only_similarity_is_missing(house: House) -> No
 async def test_vectors_of_another_encoder_are_never_compared(house: House) -> None:
     references = await house.blessed()
     house.encoder.name = "other letters"
+    assert (await house.round(references))[0].fact.similarity is None
+
+
+async def test_an_answer_without_words_has_no_similarity_and_harms_nothing(house: House) -> None:
+    house.encoder.direction = 0.0
+    references = await house.blessed()
+    assert references.references[0].similarity is None
     assert (await house.round(references))[0].fact.similarity is None
 
 

@@ -22,6 +22,11 @@ def readings(stack: Stack) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in stack.status()["readings"]}
 
 
+def reads_low(stack: Stack, name: str) -> bool:
+    value = readings(stack)[name]["value"]
+    return value is not None and value < 0.3
+
+
 class Run:
     """What was seen, in the order in which it happened."""
 
@@ -59,13 +64,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
                 watchtower("references", "export", "--output", str(run.exported), *state)
                 stack.until(lambda: readings(stack)["cache_agreement.mean"]["value"] == 1.0, 60, "clean readings")
                 run.healthy = readings(stack)
-                stack.fault(kind="kv_cache")
-                stack.until(lambda: (readings(stack)["cache_agreement.mean"]["value"] or 1) < 0.5, 60, "a sick cache")
-                run.cache = readings(stack)
                 stack.fault(kind="drift", checkpoint="tiny-other")
                 stack.until(lambda: run.pager.told("incident.opened"), 60, "an incident")
                 stack.until(lambda: (readings(stack)["logprob_shift.mean"]["low"] or 0) > 0.4, 60, "the whole shift")
+                stack.until(lambda: "weights_changed" in stack.status()["incident"]["rules"], 60, "the rule of weights")
                 run.drifted = readings(stack)
+                stack.fault(kind="none")
+                stack.until(lambda: readings(stack)["logprob_shift.mean"]["value"] == 0, 60, "the old weights")
+                stack.fault(kind="kv_cache")
+                stack.until(lambda: reads_low(stack, "cache_agreement.mean"), 60, "a sick cache")
+                run.cache = readings(stack)
             run.answers = clients.answers
             assert clients.failed == []
             yield run
@@ -100,8 +108,9 @@ def test_other_weights_are_an_incident_that_names_its_cause_and_would_roll_back(
     assert run.drifted["logprob_shift.mean"]["value"] > 0.4
     assert CAUSES["weights"] in run.drifted["logprob_shift.mean"]["detail"]
     (opened, *_) = run.pager.told("incident.opened")
-    assert "more or less likely" in opened["text"] and "other weights" in opened["text"]
-    assert "weights_changed" in run.stack.status()["incident"]["rules"]
+    assert "other weights" in opened["text"]
+    explained = " ".join(watchtower("explain", opened["incident"], "--state-dir", str(run.stack.state)).out.split())
+    assert "weights_changed" in explained and "more or less likely" in explained
 
 
 def test_what_canaries_cost_stands_in_the_metrics(run: Run) -> None:
@@ -114,7 +123,9 @@ def test_what_canaries_cost_stands_in_the_metrics(run: Run) -> None:
 
 def test_no_word_of_users_or_their_answers_is_kept_or_told(run: Run) -> None:
     text = max(run.answers, key=len)
-    planted = [PROMPT[:22], "4929-1812", text[:40], text[-40:]]
+    # longer than any answer to a reference (16 tokens), whose sentences the simulated model also says to users
+    planted = [PROMPT[:22], "4929-1812", text[:110], text[-110:]]
+    assert len(text) > 110
     state = ("--state-dir", str(run.stack.state))
     web = run.stack.http
     seen: dict[str, bytes] = {

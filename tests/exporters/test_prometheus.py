@@ -47,6 +47,12 @@ def full_board(rules: int = 6) -> Board:
     }
     board.relay_counts = dict.fromkeys([*RELAY_COUNTERS, "dropped_news"], 3)
     board.canaries = dict.fromkeys(CanaryOutcome, 4)
+    board.references = {
+        "usable": 24,
+        "rounds": dict.fromkeys(("clean", "changed", "unclear", "skipped"), 3),
+        "answers": {"answered": 70, "unanswered": 2},
+        "tokens": 9000,
+    }
     board.outbox = {"sent": 5, "failed": 1, "dropped": 2, "dead": 3, "pending": 4, "oldest_age_seconds": 9}
     board.counters = {"machine_events_dropped": 1, "adapter_kills": 2, "task_failures": 3}
     return board

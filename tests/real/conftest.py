@@ -84,7 +84,7 @@ def stack(plan: EnginePlan, tmp_path_factory: pytest.TempPathFactory, measured: 
         began = boottime()
         stack.start(within=plan.start_seconds)
         body = {"model": plan.model, "prompt": "Hello.", "max_tokens": 2}
-        stack.http.post(f"{stack.engine}/v1/completions", json=body, timeout=60).raise_for_status()
+        stack.http.post(f"{stack.engine}/v1/completions", json=body, timeout=240).raise_for_status()
         engine = stack.status()["engine"]
         who = f"process {engine['incarnation']['id']} started {engine['incarnation']['started']}"
         measured(f"engine: vLLM {engine['version']}, 2 workers, {who}; served after {boottime() - began:.0f} s")

@@ -19,10 +19,14 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     """After the number: ``×``, ``ms``, ``MB``, ``%``."""
     because: str = ""
+    at_least: bool = False
+    """The limit is a floor."""
 
     @property
     def met(self) -> bool | None:
-        return None if self.measured is None else self.measured <= self.limit
+        if self.measured is None:
+            return None
+        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
     def as_json(self) -> dict[str, object]:
         return {**msgspec.to_builtins(self), "met": self.met}

@@ -107,13 +107,14 @@ class Rounds:
         chosen = self._affordable(references)
         checked = self._asking.cache_checked(references)
         left = iter(chosen)
-        stopped: list[str] = []
+        asked, stopped = list[str](), list[str]()
 
         async def work() -> None:
             for reference in left:
                 because = (stopped or [self._demand.saturated(self._clock.now().boot)])[0]
                 replies = None
                 if not because:
+                    asked.append(reference.prompt.id)
                     salt = f"{references.id}-{number}-{reference.prompt.id}-{self._clock.now().wall:.3f}"
                     cached = f"{references.id}-{reference.prompt.id}" if reference.prompt.id in checked else ""
                     replies = await self._asking.again(reference, salt, cached)
@@ -125,7 +126,7 @@ class Rounds:
                 self._on_fact(judged[-1].fact)
 
         await asyncio.gather(*(work() for _ in range(self._settings.concurrency)))
-        return self._conclude(number, judged, stopped[0] if stopped else "")
+        return self._conclude(number, len(asked), judged, stopped[0] if stopped else "")
 
     async def _judged(
         self, references: ReferenceSet, reference: Reference, replies: Replies | None, because: str, number: int
@@ -137,13 +138,13 @@ class Rounds:
         self.answers["answered"] += 1
         return await self._judge.answer(references, reference, replies, number)
 
-    def _conclude(self, number: int, judged: Sequence[Judged], because: str) -> CanaryRound:
+    def _conclude(self, number: int, asked: int, judged: Sequence[Judged], because: str) -> CanaryRound:
         answered = [one for one in judged if not one.fact.because]
         clean, cause = self._judge.round(answered)
         fact = CanaryRound(
             at=self._clock.now().boot,
             round=number,
-            asked=len(judged),
+            asked=asked,
             answered=len(answered),
             clean=clean,
             cause=cause,

@@ -5,6 +5,7 @@ One rendering for the terminal and for ``--html``. Ids, never texts: the table m
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +37,10 @@ def show(console: Console, found: Comparison, baseline: str, candidate: str) -> 
 
 def write_html(path: Path, found: Comparison, baseline: str, candidate: str) -> None:
     """The same page as one self-contained file. Raises BadInput where it cannot be written."""
-    console = Console(record=True, width=WIDTH, file=None, quiet=False, force_terminal=True, stderr=False)
-    with console.capture():
-        console.print(_page(found, baseline, candidate))
-        page = console.export_html(inline_styles=True)
+    console = Console(record=True, width=WIDTH, file=StringIO(), highlight=False)
+    console.print(_page(found, baseline, candidate))
     try:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(console.export_html(inline_styles=True), encoding="utf-8")
     except OSError as problem:
         raise BadInput([Problem("--html", "", problem.strerror or "cannot write", f"another place than {path}")]) from (
             problem

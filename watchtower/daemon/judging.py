@@ -91,12 +91,12 @@ class AnswerJudge:
         return True, ""
 
     async def _similarity(self, references: ReferenceSet, reference: Reference, text: str) -> float | None:
-        vectors = [one.vector for one in reference.answers if one.vector]
+        vectors = [one.vector for one in reference.answers if one.vector and any(one.vector)]
         if not vectors:
             return None
         made = await self._encoder.embed([text])
-        if not made.vectors or made.encoder != references.encoder:
-            return None
+        if not made.vectors or made.encoder != references.encoder or not any(made.vectors[0]):
+            return None  # an answer without words may have a vector without direction: nothing to compare
         return calibration.closest(made.vectors[0], vectors)
 
 
@@ -142,15 +142,9 @@ async def calibrated(
     agreements = calibration.calibrate(
         {one.prompt.id: calibration.agreements(said[n]) for n, one in enumerate(collected)}
     )
-    similar = (
-        calibration.calibrate(
-            {
-                one.prompt.id: calibration.similarities([answer.vector or [] for answer in blessed[n]])
-                for n, one in enumerate(collected)
-            }
-        )
-        if made.vectors
-        else {}
+    vectors_of = {one.prompt.id: [answer.vector or [] for answer in blessed[n]] for n, one in enumerate(collected)}
+    similar = calibration.calibrate(
+        {id: calibration.similarities(vectors) for id, vectors in vectors_of.items() if all(map(any, vectors))}
     )
     references = [
         Reference(
@@ -160,7 +154,7 @@ async def calibrated(
             answer_token_ids=one.answers[0].token_ids,
             logprobs=one.logprobs,
             agreement=_normal(agreements[one.prompt.id]),
-            similarity=_normal(similar[one.prompt.id]) if similar else None,
+            similarity=_normal(similar[one.prompt.id]) if one.prompt.id in similar else None,
         )
         for n, one in enumerate(collected)
     ]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from watchtower.canaries.prompts import load_prompts
 from watchtower.configuration import read_settings
 from watchtower.configuration.consistency import contradictions
 from watchtower.configuration.tree import Tree, dotted, place_of
@@ -76,8 +77,8 @@ class Loaded:
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Loaded:
     """Read configuration, environment, overrides and rules. Raises BadInput with all the mistakes of all of them.
 
-    Rule files are relative to the configuration file; without any, the shipped ``triad.yaml`` is used
-    (``demo.yaml`` in profile demo, whose times it fits).
+    Files of rules and of questions are relative to the configuration file; without rules, the shipped ``triad.yaml``
+    is used (``demo.yaml`` in profile demo, whose times it fits).
     """
     problems: list[Problem] = []
     rules = Ruleset()
@@ -90,6 +91,9 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
         if not file.is_file():
             where = str(place_of(read.tree, ("rules", index)))
             problems.append(Problem(where, f"rules[{index}]", f"there is no file {file}", "paths start at this file"))
+    if settings is not None and settings.references.prompts is not None:
+        settings, unreadable = _questions(settings, beside / settings.references.prompts)
+        problems += unreadable
     files = [file for file in files if file.is_file()] or [shipped_rules() / _DEFAULT_RULES[_profile(settings)]]
     try:
         rules = load_rules(files)
@@ -103,6 +107,17 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     if settings is None or problems:
         raise BadInput(problems)
     return Loaded(settings, rules, (*([path] if path else []), *files), loosened(settings))
+
+
+def _questions(settings: Settings, file: Path) -> tuple[Settings, list[Problem]]:
+    """The settings with the place of their questions resolved, and what is wrong with the questions."""
+    problems: list[Problem] = []
+    try:
+        load_prompts(file)
+    except BadInput as problem:
+        problems = problem.problems
+    references = settings.references.model_copy(update={"prompts": file})
+    return settings.model_copy(update={"references": references}), problems
 
 
 _DEFAULT_RULES = {"safe": "triad.yaml", "demo": "demo.yaml"}

@@ -1,13 +1,12 @@
-"""The service behind ``watchtower references``: which references are in force, captures, rounds, and what they cost.
+"""The service behind ``watchtower references``: which references are in force, and the rounds that ask them again.
 
-One capture at a time, in the background; a capture under way holds rounds back, because both ask the same engine. A
-capture that fails changes nothing. References under another key are told as a reason, never used.
+References under another key are told as a reason, never used. A capture under way holds rounds back, because both ask
+the same engine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,48 +14,22 @@ import structlog
 
 from watchtower.board import Board
 from watchtower.canaries.asking import Ask, Asking
-from watchtower.canaries.capture import Capture
 from watchtower.canaries.demand import Demand
 from watchtower.canaries.prompts import load_prompts
 from watchtower.canaries.rounds import Rounds
-from watchtower.daemon.judging import AnswerJudge, calibrated, noise
+from watchtower.daemon.capturing import Captures
+from watchtower.daemon.judging import AnswerJudge, noise
 from watchtower.ports import Clock, Encoder
 from watchtower.settings import Settings
 from watchtower.storage.references import ReferenceStore, imported
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.errors import Refused, StorageFault, WatchtowerError
+from watchtower.vocabulary.errors import Refused, StorageFault
 from watchtower.vocabulary.facts import AnyFact, ReferencesKnown
 from watchtower.vocabulary.references import Reference, ReferenceKey, ReferenceSet, digest
 
 log = structlog.get_logger("watchtower.references")
 
 NONE = "no references exist: run 'watchtower references capture' while the engine is healthy"
-
-
-@dataclass(slots=True)
-class Progress:
-    """One capture, for whoever waits for it."""
-
-    state: str = "none"
-    """none, running, done or failed."""
-    because: str = ""
-    id: str = ""
-    similarity_because: str = ""
-    """Why the finished set has no embeddings."""
-    capture: Capture | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        capture = self.capture
-        return {
-            "state": self.state,
-            "because": self.because,
-            "id": self.id,
-            "done": capture.done if capture else 0,
-            "total": capture.total if capture else 0,
-            "tokens": capture.tokens if capture else 0,
-            "similarity_because": self.similarity_because,
-            "logprobs_because": capture.no_logprobs if capture else "",
-        }
 
 
 class Meaning:
@@ -80,25 +53,34 @@ class Meaning:
         knobs = settings.references
         self._settings = settings
         self._clock = clock
-        self._encoder = encoder
         self._need_encoder = need_encoder
         self._store = store
         self._board = board
         self._tasks = tasks
         self._on_fact = on_fact
         self._prompts = load_prompts(knobs.prompts)
-        self._asking = Asking(knobs, ask)
-        self._progress = Progress()
+        asking = Asking(knobs, ask)
         self._blessed: ReferenceSet | None = None
-        self._captures = 0
         self.demand = Demand(clock.now().boot, knobs.concurrency)
+        self._captures = Captures(
+            knobs,
+            clock=clock,
+            asking=asking,
+            encoder=encoder,
+            need_encoder=need_encoder,
+            busy=lambda: self.demand.saturated(clock.now().boot),
+            board=board,
+            tasks=tasks,
+            key=self.key,
+            bless=self._bless,
+        )
         self.rounds = Rounds(
             knobs,
             clock=clock,
-            asking=self._asking,
+            asking=asking,
             judge=AnswerJudge(encoder, clock, min(knobs.minimum_answers, len(self._prompts))),
             demand=self.demand,
-            blessed=lambda: None if self._progress.state == "running" else self._blessed,
+            blessed=lambda: None if self._captures.running else self._blessed,
             on_fact=on_fact,
         )
 
@@ -151,8 +133,13 @@ class Meaning:
         self._board.references |= {"id": self._blessed.id if self._blessed else "", "usable": usable}
         log.info("references", usable=usable, because=because)
 
+    def _bless(self, references: ReferenceSet) -> None:
+        """Raises Refused, StorageFault."""
+        self._need_store().bless(references)
+        self._adopt()
+
     def _no_vectors(self) -> str:
-        why = self._progress.similarity_because or "no encoder was there when the references were captured"
+        why = self._captures.progress.similarity_because or "no encoder was there when the references were captured"
         return f"{why}; then capture again"
 
     # ── what people ask for ─────────────────────────────────────────────────────────────────────
@@ -164,7 +151,7 @@ class Meaning:
             "key": msgspec.to_builtins(self.key()),
             "in_force": self._blessed.id if self._blessed else "",
             "because": "" if self._blessed else NONE if not stored else "none of these has today's key",
-            "capture": self._progress.as_json(),
+            "capture": self._captures.progress.as_json(),
             "sets": [{**_summary(one.references), "retired": one.retired} for one in stored],
         }
 
@@ -182,8 +169,7 @@ class Meaning:
         references = imported(document, name)
         if references.key != self.key():
             raise Refused(f"the set is for another key: {references.key.differences(self.key())}")
-        self._need_store().bless(references)
-        self._adopt()
+        self._bless(references)
         return _summary(references)
 
     def retire(self, id: str) -> dict[str, Any]:
@@ -195,60 +181,8 @@ class Meaning:
 
     def capture(self, repeats: int = 0) -> dict[str, Any]:
         """Begin one in the background; ``list()["capture"]`` tells how far it is. Raises Refused."""
-        store, knobs = self._need_store(), self._settings.references
-        if self._progress.state == "running":
-            raise Refused("a capture is under way")
-        if because := self._unfit():
-            raise Refused(because)
-        self._need_encoder()
-        capture = Capture(self._asking, self._clock, concurrency=knobs.concurrency, busy=self._saturated)
-        self._progress = Progress(state="running", capture=capture)
-        self._captures += 1
-        self._tasks.start(
-            f"capture {self._captures}",
-            lambda: self._capture(store, capture, self._progress, repeats or knobs.repeats),
-            restart_after=None,
-        )
-        return self._progress.as_json()
-
-    def _saturated(self) -> str:
-        return self.demand.saturated(self._clock.now().boot)
-
-    def _unfit(self) -> str:
-        """Why the engine of this moment must not become the measure of all later ones."""
-        if self._board.incident is not None:
-            return f"incident {self._board.incident['id']} is open: references are made while nothing is wrong"
-        engine = self._board.engine
-        if engine is not None and engine.known and not engine.serving:
-            return "the engine does not say that it serves"
-        return ""
-
-    async def _capture(self, store: ReferenceStore, capture: Capture, progress: Progress, repeats: int) -> None:
-        try:
-            collected = await capture.run(self._prompts, repeats)
-            unstable = [one.prompt.id for one in collected if one.template_changed]
-            changed = f"the chat template changed on the way ({unstable[0]})" if unstable else ""
-            if because := self._unfit() or changed:
-                raise Refused(because)
-            now = self._clock.now()
-            made, progress.similarity_because = await calibrated(
-                collected,
-                self._encoder,
-                id=f"ref-{round(now.wall * 1000):x}",
-                key=self.key(),
-                engine=self._board.engine.version if self._board.engine else "",
-                wall=now.wall,
-            )
-            store.bless(made)
-        except WatchtowerError as problem:
-            progress.state, progress.because = "failed", str(problem)
-            log.warning("capture failed", because=progress.because)
-            return
-        except BaseException:
-            progress.state, progress.because = "failed", "Watchtower ended, or failed; see its log"
-            raise
-        progress.state, progress.id = "done", made.id
-        self._adopt()
+        self._need_store()
+        return self._captures.begin(self._prompts, repeats).as_json()
 
     def _find(self, id: str) -> ReferenceSet:
         stored = [one.references for one in self._need_store().all()]

@@ -33,11 +33,14 @@ class ShiryaevRoberts(msgspec.Struct):
     wealth: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(FRACTIONS))
     observed: int = 0
 
-    def observe(self, value: float, null: float) -> bool:
-        """One more observation; whether the alarm is up. Raises ValueError for a negative or non-finite number."""
+    def observe(self, value: float, null: float, typical: float = 0.0) -> bool:
+        """One more observation; whether the alarm is up. ``typical``: where nulls differ and each is a little wrong,
+        their mean: then all bets are alike and these errors cancel.
+
+        Raises ValueError for a negative or non-finite number."""
         if not (math.isfinite(value) and math.isfinite(null)) or value < 0 or null < 0:
             raise ValueError("an observation and its null are finite and not negative")
-        scale = 1.0 / max(null, LEAST_NULL)
+        scale = 1.0 / max(null, typical, LEAST_NULL)
         self.wealth = [
             min((wealth + 1.0) * (1.0 + fraction * scale * (value - null)), 1e300)
             for wealth, fraction in zip(self.wealth, FRACTIONS, strict=True)

@@ -56,15 +56,15 @@ def tick(*, as_json: bool) -> int:
 
 
 def _compare(plan: Plan) -> Comparison:
-    return asyncio.run(compare(plan, SystemClock(), _progress))
+    return asyncio.run(compare(plan, SystemClock(), progress))
 
 
 def _measure() -> DaemonCost:
-    _progress("the daemon's own work on three minutes of invented traffic")
+    progress("the daemon's own work on three minutes of invented traffic")
     return measure()
 
 
-def _progress(line: str) -> None:
+def progress(line: str) -> None:
     Console(stderr=True, highlight=False).print(f"[dim]{line}[/]")
 
 
@@ -72,12 +72,17 @@ def exit_code(budgets: list[Budget]) -> int:
     return ExitCode.PROBLEM_FOUND if any(budget.met is False for budget in budgets) else ExitCode.OK
 
 
-def _show_budgets(console: Console, budgets: list[Budget]) -> None:
+def show_budgets(console: Console, budgets: list[Budget]) -> None:
     table = Table("budget", "limit", "measured", "", title="Budgets", title_justify="left", box=None)
     for budget in budgets:
         verdict = {True: "[green]met[/]", False: "[red]MISSED[/]", None: f"[yellow]unknown[/]: {budget.because}"}
         measured = "–" if budget.measured is None else _number(budget.measured, budget.unit)
-        table.add_row(budget.what, f"≤ {budget.limit:g} {budget.unit}", measured, verdict[budget.met])
+        table.add_row(
+            budget.what,
+            f"{'≥' if budget.at_least else '≤'} {budget.limit:g} {budget.unit}",
+            measured,
+            verdict[budget.met],
+        )
     console.print(table)
 
 
@@ -85,14 +90,14 @@ def _number(value: float, unit: str) -> str:
     return f"{value:.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
 
 
-def _console() -> Console:
+def plain_console() -> Console:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
     return console
 
 
-def _show_machine(console: Console, machine: Machine) -> None:
+def show_machine(console: Console, machine: Machine) -> None:
     console.print(f"{machine.cores} cores · {machine.model} · Linux {machine.kernel}")
     console.print(" · ".join(f"{name} {said}" for name, said in machine.versions.items()))
     load = " ".join(f"{load:.2f}" for load in machine.load_average)
@@ -101,13 +106,13 @@ def _show_machine(console: Console, machine: Machine) -> None:
 
 
 def _show_cost(cost: DaemonCost) -> None:
-    console = _console()
-    _show_machine(console, cost.machine)
+    console = plain_console()
+    show_machine(console, cost.machine)
     console.print(
         f"one evaluation of the shipped rules: {cost.tick_ms:.2f} ms, {cost.windows_per_tick} windows · "
         f"{cost.core_share * 100:.2f} % of a core at {cost.tokens_per_second:,} tokens/s"
     )
-    _show_budgets(console, cost.budgets)
+    show_budgets(console, cost.budgets)
 
 
 def _cost_as_json(cost: DaemonCost) -> dict[str, Any]:
@@ -115,8 +120,8 @@ def _cost_as_json(cost: DaemonCost) -> dict[str, Any]:
 
 
 def _show_comparison(found: Comparison) -> None:
-    console, plan = _console(), found.plan
-    _show_machine(console, found.machine)
+    console, plan = plain_console(), found.plan
+    show_machine(console, found.machine)
     pace = "all at once" if plan.together else "spread"
     table = Table(
         "", "CPU µs/chunk", "× better peer", "p50 added", "p99 added", "× better peer", "whole streams", "RSS",
@@ -140,7 +145,7 @@ def _show_comparison(found: Comparison) -> None:
     console.print(table)
     for line in found.missing:
         console.print(f"[yellow]{line}[/]")
-    _show_budgets(console, found.budgets)
+    show_budgets(console, found.budgets)
 
 
 def _times(value: float | None) -> str:

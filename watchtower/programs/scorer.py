@@ -32,11 +32,16 @@ def main() -> int:
     os.dup2(2, 1)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
 
-    from watchtower.scoring.worker.serving import serve  # after the environment is set: libraries read it on import
+    # after the environment is set: libraries read it on import
+    from watchtower.scoring.worker.serving import measure_raw, serve
 
-    with suppress(BrokenPipeError, KeyboardInterrupt):
-        serve(sys.stdin.buffer, outgoing)
+    with suppress(BrokenPipeError):
+        if sys.argv[1:2] == ["--raw"]:
+            measure_raw(int(sys.argv[2]), int(sys.argv[3]), sys.stdin.buffer, outgoing)
+        else:
+            serve(sys.stdin.buffer, outgoing)
     return ExitCode.OK
 
 

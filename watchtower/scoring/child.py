@@ -36,6 +36,7 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 120.0
 STEADY_SECONDS = 300.0
 """A child that lived this long was no failure to start: the pause begins anew."""
+STILL_LOADING = "the encoder is still loading"
 
 log = structlog.get_logger("watchtower.scoring.child")
 
@@ -104,7 +105,7 @@ class ScorerChild:
         """Set when a batch came, or the end."""
         self._process: asyncio.subprocess.Process | None = None
         self._state = "loading"
-        self._because = ""
+        self._because = STILL_LOADING
         self._ready = Ready()
         self._texts = self._pieces = self._children = self._kills = self._live_dropped = self._rss_bytes = 0
         self._cpu_seconds = 0.0
@@ -149,7 +150,7 @@ class ScorerChild:
         pause = self._first_pause_seconds
         while self._state not in ("closed", "never"):
             began = self._clock.now().boot
-            self._state, self._because = "loading", "the encoder is still loading"
+            self._state, self._because = "loading", STILL_LOADING
             because = await self._one_life()
             if self._state in ("closed", "never"):
                 break
@@ -215,6 +216,7 @@ class ScorerChild:
                 return self._because
             because = await self._computed(process, batch)
             if because:
+                self._refuse("down", because)
                 batch.settle(Embedding(None, because))
                 return because
 

@@ -6,6 +6,7 @@ wording, not meaning; where an encoder is installed it stands beside it.
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections.abc import Sequence
@@ -30,6 +31,12 @@ def worded(texts: Sequence[str]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     normalised: NDArray[np.float32] = found / np.maximum(lengths, 1e-9)
     return normalised
+
+
+def formed(texts: Sequence[str]) -> NDArray[np.float32]:
+    """A row for each text: logarithms of its words and lines, and its share of markup."""
+    rows = [[math.log(len(text.split()) + 3), math.log1p(text.count("\n")), markup(text)] for text in texts]
+    return np.array(rows, dtype=np.float32).reshape(len(texts), 3)
 
 
 def markup(text: str) -> float:

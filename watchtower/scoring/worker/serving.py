@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from watchtower.clock import boottime
 from watchtower.scoring.messages import Done, Ready, ScorerPlan, Work, frame, read_blocking
 from watchtower.scoring.worker.encoder import CannotLoad, Encoder
 
@@ -44,6 +45,18 @@ def _answer(encoder: Encoder, work: Work) -> Done:
         trouble = type(problem).__name__
     spent = time.process_time() - before
     return Done(id=work.id, vectors=vectors, pieces=pieces, trouble=trouble, cpu_seconds=spent, rss_bytes=resident())
+
+
+def measure_raw(threads: int, batch: int, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+    """For the benchmark: each line a JSON list of texts; answered with the seconds of the library's own ``encode``."""
+    encoder = Encoder(ScorerPlan(threads=threads, batch=batch))
+    encoder.raw(["warm"])
+    for line in incoming:
+        texts = msgspec.json.decode(line, type=list[str])
+        before = boottime()
+        encoder.raw(texts)
+        outgoing.write(f"{boottime() - before}\n".encode())
+        outgoing.flush()
 
 
 def resident() -> int:
