@@ -14,8 +14,8 @@ help:
 	@echo "make test-e2e   the whole product as processes, faults included, about four minutes"
 	@echo "make test-similarity  the tests with the real encoder (installs torch for the CPU, about 1 GB)"
 	@echo "make test-real  the tests on a real vLLM (installs one for the CPU, about 3.5 GB)"
-	@echo "make check      linter, types, import contracts, generated documents, our own rules"
-	@echo "make fix        what the linter can mend by itself; generated documents"
+	@echo "make check      linter, types, import contracts, generated documents and dashboards, our own rules"
+	@echo "make fix        what the linter can mend by itself; generated documents and dashboards"
 	@echo "make bench      the relay beside its peers"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -47,11 +47,13 @@ check: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/generate_docs.py --check
+	@$(BIN)/python -m dashboards.generate --check
 	@$(BIN)/watchtower rules test rules/triad.yaml
 
 fix: $(STAMP)
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 	@$(BIN)/python scripts/generate_docs.py
+	@$(BIN)/python -m dashboards.generate
 
 bench: $(STAMP)
 	@$(BIN)/watchtower bench $(ARGS)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from watchtower.exporters.prometheus import reading_metric, relay_metric
 from watchtower.vocabulary.glossary import WORDS
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind
-from watchtower.vocabulary.metrics import METRICS
+from watchtower.vocabulary.metrics import HISTOGRAMS, INTERNAL_EVENTS, LABELS, METRICS, reading_metric, relay_metric
 from watchtower.vocabulary.readings import CONDITIONS, READINGS
 from watchtower.vocabulary.words import CAUSED, RELAY_COUNTERS
 
@@ -43,20 +42,34 @@ def words() -> str:
 
 
 def metrics() -> str:
-    rows = [(f"`{name}`", text) for name, text in METRICS.items()]
-    rows += [(f"`{reading_metric(kind.name)}`", kind.help) for kind in READINGS.values()]
+    every = dict(METRICS)
+    every |= {reading_metric(kind.name): kind.help for kind in READINGS.values()}
     counters = {name: text for name, text in RELAY_COUNTERS.items() if not name.startswith(CAUSED)}
-    rows += [(f"`{relay_metric(name)}_total`", text) for name, text in counters.items()]
+    every |= {f"{relay_metric(name)}_total": text for name, text in counters.items()}
     kinds = [(f"`{name.removeprefix(CAUSED)}`", text) for name, text in RELAY_COUNTERS.items() if name not in counters]
+    rows = [
+        (f"`{name}`", metric_type(name), ", ".join(f"`{label}`" for label in LABELS.get(name, ())), every[name])
+        for name in sorted(every)
+    ]
     return "\n".join(
         (
             NOTE + "# Metrics\n",
-            "Base units, ratios 0 to 1. A reading that is UNKNOWN has no sample: absent is not zero.\n",
-            table(("Metric", "Meaning"), sorted(rows)),
+            "`GET /metrics` on `web.listen`: text by default, OpenMetrics (with exemplars) when the scraper asks.\n"
+            "Base units, ratios 0 to 1. A reading that is UNKNOWN has no sample: absent is not zero. At most 500\n"
+            "series for 8 GPUs; beside them stand the usual `process_*` of the daemon.\n",
+            table(("Metric", "Type", "Labels", "Meaning"), rows),
             "## Kinds of `watchtower_relay_caused_errors_total`\n",
             table(("Kind", "Meaning"), kinds),
+            "## Events of `watchtower_internal_events_total`\n",
+            table(("Event", "Meaning"), [(f"`{name}`", text) for name, text in INTERNAL_EVENTS.items()]),
         )
     )
+
+
+def metric_type(name: str) -> str:
+    if name in HISTOGRAMS:
+        return "histogram"
+    return {"total": "counter", "info": "info"}.get(name.rpartition("_")[2], "gauge")
 
 
 def main() -> int:

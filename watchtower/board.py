@@ -16,6 +16,15 @@ from watchtower.vocabulary.readings import Reading, RuleVerdict
 
 
 @dataclass(frozen=True)
+class Exemplar:
+    """One observation whose client told its trace."""
+
+    trace_id: str
+    value: float
+    wall: float
+
+
+@dataclass(frozen=True)
 class HistogramTotals:
     """Cumulative classic buckets since the daemon started: ``counts[i]`` observations ≤ ``bounds[i]`` seconds."""
 
@@ -23,6 +32,19 @@ class HistogramTotals:
     counts: tuple[int, ...]
     count: int
     sum: float
+    exemplars: tuple[Exemplar | None, ...] = ()
+    """Newest of each bucket, the last for +Inf; empty: none at all."""
+    bins: dict[int, int] = field(default_factory=dict)
+    """The same observations in bins of a base-2 exponential histogram (``windows.histogram.SCALE``), not cumulative."""
+
+
+@dataclass(frozen=True)
+class SinkHealth:
+    """How one sink fares. Attempts, not notices."""
+
+    ok: int
+    failed: int
+    up: bool
 
 
 HISTORY = 300
@@ -56,8 +78,8 @@ class Board:
     canaries: dict[CanaryOutcome, int] = field(default_factory=dict)
     references: dict[str, Any] = field(default_factory=dict)
     """id and usable of the references in force; rounds and answers by result, tokens: what canaries cost so far."""
-    histograms: dict[str, HistogramTotals] = field(default_factory=dict)
-    """By reading family, e.g. ``inter_token_latency_seconds``."""
+    histograms: dict[str, dict[str, HistogramTotals]] = field(default_factory=dict)
+    """By reading family, e.g. ``inter_token_latency_seconds``, then by model."""
     incidents: list[dict[str, Any]] = field(default_factory=list)
     """Newest first."""
     incident: dict[str, Any] | None = None
@@ -74,7 +96,22 @@ class Board:
     outbox: dict[str, float] = field(default_factory=dict)
     """sent, failed, pending, dropped, oldest_age_seconds."""
     counters: dict[str, float] = field(default_factory=dict)
-    """Self-metrics of queues and children, cumulative, by name."""
+    """Self-metrics of queues and children, cumulative, by name (``vocabulary.metrics.INTERNAL_EVENTS``)."""
+    evaluation_seconds: float = 0.0
+    """How long the newest evaluation took."""
+    engine_restarts: int = 0
+    """Times that another incarnation was seen."""
+    engine_scrapes: dict[str, int] = field(default_factory=lambda: {"ok": 0, "failed": 0})
+    incidents_opened: int = 0
+    actions_ended: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By verb, then by result."""
+    sinks: dict[str, SinkHealth] = field(default_factory=dict)
+    queues: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Our own bounded queues: (what waits, what fits)."""
+    children: dict[str, bool] = field(default_factory=dict)
+    """Child processes: whether each answers."""
+    telemetry: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Batches to the OTLP collector by signal, then by result."""
 
     def status(self, now: Instant) -> dict[str, Any]:
         """The JSON of ``/api/v1/status``."""

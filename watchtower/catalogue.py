@@ -21,7 +21,17 @@ CATALOGUE: dict[Kind, dict[str, str]] = {
         "none": "watchtower.adapters.supervisor.none:NoSupervisor",
         "process": "watchtower.adapters.supervisor.process:ProcessSupervisor",
     },
-    "sinks": {},
+    "sinks": {
+        "alertmanager": "watchtower.sinks.alertmanager:AlertmanagerSink",
+        "jsm": "watchtower.sinks.opsgenie:OpsgenieSink",
+        "log": "watchtower.sinks.log:LogSink",
+        "opsgenie": "watchtower.sinks.opsgenie:OpsgenieSink",
+        "pagerduty": "watchtower.sinks.pagerduty:PagerDutySink",
+        "slack": "watchtower.sinks.slack:SlackSink",
+        "smtp": "watchtower.sinks.smtp:SmtpSink",
+        "teams": "watchtower.sinks.teams:TeamsSink",
+        "webhook": "watchtower.sinks.webhook:WebhookSink",
+    },
 }
 
 

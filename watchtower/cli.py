@@ -417,6 +417,32 @@ def rules_test(files: list[Path], json_: JsonOption = False) -> None:
     raise typer.Exit(rules_test_main(files, as_json=json_))
 
 
+sinks_app = typer.Typer(help="Where notices go.", no_args_is_help=True)
+app.add_typer(sinks_app, name="sinks")
+
+
+@sinks_app.command("list", epilog=example("watchtower sinks list"))
+def sinks_list(config: ConfigOption = None, json_: JsonOption = False) -> None:
+    """Every configured sink, without its secrets."""
+    from watchtower.programs.sinks import list_
+
+    raise typer.Exit(list_(find_config(config), os.environ, as_json=json_))
+
+
+@sinks_app.command("test", epilog=example("watchtower sinks test slack"))
+def sinks_test(
+    name: Annotated[str, typer.Argument(help="One sink's name; default: every configured sink.")] = "",
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Send a clearly marked test notice, and end it where the receiver keeps alerts open. Exit 1 when one is not taken.
+
+    It may page: tell whoever is on call."""
+    from watchtower.programs.sinks import send_test
+
+    raise typer.Exit(send_test(find_config(config), os.environ, name, as_json=json_))
+
+
 bench_app = typer.Typer(help="Our own budgets, measured on this machine.")
 app.add_typer(bench_app, name="bench")
 
@@ -471,6 +497,17 @@ def bench_score(json_: JsonOption = False) -> None:
     from watchtower.programs.bench_meaning import score
 
     raise typer.Exit(score(as_json=json_))
+
+
+@bench_app.command("gpu", epilog=example("watchtower bench gpu --seconds 60"))
+def bench_gpu(
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="Length of the measurement.")] = 30,
+    json_: JsonOption = False,
+) -> None:
+    """What reading the GPUs costs: CPU time of the gpu child; without a driver on a stand-in that gcc builds."""
+    from watchtower.programs.bench import gpu
+
+    raise typer.Exit(gpu(seconds, as_json=json_))
 
 
 @app.callback(invoke_without_command=True)

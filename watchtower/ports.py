@@ -5,8 +5,8 @@ Time and chance come in through here too: nothing outside ``clock.py`` reads a c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply
 from watchtower.vocabulary.embeddings import Embedding
@@ -89,11 +89,25 @@ class Engine(Protocol):
 
 
 class Sink(Protocol):
-    """One destination for notices. Stateless: retries, order and circuit live in the outbox."""
+    """One destination for notices. Stateless: retries, order and circuit live in the outbox. Made by the catalogue
+    with its settings, a clock and the console's address; raises BadInput for settings that cannot be used."""
 
     name: str
 
     async def send(self, notice: Notice, attempt: int) -> Delivery: ...
+
+
+@runtime_checkable
+class RemindingSink(Sink, Protocol):
+    """A sink whose receiver forgets: what still stands must be told again and again."""
+
+    resend_seconds: float
+
+    def recall(self, notices: Iterable[Notice]) -> None:
+        """After a restart: what was told so far, oldest first."""
+        ...
+
+    async def resend(self) -> Delivery: ...
 
 
 class Delivery(Protocol):

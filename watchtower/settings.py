@@ -1,8 +1,7 @@
 """The house's own knobs: typed, frozen, each with its sentence. ``watchtower schema`` prints them as JSON Schema.
 
 A knob's unit is in its name (``_seconds``, ``_bytes``). An object receives its own group, never the whole.
-Plug-ins bring their own settings (``engine``, ``supervisor`` and each sink); reading YAML with places and cures
-is ``watchtower.configuration``'s job.
+The sinks' knobs are in ``sink_settings``; reading YAML with places and cures is ``watchtower.configuration``'s job.
 """
 
 from __future__ import annotations
@@ -11,17 +10,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from watchtower.knobs import Group, Seconds
+from watchtower.sink_settings import LogSinkSettings, SinkSettings
 from watchtower.vocabulary.actions import Mode
-
-Seconds = Annotated[float, Field(gt=0, le=30 * 86400)]
-
-
-class Group(BaseModel):
-    """Base of every group of knobs: unknown names are mistakes, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class HoldSettings(Group):
@@ -316,32 +309,11 @@ class HardwareSettings(Group):
         return tuple(dict.fromkeys((*self.uuids, *(uuid for group in self.groups for uuid in group))))
 
 
-class WebhookSinkSettings(Group):
-    """Standard Webhooks 1.0.0."""
-
-    kind: Literal["webhook"]
-    name: str = "webhook"
-    url: SecretStr
-    """https://… (http only for loopback). Treated as a credential: never logged."""
-    secret: SecretStr
-    """``whsec_…``; 24 to 64 bytes, base64. Better: WATCHTOWER__SINKS__n__SECRET or ``secret_file``. During a rotation
-    several, separated by blanks: each delivery is signed with all of them."""
-    timeout_seconds: Seconds = 15.0
-
-
-class LogSinkSettings(Group):
-    """One line per notice in Watchtower's own log."""
-
-    kind: Literal["log"]
-    name: str = "log"
-
-
-SinkSettings = Annotated[WebhookSinkSettings | LogSinkSettings, Field(discriminator="kind")]
-
-
 class WebSettings(Group):
     listen: str = "127.0.0.1:9470"
     """Metrics, health, API, console."""
+    public_url: str = ""
+    """Where people reach the console, e.g. ``https://watch.example``: the link in alerts. Empty: alerts carry none."""
     token: SecretStr | None = None
     """Bearer token for changes over HTTP; without one only the local Unix socket may change anything."""
 

@@ -6,7 +6,8 @@ import pytest
 
 from watchtower.configuration import read_settings
 from watchtower.configuration.reading import SettingsRead
-from watchtower.settings import Settings, SupervisorKind, WebhookSinkSettings
+from watchtower.settings import Settings, SupervisorKind
+from watchtower.sink_settings import WebhookSinkSettings
 
 
 def read(folder: Path, text: str, environ: dict[str, str] | None = None, **overrides: str) -> SettingsRead:

@@ -14,7 +14,7 @@ from tests.sinks.receiver import HANG, OK, receiving, status
 from tests.storage.samples import a_notice, opened
 from watchtower.daemon.deliveries import Deliveries
 from watchtower.ports import Delivery
-from watchtower.settings import WebhookSinkSettings
+from watchtower.sink_settings import WebhookSinkSettings
 from watchtower.sinks.delivery import DELIVERED, final, gone, retry
 from watchtower.sinks.webhook import WebhookSink
 from watchtower.storage.journal import Journal, MemoryJournal

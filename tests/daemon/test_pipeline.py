@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from watchtower.vocabulary.facts import (
     CanaryOutcome,
     Closed,
     Ending,
+    EngineScrape,
     EngineSeen,
     ExchangeNews,
     Opened,
@@ -37,6 +39,7 @@ from watchtower.windows import Windows, WindowSettings
 
 P95 = "inter_token_latency_seconds.p95"
 FAST, SLOW = 0.03, 0.3
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 class Notebook(LoadExplainsLatency):
@@ -143,7 +146,7 @@ class House:
         news.append(
             ExchangeNews(
                 id=self.streams[-1],
-                opened=Opened(at=at - 0.1, path="/v1/chat/completions", stream=True),
+                opened=Opened(at=at - 0.1, path="/v1/chat/completions", model="tiny", stream=True, traceparent=TRACE),
                 first_token_at=at,
                 first_tokens=1,
                 last_token_at=at,
@@ -275,10 +278,33 @@ def test_readiness_is_passed_on_with_its_reason(house: House) -> None:
 
 def test_histograms_count_since_the_start_and_know_the_limits(house: House) -> None:
     house.seconds(5, SLOW)
-    totals = house.board.histograms["inter_token_latency_seconds"]
+    totals = house.board.histograms["inter_token_latency_seconds"]["tiny"]
     below = dict(zip(totals.bounds, totals.counts, strict=True))[0.13]
     assert 0 < below < totals.count
     assert totals.sum == pytest.approx(below * FAST + (totals.count - below) * SLOW, rel=0.01)
+    assert sum(totals.bins.values()) == totals.count
+
+
+def test_a_slow_bucket_names_the_trace_of_a_client(house: House) -> None:
+    house.seconds(5, SLOW)
+    totals = house.board.histograms["inter_token_latency_seconds"]["tiny"]
+    example = totals.exemplars[bisect_left(totals.bounds, SLOW)]
+    assert example is not None
+    assert (example.trace_id, example.value) == ("4bf92f3577b34da6a3ce929d0e0e4736", SLOW)
+    assert house.clock.now().wall - 10 < example.wall <= house.clock.now().wall
+
+
+def test_restarts_and_scrapes_are_counted(house: House) -> None:
+    for pid in ("4711", "4711", "4712"):
+        house.pipeline.on_fact(
+            EngineSeen(
+                at=house.clock.now().boot, known=True, incarnation=Incarnation(pid, "1", "test-boot"), serving=True
+            )
+        )
+    house.pipeline.on_fact(EngineSeen(at=house.clock.now().boot, known=False, because="asked too long"))
+    house.pipeline.on_fact(EngineScrape(at=house.clock.now().boot, ok=False, because="refused"))
+    assert house.board.engine_restarts == 1
+    assert house.board.engine_scrapes == {"ok": 0, "failed": 1}
 
 
 def test_a_worker_that_left_does_not_take_its_successor_off_the_board(house: House) -> None:

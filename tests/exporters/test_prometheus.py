@@ -10,12 +10,14 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
-from watchtower.board import Board, HistogramTotals
-from watchtower.exporters.prometheus import BoardCollector, Exposition, reading_metric
+from watchtower.board import Board, Exemplar, HistogramTotals, SinkHealth
+from watchtower.daemon.accounts import RESULTS
+from watchtower.exporters.prometheus import BoardCollector, Exposition
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import ActionState, Verb
 from watchtower.vocabulary.facts import CanaryOutcome, EngineSeen, RelayFrame
 from watchtower.vocabulary.incidents import HoldReason, IncidentState
+from watchtower.vocabulary.metrics import INTERNAL_EVENTS, LABELS, reading_metric
 from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Verdict
 from watchtower.vocabulary.words import CAUSED, RELAY_COUNTERS
 
@@ -24,6 +26,9 @@ DOCUMENTED = set(
     re.findall(r"^\| `(watchtower_\w+)`", (Path(__file__).parents[2] / "docs/metrics.md").read_text(), flags=re.M)
 )
 LIMITS = (0.02, 0.05, 0.13, 0.412, 1.0)
+MODEL = "llama-3"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+EXEMPLARS = (None, None, None, Exemplar(TRACE, 0.4, 1_700_000_000.0), None, None)
 
 
 def full_board(rules: int = 6) -> Board:
@@ -31,13 +36,13 @@ def full_board(rules: int = 6) -> Board:
     clock = HandClock()
     board = Board(target="e", version="1.2", mode="auto", profile="safe", started=clock.now(), ready_because="")
     board.last_tick, board.ticks = clock.advance(1), 7
-    board.engine = EngineSeen(at=0, known=True, serving=True)
+    board.engine = EngineSeen(at=0, known=True, serving=True, version="0.11.2")
     board.readings = tuple(Reading(name=name, over=60, at=0, value=0.5 + n) for n, name in enumerate(READINGS))
     board.verdicts = tuple(
-        RuleVerdict(rule=f"rule_{n}", verdict=Verdict.BREACH, firing=True, limit=0.13) for n in range(rules)
+        RuleVerdict(rule=f"rule_{n}", verdict=Verdict.BREACH, firing=True, value=0.4, limit=0.13) for n in range(rules)
     )
     for family in ("inter_token_latency_seconds", "time_to_first_token_seconds"):
-        board.histograms[family] = HistogramTotals(LIMITS, (1, 2, 3, 4, 5), 6, 7.5)
+        board.histograms[family] = {MODEL: HistogramTotals(LIMITS, (1, 2, 3, 4, 5), 6, 7.5, EXEMPLARS)}
     held = [{"gate": reason.value, "because": "x"} for reason in HoldReason]
     board.incident = {"id": "inc-1", "state": IncidentState.HELD.value, "held": held}
     board.actions = [{"verb": verb.value, "state": state.value} for verb in Verb for state in ActionState][:50]
@@ -54,7 +59,13 @@ def full_board(rules: int = 6) -> Board:
         "tokens": 9000,
     }
     board.outbox = {"sent": 5, "failed": 1, "dropped": 2, "dead": 3, "pending": 4, "oldest_age_seconds": 9}
-    board.counters = {"machine_events_dropped": 1, "adapter_kills": 2, "task_failures": 3}
+    board.counters = dict.fromkeys(INTERNAL_EVENTS, 1.0)
+    board.incidents_opened, board.engine_restarts = 3, 1
+    board.actions_ended = {verb.value: dict.fromkeys(RESULTS, 1) for verb in (Verb.RESTART_GROUP, Verb.ROLLBACK)}
+    board.sinks = {name: SinkHealth(ok=5, failed=1, up=True) for name in ("log", "webhook", "alertmanager", "slack")}
+    board.queues = dict.fromkeys(("machine", "outbox", "telemetry"), (1, 1000))
+    board.children = dict.fromkeys(("adapter", "gpu", "scorer"), True)
+    board.telemetry = {signal: {"ok": 3, "failed": 1} for signal in ("metrics", "traces")}
     return board
 
 
@@ -120,6 +131,14 @@ def test_everything_documented_is_exported() -> None:
     assert DOCUMENTED - hardware - exported - histograms == set()
 
 
+def test_every_label_is_documented() -> None:
+    for family in families(full_board()).values():
+        name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+        for sample in family.samples:
+            allowed = {"le"} if family.type == "histogram" else set()
+            assert set(sample.labels) <= set(LABELS.get(name, ())) | allowed, sample
+
+
 def test_counters_and_only_counters_end_in_total() -> None:
     for family in families(full_board()).values():
         for sample in family.samples:
@@ -147,19 +166,20 @@ def test_every_reading_has_a_name_of_its_own() -> None:
 
 def test_the_limits_are_bucket_bounds_and_buckets_are_cumulative() -> None:
     board = full_board()
-    name = "watchtower_inter_token_latency_seconds_bucket"
-    assert [value(board, name, le=str(limit)) for limit in LIMITS] == [1, 2, 3, 4, 5]
-    assert value(board, name, le="+Inf") == value(board, "watchtower_inter_token_latency_seconds_count") == 6
-    assert value(board, "watchtower_inter_token_latency_seconds_sum") == 7.5
+    name = "watchtower_inter_token_latency_seconds"
+    found = [value(board, f"{name}_bucket", model=MODEL, le=str(limit)) for limit in LIMITS]
+    assert found == [1, 2, 3, 4, 5]
+    total = value(board, f"{name}_count", model=MODEL)
+    assert value(board, f"{name}_bucket", model=MODEL, le="+Inf") == total == 6
+    assert value(board, f"{name}_sum", model=MODEL) == 7.5
 
 
-def test_a_full_board_stays_within_five_hundred_series() -> None:
-    board = full_board(rules=20)
-    bounds = tuple(n / 100 for n in range(1, 31))
-    for family in board.histograms:
-        board.histograms[family] = HistogramTotals(bounds, tuple(range(30)), 30, 1.0)
-    series = sum(len(family.samples) for family in families(board).values())
-    assert 200 < series <= 500
+def test_a_slow_bucket_names_the_trace_of_a_client_that_fell_into_it() -> None:
+    family = families(full_board(), OPENMETRICS)["watchtower_inter_token_latency_seconds"]
+    found = {sample.labels["le"]: sample.exemplar for sample in family.samples if sample.exemplar}
+    assert list(found) == ["0.412"]
+    assert (found["0.412"].labels, found["0.412"].value) == ({"trace_id": TRACE}, 0.4)
+    assert "trace_id" not in Exposition([BoardCollector(full_board())]).render("")[0].decode(), "plain text has none"
 
 
 def test_a_state_is_one_among_all_its_values() -> None:

@@ -1,25 +1,29 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.hardware.machine import Machine, compiled
+from tests.hardware.machine import Machine
+from watchtower.simulator import nvml_stub
+from watchtower.vocabulary.errors import NotReachable
+
+
+def library_for(directory: Path, *flags: str) -> Path:
+    try:
+        return nvml_stub.built(directory, *flags)
+    except NotReachable as problem:
+        pytest.skip(str(problem))
 
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is needed to build the NVML stub")
-    return compiled(tmp_path_factory.mktemp("nvml"))
+    return library_for(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture(scope="session")
 def old_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is needed to build the NVML stub")
-    return compiled(tmp_path_factory.mktemp("nvml-old"), "-DOLD")
+    return library_for(tmp_path_factory.mktemp("nvml-old"), *nvml_stub.OF_2022)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A machine with GPUs that a test makes up: the real gpu child on the real pynvml over ``nvml_stub.c``."""
+"""A machine with GPUs that a test makes up: the real gpu child on the real pynvml over the stand-in for NVML."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from watchtower.hardware.plan import GpuPlan
 from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSeen
 
-SOURCE = Path(__file__).with_name("nvml_stub.c")
 QUICK = GpuPlan(
     poll_seconds=0.1,
     samples_seconds=0.3,
@@ -29,15 +28,6 @@ QUICK = GpuPlan(
     open_seconds=1.0,
 )
 """The real plan, with minutes made tenths of seconds."""
-
-
-def compiled(directory: Path, *flags: str) -> Path:
-    """Build the stub; the directory to put into LD_LIBRARY_PATH."""
-    directory.mkdir(parents=True, exist_ok=True)
-    library = directory / "libnvidia-ml.so.1"
-    command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden", "-pthread"]
-    subprocess.run([*command, "-Wl,-soname,libnvidia-ml.so.1", *flags, "-o", library, SOURCE], check=True)
-    return directory
 
 
 def uuid(index: int) -> str:
@@ -57,6 +47,8 @@ class Child:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            if not line.endswith(b"\n"):
+                break  # it was killed in the middle of a word
             if line.strip():
                 self._reports.put(msgspec.json.decode(line, type=GpuReport))
             else:

@@ -211,6 +211,16 @@ def test_the_table_is_printed() -> None:
     assert len(TABLE) in (0, len(SCENARIOS)), "run the whole file"
 
 
+def test_the_manual_shows_this_table() -> None:
+    manual = (Path(__file__).resolve().parents[2] / "docs" / "gpu.md").read_text(encoding="utf-8")
+    assert [row for row in map(manual_row, SCENARIOS) if row not in manual.splitlines()] == []
+
+
+def manual_row(scenario: Scenario) -> str:
+    reads = scenario.reads if scenario is SCENARIOS[0] else scenario.reads.replace(HEALTHY, "healthy")
+    return f"| {scenario.name} | {reads.replace(' | ', '<br>')} |"
+
+
 def read(scenario: Scenario, machine: Machine, child: Child) -> str:
     """The reading of the state, once it has settled."""
     if scenario.then:

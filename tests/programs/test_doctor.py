@@ -13,7 +13,10 @@ from rich.console import Console
 from watchtower.daemon.loading import Loaded, load
 from watchtower.programs import doctor
 from watchtower.programs.doctor import Health
+from watchtower.settings import Settings
 from watchtower.vocabulary.errors import ExitCode
+from watchtower.vocabulary.facts import GpuReport
+from watchtower.vocabulary.gpus import GpuSource, Trouble
 
 RULES = "version: 1\nrules:\n- {name: one, when: exchanges.open > 5}\n"
 
@@ -80,6 +83,48 @@ def test_a_keeper_is_off_missing_its_program_or_not_started(tmp_path: Path) -> N
 def test_gpus_that_nobody_reads_are_off_and_say_which_rules_are_blind(tmp_path: Path) -> None:
     check = doctor.gpus(loaded(tmp_path, "hardware: {source: none}\n"))
     assert check.health is Health.OFF and "gpu_imbalance" in check.what
+
+
+ABSENT = GpuReport(at=1, source=GpuSource.NVML, trouble=Trouble.DRIVER_ABSENT, because="no NVIDIA driver here")
+
+
+def looked(monkeypatch: pytest.MonkeyPatch, report: GpuReport) -> None:
+    async def look(settings: Settings) -> GpuReport:
+        return report
+
+    monkeypatch.setattr(doctor, "_first_report", look)
+
+
+def test_a_machine_without_gpus_is_well_and_says_which_rules_are_blind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked(monkeypatch, ABSENT)
+    check = doctor.gpus(loaded(tmp_path), tmp_path / "no-module")
+    assert check.health is Health.OFF
+    assert check.what.startswith("no GPU here; UNKNOWN without: gpu_imbalance, gpu_straggler")
+
+
+def test_a_driver_in_the_kernel_that_cannot_be_reached_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "version").touch()
+    looked(monkeypatch, ABSENT)
+    check = doctor.gpus(loaded(tmp_path), tmp_path / "version")
+    assert check.health is Health.PROBLEM and "utility" in check.cure
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hardware: {source: nvml}\n",
+        "hardware: {uuids: [GPU-00000000-0000-4000-8000-000000000000]}\n",
+        "hardware: {dcgm_url: 'http://127.0.0.1:9400/metrics'}\n",
+        "placement: {stages: [{ranks: 4}]}\n",
+    ],
+)
+def test_gpus_that_a_setting_names_must_be_there(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked(monkeypatch, ABSENT)
+    assert doctor.gpus(loaded(tmp_path, text), tmp_path / "no-module").health is Health.PROBLEM
 
 
 def test_a_simulated_source_is_asked_of_the_engine(tmp_path: Path) -> None:

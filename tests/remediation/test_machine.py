@@ -93,9 +93,11 @@ def test_people_hear_once_that_nothing_can_be_judged_although_the_engine_serves(
     assert stage.newest is None
 
 
-def test_sight_that_returns_is_not_worth_a_message_but_going_blind_again_is() -> None:
+def test_sight_that_returns_ends_the_alert_that_it_was_lost_and_going_blind_again_opens_another() -> None:
     stage = blind("no relay worker was heard for 12 s").tick(40).well().tick(5)
-    assert len(stage.notices) == 1
+    began, ended = stage.notices
+    assert (began.kind, ended.kind) == (NoticeKind.BLIND, NoticeKind.RESOLVED)
+    assert began.incident == ended.incident
     for rule in stage.rules[:2]:
         rule.verdict = Verdict.UNKNOWN
     stage.tick(40)
@@ -111,6 +113,12 @@ def test_one_rule_that_can_be_read_is_enough_to_see() -> None:
     stage = blind("no relay worker was heard for 12 s")
     stage.rules[1].verdict = Verdict.OK
     assert stage.tick(100).notices == []
+
+
+def test_a_card_that_is_well_is_no_sight_of_the_service() -> None:
+    stage = blind("no relay worker was heard for 12 s")
+    stage.rules.append(Rule("gpu_failed", Cure.NOTHING, reading="gpu_xid.fatal"))
+    assert len(stage.tick(100).told(NoticeKind.BLIND)) == 1
 
 
 def test_an_engine_that_does_not_serve_is_not_a_blind_watchtower() -> None:

@@ -3,21 +3,22 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from tests.storage.samples import a_notice
-from watchtower.settings import LogSinkSettings
+from watchtower.sink_settings import LogSinkSettings
 from watchtower.sinks.log import LogSink
+from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.incidents import NoticeKind
 
 
 async def test_a_notice_is_one_line_with_the_command_to_look_closer() -> None:
     with capture_logs() as lines:
-        result = await LogSink(LogSinkSettings(kind="log")).send(a_notice(), 1)
+        result = await LogSink(LogSinkSettings(kind="log"), HandClock()).send(a_notice(), 1)
     assert result.delivered
     (line,) = lines
-    assert line["event"] == "opened: slow tokens"
+    assert line["event"].startswith("ALERT · engine: opened: slow tokens")
     assert (line["log_level"], line["incident"], line["next"]) == ("warning", "inc-1", "watchtower explain inc-1")
 
 
 async def test_an_escalation_is_an_error() -> None:
     with capture_logs() as lines:
-        await LogSink(LogSinkSettings(kind="log")).send(a_notice(kind=NoticeKind.ESCALATED), 1)
+        await LogSink(LogSinkSettings(kind="log"), HandClock()).send(a_notice(kind=NoticeKind.ESCALATED), 1)
     assert lines[0]["log_level"] == "error"

@@ -70,7 +70,7 @@ def test_k_tokens_after_one_gap_are_k_observations_of_their_share() -> None:
     windows = absorbed(relay.facts, FEW)
     assert windows.read("inter_token_latency_seconds.p50", 10, relay.now).value == pytest.approx(0.1, rel=0.006)
     assert windows.read("inter_token_latency_seconds.max", 10, relay.now).value == 0.5
-    assert windows.histogram_for_export("inter_token_latency_seconds").count == 100
+    assert windows.totals_for_export("inter_token_latency_seconds").of("").count == 100
 
 
 def test_time_to_first_token_runs_from_the_forwarding_of_the_head() -> None:
@@ -150,7 +150,7 @@ def test_an_hour_is_readable_and_small() -> None:
         windows.absorb(relay.facts[0])
     reading = windows.read(P95, 3600, relay.now)
     assert reading.value == pytest.approx(0.05, rel=0.006)
-    assert windows.histogram_for_export("inter_token_latency_seconds").count == 1850 * 25 * 40
+    assert windows.totals_for_export("inter_token_latency_seconds").of("").count == 1850 * 25 * 40
 
 
 # ── why not ─────────────────────────────────────────────────────────────────────────────────────
@@ -232,10 +232,10 @@ def test_what_a_late_relay_measured_is_left_out_and_the_rest_counts() -> None:
     relay.frame([token("x1", relay.now, 0.5)], lag=0.45)
     windows = absorbed(relay.facts)
     assert windows.read(P95, 60, relay.now).known
-    assert windows.histogram_for_export("inter_token_latency_seconds").count == 976 * 25
+    assert windows.totals_for_export("inter_token_latency_seconds").of("").count == 976 * 25
     assert before.value is not None and windows.read("token_progress.rate", 60, relay.now).known
     believed = absorbed(relay.facts, WindowSettings(relay_lag_seconds=0.5))
-    assert believed.histogram_for_export("inter_token_latency_seconds").count == 976 * 25 + 1
+    assert believed.totals_for_export("inter_token_latency_seconds").of("").count == 976 * 25 + 1
 
 
 def test_one_late_second_blinds_no_window_however_short() -> None:

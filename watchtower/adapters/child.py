@@ -95,6 +95,12 @@ class AdapterChild:
         self.kills = 0
         """Children killed at a deadline or for garbage, since the start of the daemon."""
 
+    @property
+    def up(self) -> bool:
+        """A child runs, became ready and owes no answer for too long."""
+        child = self._child
+        return child is not None and not child.gone and child.ready.done()
+
     async def start(self) -> bool:
         """Start the child ahead of the first call, which else has to wait for it; whether it became ready."""
         try:

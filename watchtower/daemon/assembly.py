@@ -7,6 +7,7 @@ started, so that a refused start leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
+import os
 import random  # noqa: TID251 - the one generator of the process is made here and handed down
 import shutil
 import signal
@@ -29,29 +30,31 @@ from watchtower.board import Board
 from watchtower.canaries.canaries import Canaries
 from watchtower.canaries.schedule import Schedule
 from watchtower.clock import SystemClock
-from watchtower.daemon.deliveries import Deliveries
+from watchtower.daemon.accounts import count_entries, sink_health
+from watchtower.daemon.deliveries import Deliveries, told
 from watchtower.daemon.hardware import start_hardware
 from watchtower.daemon.loading import Loaded
 from watchtower.daemon.meaning import Meaning
 from watchtower.daemon.memory import JournalMemory
+from watchtower.daemon.notifying import ServiceManager
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
+from watchtower.daemon.sinks import make_sinks
 from watchtower.daemon.supervision import Heartbeat, keep_keeper, observe, scrape, tick
 from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load import LoadExplainsLatency
 from watchtower.exporters.gpus import GpuCollector
-from watchtower.exporters.prometheus import BoardCollector, Exposition
+from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
 from watchtower.remediation.events import Commanded, Started, StorageFailed
 from watchtower.remediation.runner import Runner
 from watchtower.remediation.state import TargetState, decode
 from watchtower.scoring.choosing import chosen
 from watchtower.settings import SupervisorKind, SupervisorSettings
-from watchtower.sinks.log import LogSink
-from watchtower.sinks.webhook import WebhookSink
 from watchtower.storage.baseline import BaselineFile
 from watchtower.storage.journal import Journal, MemoryJournal
 from watchtower.storage.lease import Lease
+from watchtower.storage.outbox import MOST_ROWS
 from watchtower.storage.references import ReferenceStore
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem, StorageFault
@@ -79,6 +82,7 @@ class Daemon:
         self._own_everything = own_everything
         self._clock = SystemClock()
         self._tasks = TaskGroup(self._clock.sleep)
+        self._manager = ServiceManager(os.environ)
         self.board = Board(
             target=self._settings.target,
             version=__version__,
@@ -157,12 +161,13 @@ class Daemon:
             meaning.wish(why)
 
         deliveries = self._deliveries(stack, journal)
+        memory = JournalMemory(journal, list(deliveries.lines), lambda entries, now: count_entries(board, entries))
         runner = Runner(
             state,
             limits=settings.remediation,
             capabilities=await adapter.capabilities(),
             clock=clock,
-            memory=JournalMemory(journal, list(deliveries.lines)),
+            memory=memory,
             traffic=RelayTraffic(board=board, clock=clock, settings=settings.relay.hold, order=relays.order),
             hands=adapter,
             send_canary=send_canary,
@@ -170,10 +175,11 @@ class Daemon:
             on_commit=lambda state: publish(board, state),
         )
         load = LoadExplainsLatency(settings.engine.model or settings.engine.url, self._loaded.load_settings())
+        windows = Windows(self._loaded.window_settings())
         pipeline: Pipeline = Pipeline(
             settings=settings,
             rules=self._loaded.rules,
-            windows=Windows(self._loaded.window_settings()),
+            windows=windows,
             load=load,
             clock=clock,
             board=board,
@@ -191,14 +197,27 @@ class Daemon:
             return {
                 "machine_events_dropped": runner.dropped,
                 "adapter_kills": adapter.kills,
+                "gpu_kills": hardware.child.kills if hardware and hardware.child else 0,
+                "gpu_abandoned": hardware.child.abandoned if hardware and hardware.child else 0,
                 "task_failures": sum(tasks.failures.values()),
+                "facts_refused": windows.refused,
+                "facts_ignored": windows.ignored,
             }
 
         def refresh() -> None:
+            self._manager.alive()
             board.canaries = dict(canaries.outcomes)
             board.references |= meaning.counts()
             board.outbox = deliveries.counters()
             board.counters = counters()
+            board.sinks = sink_health(deliveries.lines)
+            board.queues = {
+                "machine": (runner.events_waiting.qsize(), runner.events_waiting.maxsize),
+                "outbox": (int(board.outbox["pending"]), MOST_ROWS),
+            }
+            board.children = {"adapter": adapter.up}
+            if hardware and hardware.child:
+                board.children["gpu"] = hardware.child.up
             if journal.fault and not runner.state.storage_fault:
                 runner.submit(StorageFailed(journal.fault))
 
@@ -219,13 +238,15 @@ class Daemon:
         if supervisor.kind is SupervisorKind.PROCESS:
             tasks.start("keeper", lambda: keep_keeper(keeper_plan(directory, supervisor), clock))
         tasks.start("observe", lambda: observe(adapter, pipeline, clock, settings.engine.observe_seconds))
-        start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
+        hardware = start_hardware(settings, clock, pipeline.on_fact, tasks, stack)
         tasks.start("scrape", lambda: scrape(adapter, pipeline, clock, settings.engine.scrape_seconds))
-        deliveries.start(tasks)
+        deliveries.start(tasks, await told(journal))
         tasks.start("tick", lambda: tick(pipeline, refresh, heartbeat, clock, settings.tick_seconds))
         schedule.start()
+        self._manager.ready()
         log.info("running", target=settings.target, mode=settings.remediation.mode.value)
         await stop.wait()
+        self._manager.leaving()
         log.info("stopping", engine_and_relay="end too" if self._own_everything else "go on")
         for server, _ in faces.values():
             server.should_exit = True
@@ -286,14 +307,9 @@ class Daemon:
             log.error("engine.not_started", because=confirmed.because)
 
     def _deliveries(self, stack: AsyncExitStack, journal: Journal) -> Deliveries:
-        sinks: list[LogSink | WebhookSink] = []
-        for one in self._settings.sinks:
-            if one.kind == "log":
-                sinks.append(LogSink(one))
-            else:
-                webhook = WebhookSink(one, self._clock)
-                stack.push_async_callback(webhook.close)
-                sinks.append(webhook)
+        sinks = make_sinks(self._settings, self._clock)
+        for sink in sinks:
+            stack.push_async_callback(sink.close)
         return Deliveries(journal, sinks, self._clock, random.Random().random)  # noqa: S311 - jitter, no secret
 
     def _schedule(
@@ -339,7 +355,7 @@ class Daemon:
             board=self.board,
             clock=self._clock,
             settings=self._settings.web,
-            render_metrics=Exposition([BoardCollector(self.board), GpuCollector(self.board)]).render,
+            render_metrics=Exposition([BoardCollector(self.board), GpuCollector(self.board), PROCESS]).render,
             timeline=timeline,
             command=command,
             healthy=heartbeat.because,

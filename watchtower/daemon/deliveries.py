@@ -11,13 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import msgspec
 import structlog
 
-from watchtower.ports import Clock, Delivery, Outbox, Sink
+from watchtower.ports import Clock, Delivery, Journal, Outbox, RemindingSink, Sink
 from watchtower.sinks import schedule
 from watchtower.sinks.delivery import retry
 from watchtower.sinks.schedule import Circuit
 from watchtower.tasks import TaskGroup
+from watchtower.vocabulary.errors import StorageFault
+from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Pending
 
@@ -41,6 +44,19 @@ class Line:
     """The receiver said 410: nothing more is sent to it by this process."""
 
 
+async def told(journal: Journal) -> list[Notice]:
+    """Every notice that the journal still knows, oldest first; none when it cannot be read."""
+    found: list[Notice] = []
+    since = 0
+    try:
+        while entries := await journal.read(since_seq=since, limit=500, kind="notice.queued"):
+            since = entries[-1].seq
+            found += [msgspec.convert(entry.body["notice"], Notice) for entry in entries]
+    except (StorageFault, msgspec.ValidationError, KeyError) as problem:
+        log.warning("notices not recalled", because=type(problem).__name__)
+    return found
+
+
 class Deliveries:
     """Serves every sink until cancelled. ``chance`` gives the jitter: uniform in [0, 1)."""
 
@@ -50,10 +66,24 @@ class Deliveries:
         self._chance = chance
         self.lines = {sink.name: Line(sink) for sink in sinks}
 
-    def start(self, tasks: TaskGroup) -> None:
+    def start(self, tasks: TaskGroup, told: Sequence[Notice] = ()) -> None:
+        """``told``: what people heard so far, for sinks whose receivers must be reminded."""
         tasks.start("deliver to nobody", self.bury_orphans, restart_after=None)
-        for name in self.lines:
+        for name, line in self.lines.items():
             tasks.start(f"deliver to {name}", partial(self.serve, name))
+            if isinstance(line.sink, RemindingSink):
+                line.sink.recall(told)
+                tasks.start(f"remind {name}", partial(self.remind, line, line.sink))
+
+    async def remind(self, line: Line, sink: RemindingSink) -> None:
+        """Tell one receiver again and again what still stands, for ever; at once after a start. A failure is no
+        notice's failed attempt: the next reminder says the same."""
+        while True:
+            if not line.gone and not line.circuit.resting(self._clock.now().boot):
+                result = await sink.resend()
+                if not result.delivered:
+                    log.warning("reminder failed", sink=sink.name, because=result.because)
+            await self._clock.sleep(sink.resend_seconds)
 
     async def serve(self, sink: str) -> None:
         """Deliver to one sink for ever."""
@@ -97,6 +127,8 @@ class Deliveries:
             line.sent += 1
             line.because = ""
             line.circuit.succeeded()
+            if result.because:
+                log.warning("delivered in part", sink=line.sink.name, notice=pending.notice.id, because=result.because)
             await self._outbox.delivered(pending, now)
             return
         line.failed += 1

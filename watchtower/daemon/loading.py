@@ -15,6 +15,7 @@ from watchtower.canaries.prompts import load_prompts
 from watchtower.configuration import read_settings
 from watchtower.configuration.consistency import contradictions
 from watchtower.configuration.tree import Tree, dotted, place_of
+from watchtower.daemon.sinks import sink_problems
 from watchtower.detectors.knobs import LoadSettings
 from watchtower.profiles import Value, loosened
 from watchtower.rules.evaluation import Ruleset
@@ -56,6 +57,7 @@ class Loaded:
             limits=tuple(sorted(limits)),
             inter_token_bounds=tuple(sorted({*defaults.inter_token_bounds, *limits})),
             first_token_bounds=tuple(sorted({*defaults.first_token_bounds, *limits})),
+            model=self.settings.engine.model,
             gpu_groups=self.gpu_groups(),
         )
 
@@ -104,6 +106,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
         look_back, name = (slowest.over + slowest.hold_for, slowest.name) if slowest else (0.0, "")
         problems += contradictions(settings, read.tree, look_back, name)
         problems += _unknown_modes(settings, read.tree, rules)
+        problems += sink_problems(settings, read.tree)
     if settings is None or problems:
         raise BadInput(problems)
     return Loaded(settings, rules, (*([path] if path else []), *files), loosened(settings))

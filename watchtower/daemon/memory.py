@@ -6,7 +6,7 @@ people can still be told that nothing is written down any more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from watchtower.remediation.events import Record
 from watchtower.storage.journal import Entry, Journal
@@ -18,8 +18,15 @@ from watchtower.vocabulary.instants import Instant
 class JournalMemory:
     """``watchtower.remediation.runner.Memory``."""
 
-    def __init__(self, journal: Journal, sinks: Sequence[str]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        sinks: Sequence[str],
+        on_entries: Callable[[Sequence[Entry], Instant], None] = lambda entries, now: None,
+    ) -> None:
+        """``on_entries`` hears of every committed entry, on disk or in memory."""
         self._journal = journal
+        self._on_entries = on_entries
         self._sinks = tuple(sinks)
 
     async def commit(self, records: Sequence[Record], snapshot: bytes, notices: Sequence[Notice], now: Instant) -> None:
@@ -37,3 +44,4 @@ class JournalMemory:
         except StorageFault:
             await self._journal.go_on_in_memory()
             raise
+        self._on_entries(entries, now)

@@ -10,17 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from watchtower.board import Board, HistogramTotals
+from watchtower.board import Board, Exemplar, HistogramTotals
 from watchtower.daemon.hardware import gpus_json
 from watchtower.detectors.load import LoadExplainsLatency, LoadNow
 from watchtower.ports import Clock
 from watchtower.remediation.events import Canaried, Event, Evidence, Rounded, Seen
 from watchtower.rules.evaluation import ReadReading, Ruleset
 from watchtower.settings import Settings
+from watchtower.vocabulary.actions import Incarnation
 from watchtower.vocabulary.facts import (
     AnyFact,
     CanaryEnded,
     CanaryRound,
+    EngineScrape,
     EngineSeen,
     LoopLagged,
     RelayFrame,
@@ -29,6 +31,7 @@ from watchtower.vocabulary.facts import (
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Truth, Verdict
 from watchtower.vocabulary.words import DROPPED
+from watchtower.windows.totals import LatencyTotals
 from watchtower.windows.windows import Windows
 
 REMEMBERED = 64
@@ -67,6 +70,7 @@ class Pipeline:
         slowest = rules.slowest()
         self._over = slowest.over if slowest else 60.0
         self._last_tick: float | None = None
+        self._incarnation: Incarnation | None = None  # of the newest look that found one
         self._counted: dict[int, dict[str, int]] = {}  # by pid, newest last; kept over a lost connection
 
     def on_fact(self, fact: AnyFact) -> None:
@@ -74,6 +78,7 @@ class Pipeline:
         self._watch(fact)
         match fact:
             case EngineSeen():
+                self._count_restart(fact)
                 self._board.engine = fact
                 self._submit(Seen(fact))
             case CanaryEnded():
@@ -85,6 +90,8 @@ class Pipeline:
                 self._board.relay_frames[fact.pid] = fact
             case RelayGone():
                 self._board.relay_frames.pop(fact.pid, None)
+            case EngineScrape():
+                self._board.engine_scrapes["ok" if fact.ok else "failed"] += 1
             case _:
                 pass
 
@@ -115,6 +122,11 @@ class Pipeline:
                 lease_held=self._lease_held(),
             )
         )
+
+    def _count_restart(self, seen: EngineSeen) -> None:
+        if seen.incarnation is not None:
+            self._board.engine_restarts += self._incarnation not in (None, seen.incarnation)
+            self._incarnation = seen.incarnation
 
     def _count(self, frame: RelayFrame) -> None:
         """Add what this relay process counted since its last frame."""
@@ -155,8 +167,20 @@ class Pipeline:
         board.readings, board.verdicts = readings, verdicts
         board.gpus = gpus_json(self._windows.gpus, self._settings.placement, self._over, now.boot)
         for family in EXPORTED:
-            totals = self._windows.histogram_for_export(family)
-            *counts, count = totals.cumulative()
-            board.histograms[family] = HistogramTotals(totals.bounds, tuple(counts), count, totals.sum_seconds)
+            totals = self._windows.totals_for_export(family)
+            board.histograms[family] = {model: _published(one, now) for model, one in totals.models.items()}
         board.latency.append((now.wall, next((one.value for one in readings if one.name == LATENCY), None)))
         board.last_tick, board.ticks = now, board.ticks + 1
+        board.evaluation_seconds = self._clock.now().boot - now.boot
+
+
+def _published(totals: LatencyTotals, now: Instant) -> HistogramTotals:
+    *counts, count = totals.cumulative()
+    return HistogramTotals(
+        totals.bounds,
+        tuple(counts),
+        count,
+        totals.sum_seconds,
+        tuple(one and Exemplar(one.trace_id, one.seconds, now.wall - (now.boot - one.at)) for one in totals.examples),
+        dict(totals.bins),
+    )

@@ -44,6 +44,7 @@ class Exchange:
         "status",
         "stream",
         "tag",
+        "traceparent",
     )
 
     def __init__(self, ledger: Ledger, id: str, opened_ns: int, path: str, tag: str) -> None:
@@ -55,6 +56,7 @@ class Exchange:
         self.model = ""
         self.stream = False
         self.request_bytes = 0
+        self.traceparent = ""
         self.status = 0
         self.fresh = 0
         """Tokens found in the present read and not yet timed."""
@@ -147,7 +149,15 @@ class Exchange:
         opened = None
         if not self._told_open:
             self._told_open = True
-            opened = Opened(self.opened_ns * NANO, self.path, self.model, self.stream, self.tag, self.request_bytes)
+            opened = Opened(
+                self.opened_ns * NANO,
+                self.path,
+                self.model,
+                self.stream,
+                self.tag,
+                self.request_bytes,
+                self.traceparent,
+            )
         first_at = None
         if self._first_ns and not self._told_first:
             self._told_first = True

@@ -49,6 +49,8 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     """As received: any form, still percent-encoded, with its query."""
     tag: str = ""
     """Value of the header that names the caller's class of traffic."""
+    traceparent: str = ""
+    """As received (W3C Trace Context); "" without one."""
     content_length: int = 0
     chunked: bool = False
 
@@ -186,7 +188,7 @@ class RequestFramer:
             raise _Malformed
         lengths: list[bytes] = []
         codings: list[bytes] = []
-        tag = b""
+        tag = trace = b""
         for header in headers:
             field = _HEADER.fullmatch(header)
             if field is None:
@@ -198,6 +200,8 @@ class RequestFramer:
                 codings.append(value.lower())
             elif name == self._tag_header:
                 tag = value
+            elif name == b"traceparent":
+                trace = value
         if codings and (lengths or codings != [b"chunked"] or request[3] == b"0"):
             raise _Malformed
         if len(lengths) > 1 or (lengths and not _LENGTH.fullmatch(lengths[0])):
@@ -207,6 +211,7 @@ class RequestFramer:
             method=request[1].decode("ascii"),
             target=request[2],
             tag=tag[:128].decode("latin-1"),
+            traceparent=trace[:64].decode("latin-1"),
             content_length=int(lengths[0]) if lengths else 0,
             chunked=bool(codings),
         )

@@ -55,6 +55,7 @@ class GpuCollector(Collector):
         yield readable
         if not look["because"]:
             yield from self._values(gpus)
+        yield self._xids(gpus)
         yield from self._placement(look["placement"])
 
     def _info(self, gpus: list[tuple[int, dict[str, Any]]], source: str) -> Metric:
@@ -85,6 +86,14 @@ class GpuCollector(Collector):
             for reason, nanoseconds in sorted(gpu["throttled_ns"].items()):
                 throttled.add_metric([_label(number, gpu), reason], nanoseconds / 1e9)
         yield throttled
+
+    def _xids(self, gpus: list[tuple[int, dict[str, Any]]]) -> Metric:
+        """Told of a silent GPU as well: its last words are the reason."""
+        xids = CounterMetricFamily("watchtower_gpu_xids", METRICS["watchtower_gpu_xids_total"], labels=["gpu", "kind"])
+        for number, gpu in gpus:
+            for kind, count in gpu["xids"].items():
+                xids.add_metric([_label(number, gpu), kind], count)
+        return xids
 
     def _placement(self, findings: list[dict[str, Any]]) -> Iterator[Metric]:
         wrong: dict[tuple[str, str], int] = {}

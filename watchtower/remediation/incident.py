@@ -113,9 +113,9 @@ def open_(step: Step, firing: tuple[RuleVerdict, ...]) -> None:
         closed_at=None,
         closed_wall=None,
     )
-    again = f" It is back: time {step.incident.recurrences + 1} of the same incident." if returned else ""
-    nothing = "" if step.incident.curative else " Watchtower will do nothing: the rule only alerts."
-    step.tell(NoticeKind.OPENED, told_of(step, lead) + again + nothing)
+    again = f"It is back: time {step.incident.recurrences + 1} of the same incident." if returned else ""
+    nothing = "" if step.incident.curative else "Watchtower will do nothing: the rule only alerts."
+    step.tell(NoticeKind.OPENED, " · ".join(filter(None, (told_of(step, lead), f"{again} {nothing}".strip()))))
 
 
 def join(step: Step, firing: tuple[RuleVerdict, ...]) -> None:
@@ -136,7 +136,7 @@ def join(step: Step, firing: tuple[RuleVerdict, ...]) -> None:
     )
     step.record("incident.symptom", incident=incident.id, rules=[verdict.rule for verdict in new], worse=worse)
     if worse or treatable:
-        step.tell(NoticeKind.OPENED, told_of(step, lead) + (" The incident got worse." if worse else ""))
+        step.tell(NoticeKind.OPENED, told_of(step, lead) + (" · The incident got worse." if worse else ""))
 
 
 def hold(step: Step, refusals: tuple[Refusal, ...]) -> None:
@@ -168,9 +168,9 @@ def escalate(step: Step, why: str) -> None:
     step.move(IncidentState.ESCALATED, why)
     step.tell(
         NoticeKind.ESCALATED,
-        f"{step.incident.title} · A person is needed: {why}. "
-        f"Release with: watchtower ack {step.incident.id} --resume (or --resolve) --reason '…'.",
+        f"{step.incident.title} · A person is needed: {why}.",
         severity=str(Severity.PAGE),
+        release=f"watchtower ack {step.incident.id} --resume (or --resolve) --reason '…'",
     )
 
 

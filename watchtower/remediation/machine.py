@@ -84,12 +84,12 @@ def started(step: Step, event: Started) -> None:
         streaks={},
         clean_since=None,
         blind_since=None,
-        blind_told=False,
         storage_fault="",
         engine=_unseen(step.state.engine),
         checkpoints=checkpoints.not_asked(step.state.checkpoints),
     )
     step.record("watchtower.started", storage_fault=event.storage_fault)
+    people.mode_told(step)
     if event.storage_fault:
         storage_failed(step, event.storage_fault)
     incident = step.state.incident

@@ -11,7 +11,10 @@ from watchtower.remediation.events import Commanded
 from watchtower.remediation.incident import resolve
 from watchtower.remediation.state import Breaker, Pause
 from watchtower.remediation.step import Step
-from watchtower.vocabulary.incidents import IncidentState
+from watchtower.vocabulary.actions import Mode
+from watchtower.vocabulary.incidents import IncidentState, NoticeKind
+from watchtower.vocabulary.instants import iso
+from watchtower.vocabulary.readings import Severity
 
 
 def commanded(step: Step, event: Commanded) -> None:
@@ -35,10 +38,13 @@ def commanded(step: Step, event: Commanded) -> None:
                     until_wall=now.wall + event.seconds,
                 )
             )
+            announce(step, f"paused until {iso(now.wall + event.seconds)[:16]}Z by {by} · No new action until then.")
         case "resume":
             step.put(pause=None, streaks={})
+            announce(step, f"resumed by {by} · {_ACTS_AGAIN}")
         case "breaker_reset":
             step.put(breaker=Breaker(reset_at=step.now.boot), streaks={})
+            announce(step, f"breaker closed by {by} · {_ACTS_AGAIN}")
         case "bless":
             blessing.bless(step, event.author, event.reason)
         case "unbless":
@@ -79,3 +85,28 @@ def expire_pause(step: Step) -> None:
     if pause and step.now.boot >= pause.until:
         step.put(pause=None, streaks={})
         step.record("command.pause_expired", author=pause.author, reason=pause.reason)
+        announce(step, f"the pause of {pause.author} ended ({pause.reason}) · {_ACTS_AGAIN}")
+
+
+_ACTS_AGAIN = "Watchtower may act again, on fresh evidence."
+
+
+def mode_told(step: Step) -> None:
+    """At a start: what Watchtower may do by itself, if that is not what it was when it last ran."""
+    mode, before = str(step.limits.mode), step.state.mode
+    step.put(mode=mode)
+    if before and before != mode:
+        step.record("mode.changed", before=before, mode=mode)
+        announce(step, f"mode {before} → {mode} · {_MODES[step.limits.mode]}")
+
+
+_MODES = {
+    Mode.OBSERVE: "It says what it would do and touches nothing.",
+    Mode.APPROVE: "It asks before every action.",
+    Mode.AUTO: "It acts by itself, within its limits.",
+}
+
+
+def announce(step: Step, text: str) -> None:
+    """What Watchtower may do has changed: told once, opens nothing."""
+    step.tell(NoticeKind.MODE_CHANGED, text, severity=str(Severity.INFO), subject=f"mode-{step.state.target}")

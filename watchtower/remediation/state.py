@@ -202,6 +202,8 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     """Counts every name that was derived, so that none is derived twice."""
     fence_token: int = 1
     storage_fault: str = ""
+    mode: str = ""
+    """The general mode of the run that decided this; people hear when the next run has another one."""
     pause: Pause | None = None
     breaker: Breaker = Breaker()
     engine: Engine = Engine()

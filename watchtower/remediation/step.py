@@ -131,13 +131,16 @@ class Step:
 
     # ── people ──────────────────────────────────────────────────────────────────────────────────
 
-    def tell(self, kind: NoticeKind, text: str, *, severity: str = "", subject: str = "") -> None:
+    def tell(self, kind: NoticeKind, text: str, *, severity: str = "", subject: str = "", release: str = "") -> None:
         """A notice about the current incident, or about ``subject`` when there is none.
 
-        What stands before the first " · " is the title; the whole is the text.
+        Before the first " · " stands what is wrong: it is the title. After it stands what is new. ``release``: the
+        command that lets the machine go on.
         """
         incident = self.state.incident
         about = subject or self.incident.id
+        what, _, news = text.partition(" · ")
+        what = what.rstrip(".")
         self.want(
             Tell(
                 Notice(
@@ -147,15 +150,27 @@ class Step:
                     incident=about,
                     wall=self.now.wall,
                     severity=severity or self.incident.severity,
-                    title=shortened(
-                        f"{self.state.target} {kind.replace('_', ' ')}: {text.split(' · ')[0].rstrip('.')}"
-                    ),
-                    text=text.replace(" · ", ". "),
+                    title=shortened(f"{self.state.target} {kind.replace('_', ' ')}: {what}"),
+                    text=f"{what}. {news}" if news else f"{what}.",
                     next_command="watchtower status" if subject else f"watchtower explain {about}",
                     state=incident.state if incident else IncidentState.CLEAR,
+                    what=what,
+                    news=news,
+                    since=0.0 if subject else self.incident.opened_wall,
+                    details={} if subject else self._details() | ({"release": release} if release else {}),
                 )
             )
         )
+
+    def _details(self) -> dict[str, str]:
+        """What else is known of the incident, for people."""
+        details = {"rules": ", ".join(self.incident.rules), "mode": str(self.limits.mode)}
+        mine = [action for action in self.state.actions if action.incident == self.incident.id]
+        if mine:
+            newest = mine[-1]
+            details["action"] = f"{newest.verb}, attempt {newest.attempt}: {newest.state.replace('_', ' ')}"
+            details["outcome"] = str(newest.state)
+        return details
 
     def clock(self, mark: float) -> str:
         """A mark as the time of day people compare with their own logs (UTC)."""

@@ -178,6 +178,7 @@ class ClientConnection(asyncio.Protocol):
             if path in OBSERVED_PATHS:
                 self._exchange = self._relay.ledger.begin(boottime_ns(), path, head.tag)
                 self._exchange.request_bytes = head.content_length
+                self._exchange.traceparent = head.traceparent
                 if not head.chunked and head.content_length <= MAX_REQUEST_BYTES:
                     self._body = bytearray()
             else:

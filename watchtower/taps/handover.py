@@ -19,7 +19,7 @@ from typing import IO
 import msgspec
 
 from watchtower.taps.plan import check_socket_path
-from watchtower.vocabulary.errors import NotReachable
+from watchtower.vocabulary.errors import NotReachable, Refused
 
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred (unix(7))
 
@@ -77,9 +77,18 @@ def holder(path: Path) -> int | None:
 
 def same_user(connection: socket.socket) -> bool:
     """The peer of a Unix socket runs as us (or as root)."""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, uid, _ = _CREDENTIALS.unpack(credentials)
+    _, uid, _ = _credentials(connection)
     return uid in (os.getuid(), 0)
+
+
+def peer_pid(connection: socket.socket) -> int:
+    """Who made the other end, as a pid of our own PID namespace; 0 when it has none there."""
+    return _credentials(connection)[0]
+
+
+def _credentials(connection: socket.socket) -> tuple[int, int, int]:
+    pid, uid, gid = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return pid, uid, gid
 
 
 class HandoverServer:
@@ -119,11 +128,13 @@ class HandoverServer:
 
 
 def take_over(path: Path, timeout_seconds: float = 2.0) -> tuple[socket.socket, Handed]:
-    """The listening socket of the living worker behind ``path``. Blocks up to the timeout. Raises NotReachable."""
+    """The listening socket of the living worker behind ``path``. Blocks up to the timeout. Raises NotReachable, and
+    Refused when the worker's pid means somebody else here: it lives in another PID namespace."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_seconds)
         try:
             connection.connect(os.fspath(path))
+            pid = peer_pid(connection)
             message, descriptors, _, _ = socket.recv_fds(connection, 4096, 1)
         except OSError as exc:
             raise NotReachable(f"the relay worker behind {path} gave no listening socket") from exc
@@ -131,7 +142,14 @@ def take_over(path: Path, timeout_seconds: float = 2.0) -> tuple[socket.socket, 
         raise NotReachable(f"the relay worker behind {path} gave no listening socket")
     listening = socket.socket(fileno=descriptors[0])
     try:
-        return listening, msgspec.json.decode(message, type=Handed)
+        handed = msgspec.json.decode(message, type=Handed)
     except msgspec.MsgspecError as exc:
         listening.close()
         raise NotReachable(f"the relay worker behind {path} speaks another version") from exc
+    if handed.pid != pid:
+        listening.close()
+        raise Refused(
+            f"the relay worker behind {path} calls itself pid {handed.pid}, which is {pid or 'nobody'} here: it lives"
+            " in another PID namespace · let both containers share one (Compose: pid: service:relay)"
+        )
+    return listening, handed

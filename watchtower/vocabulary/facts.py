@@ -54,6 +54,8 @@ class Opened(msgspec.Struct, frozen=True, array_like=True):
     tag: str = ""
     """The caller's class of traffic, from the configured header; "" without one."""
     request_bytes: int = 0
+    traceparent: str = ""
+    """The client's header as received (``watchtower.vocabulary.traces``); "" without one."""
 
 
 class Closed(msgspec.Struct, frozen=True, array_like=True):

@@ -72,6 +72,8 @@ class NoticeKind(StrEnum):
     BLIND = "blind"
     STORAGE_FAULT = "storage_fault"
     MODE_CHANGED = "mode_changed"
+    TEST = "test"
+    """``watchtower sinks test``: nothing is wrong."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +94,14 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     next_command: str
     """The literal command to approve or look closer, e.g. ``watchtower explain inc-…``."""
     state: IncidentState
+    what: str = ""
+    """What is wrong, with the value against its limit; without a full stop."""
+    news: str = ""
+    """What is new with this notice: what was done, or why not. Empty: that it began."""
+    since: float = 0.0
+    """Unix seconds at which the incident opened; 0: it has none."""
     details: dict[str, str] = {}
+    """More for people, in a few words each: ``rules``, ``action``, ``outcome``, ``mode``, ``release`` (a command)."""
 
 
 class Outcome(StrEnum):

@@ -204,6 +204,12 @@ READINGS: dict[str, ReadingKind] = {
             "memory, as a multiple of the allowed deviation: 1 is at the bound, 0 is no difference.",
         ),
         ReadingKind(
+            name="gpu_xid.fatal",
+            unit=Unit.COUNT,
+            help="Fatal errors (Xids) of the GPUs' driver in the window, and those whose GPU has not come back since; "
+            "errors of an application are not among them.",
+        ),
+        ReadingKind(
             name="similarity.mean",
             unit=Unit.COSINE,
             help="Mean cosine of the canaries' answers to the closest blessed answer of each reference, −1 to 1 (some "

@@ -1,4 +1,4 @@
-"""GPU reports in, readings of the hardware out: spread, dispersion, straggler.
+"""GPU reports in, readings of the hardware out: spread, dispersion, straggler, fatal errors of the driver.
 
 Only the GPUs of one group (the ranks of one tensor-parallel group) are compared, over the same stretch of time, and
 only while the engine is at work. Whatever cannot be read makes the whole reading UNKNOWN with its reason, never 0:
@@ -20,8 +20,9 @@ from watchtower.windows import straggler
 from watchtower.windows.knobs import WindowSettings
 from watchtower.windows.ranks import Rank, Track
 from watchtower.windows.straggler import percent
+from watchtower.windows.xids import FATAL_XIDS, XidLog, told_of
 
-FAMILIES: Final = ("gpu_utilization", "gpu_straggler")
+FAMILIES: Final = ("gpu_utilization", "gpu_straggler", "gpu_xid")
 NO_GPU: Final = "no GPU source is configured; readings need NVML on this host or a DCGM exporter"
 STALE_SECONDS: Final = 5.0
 """A newest sample older than this (or than twice its own length) says nothing about now."""
@@ -59,11 +60,13 @@ class GpuWindows:
         self._settings = settings
         self._report: GpuReport | None = None
         self._tracks: dict[str, Track] = {}
+        self.xids = XidLog()
 
     def absorb(self, report: GpuReport) -> None:
         if self._report is not None and report.at <= self._report.at:
             return
         self._report = report
+        self.xids.absorb(report.xids)
         for seen in report.gpus:
             track = self._tracks.get(seen.uuid)
             if track is None:
@@ -74,6 +77,8 @@ class GpuWindows:
 
     def read(self, name: str, over: float, now: float, not_at_work: str = "") -> Reading:
         """``not_at_work``: why the engine's work of the window cannot be compared; "" when it can."""
+        if name == FATAL_XIDS:
+            return self._fatal_xids(over, now)
         groups = self._groups()
         because = self._dark(now) or self._nothing_to_compare(groups) or not_at_work
         measured: list[list[Rank]] = []
@@ -87,6 +92,20 @@ class GpuWindows:
             return Reading(name=name, over=over, at=now, value=None, because=self._named(because))
         value, detail, samples = max(map(_MEASURES[name], measured), key=lambda one: one[0])
         return Reading(name=name, over=over, at=now, value=value, samples=samples, detail=self._named(detail))
+
+    def _fatal_xids(self, over: float, now: float) -> Reading:
+        """What was heard stays known although its GPU, or the whole driver, fell silent since. That nothing was heard
+        means something only where somebody listens, whether or not the engine is at work."""
+        silent = {uuid for uuid, track in self._tracks.items() if track.last.trouble is not None}
+        fatal = [xid for xid in self.xids.fatal() if xid.at > now - over or xid.uuid in silent]
+        if fatal:
+            labels = {xid.uuid: _label(xid.uuid, self._tracks.get(xid.uuid)) for xid in fatal}
+            detail = self._named(told_of(fatal, labels))
+            return Reading(name=FATAL_XIDS, over=over, at=now, value=len(fatal), samples=len(fatal), detail=detail)
+        deaf = next((track for track in self._tracks.values() if _deaf(track.last)), None)
+        because = self._dark(now) or (f"{_label(deaf.uuid, deaf)}: {_deaf(deaf.last)}" if deaf is not None else "")
+        value = None if because else 0.0
+        return Reading(name=FATAL_XIDS, over=over, at=now, value=value, because=self._named(because) if because else "")
 
     def hang_signature(self, seconds: float, now: float) -> str:
         """What the GPUs looked like while no token came for ``seconds``: evidence for people, never a verdict."""
@@ -188,6 +207,7 @@ class GpuWindows:
             **{name: _told(getattr(seen, name)) for name in _SHOWN},
             "throttled_ns": dict(seen.throttled_ns),
             "unavailable": {name: trouble.value for name, trouble in seen.unavailable.items()},
+            "xids": self.xids.counts(seen.uuid),
         }
 
 
@@ -214,6 +234,12 @@ def _label(uuid: str, track: Track | None) -> str:
 
 def _why(trouble: Trouble, because: str) -> str:
     return f"{TROUBLES[trouble]} ({because})" if because else TROUBLES[trouble]
+
+
+def _deaf(seen: GpuSeen) -> str:
+    """Why nobody would hear an Xid of this GPU; empty when somebody listens."""
+    trouble = seen.trouble or seen.unavailable.get("xids")
+    return "" if trouble is None else f"no Xid is heard: {_why(trouble, seen.because)}"
 
 
 def _unread(track: Track | None, now: float) -> str:

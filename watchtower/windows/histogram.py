@@ -184,6 +184,11 @@ def edges(index: int) -> tuple[float, float]:
     return 2.0 ** (index / BINS_PER_OCTAVE), 2.0 ** ((index + 1) / BINS_PER_OCTAVE)
 
 
+def bin_of(seconds: float) -> int:
+    """The bin of one positive, finite value."""
+    return math.ceil(math.log2(min(max(seconds, SMALLEST), LARGEST)) * BINS_PER_OCTAVE) - 1
+
+
 def _bin_of(values: Floats) -> Bins:
     clipped = np.clip(values, SMALLEST, LARGEST)
     bins: Bins = (np.ceil(np.log2(clipped) * BINS_PER_OCTAVE) - 1).astype(np.int32)

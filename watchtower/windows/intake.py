@@ -27,8 +27,8 @@ class Intake:
         self._relay_lag_seconds = settings.relay_lag_seconds
         self.relays = Relays(settings.relay_silence_seconds)
         self.roster = Roster()
-        self.inter_token = Series(settings.limits, settings.inter_token_bounds, longest)
-        self.first_token = Series(settings.limits, settings.first_token_bounds, longest)
+        self.inter_token = Series(settings.limits, settings.inter_token_bounds, longest, settings.model)
+        self.first_token = Series(settings.limits, settings.first_token_bounds, longest, settings.model)
         self.traffic = Timeline(TrafficSlot, longest)
         self.ignored = 0
         """News of exchanges whose opening was not seen at this incarnation, and frames seen before."""
@@ -83,7 +83,8 @@ class Intake:
         if at > self.relays.clean_since and not self._late(
             frame
         ):  # after a hole, a first token told again is an old one
-            self.first_token.add(at, at - exchange.opened_at, 1, exchange.number)
+            wait = at - exchange.opened_at
+            self.first_token.add(at, wait, 1, exchange.number, model=exchange.model, trace_id=exchange.trace_id)
         self.roster.progressed(at)
         self._prompt_done(exchange, at)
         self._count(exchange, at, news.first_tokens)
@@ -98,7 +99,8 @@ class Intake:
         late = self._late(frame)
         for gap_ns, tokens in zip(reversed(news.gaps_ns), reversed(news.tokens), strict=False):
             if not late:
-                self.inter_token.add(at, gap_ns / 1e9, tokens, exchange.number)
+                gap = gap_ns / 1e9
+                self.inter_token.add(at, gap, tokens, exchange.number, model=exchange.model, trace_id=exchange.trace_id)
             self._count(exchange, at, tokens)
             at -= max(0, gap_ns) / 1e9
         if exchange.last_token_at is None or last > exchange.last_token_at:

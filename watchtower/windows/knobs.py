@@ -40,6 +40,8 @@ class WindowSettings:
         0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0,
     )  # fmt: skip
     """Bounds of the exported classic histogram, seconds."""
+    model: str = ""
+    """The model that the configuration names; its totals begin at 0."""
     gpu_groups: tuple[tuple[str, ...], ...] = ()
     """UUIDs of the ranks that are compared with each other; empty: all GPUs of the source are one group."""
     gpu_coverage_ratio: float = 0.8

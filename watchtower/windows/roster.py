@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 from watchtower.vocabulary.facts import Opened
+from watchtower.vocabulary.traces import traceparent
 
 
 @dataclass(slots=True)
@@ -19,6 +20,9 @@ class OpenExchange:
     worker: int
     opened_at: float
     request_bytes: int = 0
+    model: str = ""
+    trace_id: str = ""
+    """Of the client's trace, 32 hexadecimal digits; "" when it told none."""
     first_token_at: float | None = None
     last_token_at: float | None = None
 
@@ -39,11 +43,14 @@ class Roster:
         return self._open.get(id)
 
     def opened(self, id: str, worker: int, opened: Opened) -> OpenExchange:
-        """Enter an exchange. Telling again of a known one changes nothing."""
+        """Enter an exchange. Telling again of a known one changes its model alone, which may have become known."""
         known = self._open.get(id)
         if known is None:
             self._numbers += 1
             known = self._open[id] = OpenExchange(self._numbers, worker, opened.at, max(0, opened.request_bytes))
+            trace = traceparent(opened.traceparent) if opened.traceparent else None
+            known.trace_id = trace.trace_id if trace else ""
+        known.model = opened.model or known.model
         return known
 
     def closed(self, id: str) -> None:

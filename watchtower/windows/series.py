@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from watchtower.windows.histogram import Histogram, Ints
 from watchtower.windows.timeline import Timeline
-from watchtower.windows.totals import LatencyTotals
+from watchtower.windows.totals import TotalsByModel
 
 MOST_TOKENS_IN_A_READ = 1_000_000
 """More than that in one read is a mistake of somebody's counting."""
@@ -103,21 +103,24 @@ class Sample:
 class Series:
     """One latency over time. ``add`` is on the path of every token; ``window`` is cached until the next ``add``."""
 
-    def __init__(self, limits: tuple[float, ...], bounds: tuple[float, ...], longest_seconds: float) -> None:
+    def __init__(
+        self, limits: tuple[float, ...], bounds: tuple[float, ...], longest_seconds: float, model: str = ""
+    ) -> None:
+        """``model``: the one that the configuration names, if it names one."""
         self._limits = limits
         self._slots = Timeline(lambda: LatencySlot(limits), longest_seconds)
         self._cache: dict[tuple[float, float], Sample] = {}
         self._cached_version = -1
-        self.totals = LatencyTotals(bounds)
+        self.totals = TotalsByModel(bounds, model)
         self.invalid = 0
         """Observations refused: no positive finite duration, or no sane number of tokens."""
 
-    def add(self, at: float, gap: float, tokens: int, exchange: int) -> None:
+    def add(self, at: float, gap: float, tokens: int, exchange: int, *, model: str = "", trace_id: str = "") -> None:
         """``tokens`` tokens arrived at ``at`` after a gap of ``gap`` seconds: each took ``gap / tokens``."""
         if not (0 < gap < math.inf and 0 < tokens <= MOST_TOKENS_IN_A_READ):
             self.invalid += 1
             return
-        self.totals.add(gap / tokens, tokens)
+        self.totals.of(model).add(gap / tokens, tokens, trace_id=trace_id, at=at)
         slot = self._slots.at(at)
         if slot is not None:
             slot.add(gap / tokens, tokens, gap, exchange)

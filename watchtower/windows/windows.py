@@ -40,7 +40,7 @@ from watchtower.windows.presence import Presence
 from watchtower.windows.probes import Canaries, Probed, Scrapes
 from watchtower.windows.series import Sample, Series
 from watchtower.windows.straggler import percent
-from watchtower.windows.totals import LatencyTotals
+from watchtower.windows.totals import TotalsByModel
 from watchtower.windows.traffic import TrafficSlot
 from watchtower.windows.workload import Workload
 
@@ -165,9 +165,14 @@ class Windows:
         """
         return self._clean_since()[0]
 
-    def histogram_for_export(self, name: str) -> LatencyTotals:
+    def totals_for_export(self, name: str) -> TotalsByModel:
         """Cumulative counts since start of ``inter_token_latency_seconds`` or ``time_to_first_token_seconds``."""
         return {ITL: self._intake.inter_token, TTFT: self._intake.first_token}[name].totals
+
+    @property
+    def ignored(self) -> int:
+        """News of exchanges whose opening was not seen, and frames seen before."""
+        return self._intake.ignored
 
     @property
     def open_exchanges(self) -> int:

@@ -1,5 +1,5 @@
 /*
- * A library with the ABI of libnvidia-ml.so.1 and no GPU behind it, for tests through the real pynvml.
+ * A library with the ABI of libnvidia-ml.so.1 and no GPU behind it, to be called through the real pynvml.
  *
  * It does what the scenario file says (NVML_STUB_SCENARIO), read again whenever it was replaced:
  *

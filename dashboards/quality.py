@@ -1,0 +1,145 @@
+"""Do the answers still mean the same, do they arrive whole, and do our own questions get answers?"""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from dashboards import frame
+from dashboards.limits import Limits
+from dashboards.palette import VERDICT, judged
+from dashboards.panels import Panel, bands, bars, lines, tile
+from dashboards.queries import Query, limit, metric, position, rate, ratio, reading
+
+MEANING = ("meaning_drift", "answers_fail", "hang")
+
+
+def now(limits: Limits) -> list[Panel]:
+    served = metric("watchtower_canaries_total", 'outcome="served"')
+    share = ratio(
+        f"sum(increase({served}[$__range]))", f"sum(increase({metric('watchtower_canaries_total')}[$__range]))"
+    )
+    return [
+        tile(
+            "Similarity",
+            "Mean cosine of canary answers to their blessed references; red under the rules' limit.",
+            Query(reading("similarity.mean")),
+            judge=judged(limits["similarity.mean"]),
+            decimals=3,
+            width=6,
+        ),
+        tile(
+            "Failed answers",
+            "Share of the answers that ended in 5xx, an error event or a truncated stream.",
+            Query(reading("exchanges.error_ratio")),
+            unit="percentunit",
+            missing="NO ANSWERS",
+            judge=judged(limits["exchanges.error_ratio"]),
+            decimals=1,
+            width=6,
+        ),
+        tile(
+            "Canary unanswered for",
+            "How long the newest one-token canary has waited; 0 once one was served.",
+            Query(reading("canary.unanswered")),
+            unit="s",
+            judge=judged(limits["canary.unanswered"]),
+            decimals=1,
+            width=6,
+        ),
+        tile(
+            "Canaries served",
+            "Share of our own questions, in the chosen time range, that got an answer.",
+            Query(share),
+            unit="percentunit",
+            missing="NO CANARIES",
+            decimals=1,
+            width=6,
+        ),
+    ]
+
+
+def meaning() -> list[Panel]:
+    rules = "|".join(MEANING)
+    verdict = position("watchtower_rule_verdict", "verdict", ("ok", "unknown", "breach"), by="rule")
+    chosen = verdict.replace("verdict=", f'rule=~"{rules}", verdict=')
+    return [
+        lines(
+            "Semantic similarity",
+            "A restart brings back the same weights: what falls here is cured by a rollback. No line: not compared.",
+            Query(reading("similarity.mean"), "similarity", "blue"),
+            limit("meaning_drift"),
+            unit="none",
+            low=0.8,
+            high=1,
+        ),
+        bands(
+            "What the rules say of the answers",
+            "UNKNOWN is a verdict: without references or canaries nobody claims that the answers are good.",
+            Query(chosen, "{{rule}}"),
+            states=VERDICT,
+            width=12,
+        ),
+    ]
+
+
+def answers() -> list[Panel]:
+    return [
+        lines(
+            "Failed answers",
+            "Share of ended exchanges that failed, against the limit.",
+            Query(reading("exchanges.error_ratio"), "failed", "orange"),
+            limit("answers_fail"),
+            unit="percentunit",
+            high=1,
+        ),
+        lines(
+            "Answers that did not arrive whole",
+            "Cut short by the engine, not decodable, or in a form that is not read (and so not judged).",
+            Query(rate("watchtower_relay_upstream_deaths_total"), "cut short by the engine", "red"),
+            Query(rate("watchtower_relay_events_malformed_total"), "malformed events", "orange"),
+            Query(rate("watchtower_relay_responses_malformed_total"), "not HTTP/1.1", "yellow"),
+            Query(rate("watchtower_relay_responses_unobserved_total"), "not observed", "purple"),
+            unit="suffix:/s",
+        ),
+    ]
+
+
+def canaries() -> list[Panel]:
+    return [
+        lines(
+            "Canaries by outcome",
+            "HUNG and REFUSED are the second witness that `hang` waits for.",
+            Query(f"sum by (outcome) ({rate('watchtower_canaries_total')})", "{{outcome}}"),
+            unit="suffix:/s",
+            shades={"served": "green", "hung": "red", "refused": "orange", "broken": "purple", "unknown": "text"},
+        ),
+        lines(
+            "Canary latency",
+            "Total time of the newest served canary, and how long one has waited without any answer.",
+            Query(reading("canary.latency"), "served in", "blue"),
+            Query(reading("canary.unanswered"), "unanswered for", "red"),
+            unit="s",
+            width=6,
+        ),
+        bars(
+            "Canaries in this time range",
+            "How many we asked, by outcome.",
+            Query(f"sum by (outcome) (increase({metric('watchtower_canaries_total')}[$__range]))", "{{outcome}}"),
+            unit="short",
+            width=6,
+        ),
+    ]
+
+
+def dashboard(limits: Limits) -> Dashboard:
+    return frame.assemble(
+        frame.QUALITY,
+        "Quality",
+        "Do the answers still mean the same, do they arrive whole, and do our own questions get answers?",
+        [
+            ("Now", now(limits)),
+            ("Meaning", meaning()),
+            ("Do answers arrive whole?", answers()),
+            ("Canaries", canaries()),
+        ],
+    )

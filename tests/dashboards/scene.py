@@ -1,0 +1,79 @@
+"""The scene that dashboards are judged by: the demo's daemon, a slow engine that is cured, a GPU that idles.
+
+``python -m tests.dashboards.scene DIR`` plays it once and leaves Prometheus' samples in DIR, for pictures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from tests.dashboards.prometheus import Prometheus, prometheus
+from watchtower.clock import SystemClock
+from watchtower.demonstration.play import Play
+from watchtower.demonstration.receiver import Notices, receiving
+from watchtower.demonstration.screen import Screen
+from watchtower.demonstration.stage import make_secret, simulator_plan, staged
+from watchtower.simulator.faults import SimulatorFaults
+from watchtower.simulator.traffic import Traffic, TrafficPlan
+
+FAULTS = ("slow", "imbalance")
+CALM_SECONDS = 6.0
+"""After the last fault, so that the end of its incident is on the picture too."""
+
+
+@asynccontextmanager
+async def played(directory: Path) -> AsyncIterator[Prometheus]:
+    """Play the scene in front of a Prometheus whose samples go to ``directory``; both still run inside the block."""
+    clock, secret = SystemClock(), make_secret()
+    plan = replace(simulator_plan(seed=0), faults=FAULTS)
+    notices = Notices(secret)
+    with Screen(clock, to_stderr=True) as screen, receiving(notices) as address:
+        async with (
+            httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=64)) as http,
+            staged(plan, mode="auto", notices=address, secret=secret) as stage,
+        ):
+            traffic = Traffic(
+                TrafficPlan(url=stage.relay, model=plan.model, max_tokens=plan.max_tokens, think_seconds=0.1),
+                clock,
+                http,
+            )
+            play = Play(
+                stage=stage,
+                clock=clock,
+                http=http,
+                traffic=traffic,
+                make_injector=lambda _: SimulatorFaults(plan.url, clock, http),
+                notices=notices,
+                screen=screen,
+                mode="auto",
+            )
+            with prometheus(directory, urlsplit(stage.web).netloc) as server:
+                await play.opening()
+                async with asyncio.TaskGroup() as callers:
+                    callers.create_task(traffic.run())
+                    try:
+                        await play.healthy_traffic()
+                        for name in FAULTS:
+                            await play.fault(name)
+                        await play.watch(CALM_SECONDS, lambda _: False)
+                        yield server
+                    finally:
+                        traffic.stop()
+
+
+async def _main(directory: Path) -> None:
+    async with played(directory) as server:
+        print(f"played; samples until {server.newest()[0]:.0f} lie in {directory}")
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
+    asyncio.run(_main(Path(sys.argv[1])))

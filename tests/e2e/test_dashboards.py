@@ -1,0 +1,75 @@
+"""Every query of every dashboard returns data on a real Prometheus that scraped a daemon through two faults."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.dashboards import prometheus, renderer, scene
+from tests.dashboards.asking import View, ask, panels
+
+EMPTY = {
+    "watchtower_similarity_mean_cosine": "no references were blessed in this scene",
+    "watchtower_gpu_memory_used_bytes": "simulated GPUs have no memory",
+    "watchtower_gpu_sm_active_ratio": "simulated GPUs have no GPM",
+    "watchtower_gpu_dram_active_ratio": "simulated GPUs have no GPM",
+    "watchtower_placement_mismatch": "the scene expects no placement",
+}
+"""Metrics without which a query may stay empty, and why."""
+DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(renderer.DASHBOARDS.glob("*.json"))}
+
+
+class Answers:
+    """What was found while the scene still ran."""
+
+    empty: dict[str, list[str]]
+    """Panel → expressions without any data at any time of the scene."""
+    marks: list[tuple[float, float, str]]
+    pages: dict[str, str]
+
+
+def empty(server: prometheus.Prometheus, panel: dict[str, Any], view: View) -> list[str]:
+    """A tile asks for the present; here it is asked at every instant of the scene."""
+    targets = [{**target, "instant": False} for target in panel["targets"]]
+    return [
+        target["expr"]
+        for target in targets
+        if not any(series.points for series in ask(server, target, view))
+        and not any(metric in target["expr"] for metric in EMPTY)
+    ]
+
+
+@pytest.fixture(scope="module")
+async def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    found = Answers()
+    async with scene.played(tmp_path_factory.mktemp("dashboards")) as server:
+        newest, instance = server.newest()
+        view = View(newest - 100, newest - 1, instance)
+        found.empty = {
+            f"{name}: {panel['title']}": missing
+            for name, dashboard in DASHBOARDS.items()
+            for panel in panels(dashboard)
+            if (missing := empty(server, panel, view))
+        }
+        found.marks = renderer.marked(DASHBOARDS["overview"], server, view)
+        found.pages = {name: renderer.page(one, server, view)[0] for name, one in DASHBOARDS.items()}
+    return found
+
+
+@pytest.mark.skipif(prometheus.BINARY is None, reason="prometheus is not installed")
+@pytest.mark.timeout(300)
+class TestALiveScene:
+    def test_every_query_returned_data_or_says_why_not(self, answers: Answers) -> None:
+        assert answers.empty == {}
+
+    def test_the_incidents_and_the_action_were_marked(self, answers: Answers) -> None:
+        colours = [colour for _, _, colour in answers.marks]
+        assert colours.count("red") >= 2
+        assert "blue" in colours
+
+    def test_the_overview_tells_the_story(self, answers: Answers) -> None:
+        page = answers.pages["overview"]
+        for word in ("CLEAR", "ACTING", "VERIFYING", "FIRING", "restart_group", "effective", "WATCHING"):
+            assert word in page, word

@@ -1,0 +1,100 @@
+"""Opsgenie, and Jira Service Management behind the same interface: one alert per incident, found again by its alias.
+
+Creating an alert whose alias is open only raises its count, so whatever should wake people is created *and* then
+brought up to date (message, description); lesser news become notes; the end closes it. 202 means accepted, and only
+with a ``requestId`` in the body. What Watchtower may do (a pause, a mode) opens nothing and is not sent.
+
+Source: Opsgenie Alert API; prometheus/alertmanager v0.34 ``notify/opsgenie/opsgenie.go``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from watchtower.ports import Clock, Delivery
+from watchtower.sink_settings import OpsgenieSinkSettings
+from watchtower.sinks.checking import require
+from watchtower.sinks.delivery import DELIVERED, retry
+from watchtower.sinks.message import Message, Phase, cut, plain
+from watchtower.sinks.posting import Answer, Poster
+from watchtower.sinks.templates import Words
+from watchtower.vocabulary.incidents import Notice
+
+MESSAGE_LIMIT = 130
+DESCRIPTION_LIMIT = 15_000
+PRIORITIES = {"page": "P1", "warn": "P3"}
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    """Below the address of the alerts."""
+    body: dict[str, Any]
+
+
+class OpsgenieSink:
+    """``ports.Sink``, for ``opsgenie`` and ``jsm``."""
+
+    def __init__(self, settings: OpsgenieSinkSettings, clock: Clock, console: str = "") -> None:
+        require(settings)
+        self.name = settings.name
+        self.words = Words(settings.templates, console)
+        self._settings = settings
+        self._poster = Poster(clock, settings.timeout_seconds, [settings.url])
+
+    async def send(self, notice: Notice, attempt: int) -> Delivery:
+        """All requests of one notice, or the first that failed; a retry repeats them all."""
+        headers = {"authorization": f"GenieKey {self._settings.api_key.get_secret_value()}"}
+        for request in requests(self.words.message(notice), self._settings.team, self._settings.tags):
+            url = self._settings.url.rstrip("/") + request.path
+            body = msgspec.json.encode(request.body)
+            result = await self._poster.send(url, body, headers, method=request.method, judge=_judge)
+            if not result.delivered:
+                return result
+        return DELIVERED
+
+    async def close(self) -> None:
+        await self._poster.close()
+
+
+def requests(message: Message, team: str = "", tags: tuple[str, ...] = ()) -> list[Request]:
+    """What tells ``message``, in order."""
+    one = f"/{quote(cut(message.key, 512), safe='')}"
+    by_alias = "?identifierType=alias"
+    title, description = cut(message.headline, MESSAGE_LIMIT), cut(plain(message), DESCRIPTION_LIMIT)
+    match message.phase:
+        case Phase.ANNOUNCE:
+            return []
+        case Phase.UPDATE:
+            return [Request("POST", f"{one}/notes{by_alias}", _by_us(note=description))]
+        case Phase.RESOLVE:
+            return [Request("POST", f"{one}/close{by_alias}", _by_us(note=description))]
+    create = _by_us(
+        message=title,
+        alias=cut(message.key, 512),
+        description=description,
+        entity=cut(message.target, 512),
+        priority=PRIORITIES.get(message.severity, "P5"),
+        details={"next_command": message.command, "kind": message.kind.value},
+        tags=list(tags),
+    )
+    if team:
+        create["responders"] = [{"name": team, "type": "team"}]
+    return [
+        Request("POST", "", create),
+        Request("PUT", f"{one}/message{by_alias}", {"message": title}),
+        Request("PUT", f"{one}/description{by_alias}", {"description": description}),
+    ]
+
+
+def _by_us(**body: Any) -> dict[str, Any]:
+    return {"source": "Watchtower", **body}
+
+
+def _judge(answer: Answer) -> Delivery:
+    if answer.json().get("requestId"):
+        return DELIVERED
+    return retry(f"HTTP {answer.status}, but no request id in the body")

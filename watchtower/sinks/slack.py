@@ -1,0 +1,110 @@
+"""Slack, through an incoming webhook: the first line as text, the facts below it beside a coloured bar.
+
+A webhook can neither edit nor thread, so each notice is a message of its own. Slack says no in the body: only HTTP 200
+with exactly ``ok`` is a success. ``&``, ``<`` and ``>`` are escaped, so that nothing inside a message can ping anybody.
+
+Source: Slack, "Sending messages using incoming webhooks"; limits: section 3,000, field 2,000 characters, ten fields.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from watchtower.ports import Clock, Delivery
+from watchtower.sink_settings import SlackSinkSettings
+from watchtower.sinks.checking import require
+from watchtower.sinks.delivery import DELIVERED, final, retry
+from watchtower.sinks.message import Message, Tone, cut
+from watchtower.sinks.posting import Answer, Poster
+from watchtower.sinks.templates import Words
+from watchtower.vocabulary.incidents import Notice
+
+COLOURS = {Tone.ALARM: "#d92d20", Tone.WARNING: "#f79009", Tone.GOOD: "#12a150", Tone.NEUTRAL: "#667085"}
+SECTION_LIMIT = 2900
+"""Below Slack's 3,000: escaping may not push a text over it."""
+_ABOUT_THE_MESSAGE = frozenset({"invalid_payload", "invalid_blocks", "no_text", "too_many_attachments", "msg_too_long"})
+_ABOUT_THE_HOOK = frozenset(
+    {
+        "invalid_token",
+        "no_active_hooks",
+        "no_service",
+        "no_service_id",
+        "no_team",
+        "team_disabled",
+        "action_prohibited",
+        "channel_not_found",
+        "channel_is_archived",
+        "posting_to_general_channel_denied",
+        "rollup_error",
+        "user_not_found",
+    }
+)
+
+
+class SlackSink:
+    """``ports.Sink``."""
+
+    def __init__(self, settings: SlackSinkSettings, clock: Clock, console: str = "") -> None:
+        require(settings)
+        self.name = settings.name
+        self.words = Words(settings.templates, console)
+        self._url = settings.url
+        self._poster = Poster(clock, settings.timeout_seconds, [settings.url.get_secret_value()])
+
+    async def send(self, notice: Notice, attempt: int) -> Delivery:
+        body = msgspec.json.encode(payload(self.words.message(notice)))
+        return await self._poster.send(self._url.get_secret_value(), body, judge=_judge)
+
+    async def close(self) -> None:
+        await self._poster.close()
+
+
+def payload(message: Message) -> dict[str, Any]:
+    """The whole message; the same for every attempt."""
+    return {
+        "text": f"*{escaped(message.headline)}*",
+        "attachments": [
+            {"color": COLOURS[message.tone], "fallback": escaped(message.headline), "blocks": blocks(message)}
+        ],
+    }
+
+
+def blocks(message: Message) -> list[dict[str, Any]]:
+    """Block Kit: long facts in full width, short ones in two columns, then the command to copy."""
+    found: list[dict[str, Any]] = []
+    if message.own_text:
+        found.append(_section(escaped(message.own_text)))
+    else:
+        wide = ("What", "Now")
+        lines = [f"*{name}*  {escaped(value)}" for name, value in message.facts if name in wide]
+        short = [_mrkdwn(f"*{name}*\n{escaped(value)}", 2000) for name, value in message.facts if name not in wide]
+        found.append(_section("\n".join(lines)))
+        found.append({"type": "section", "fields": short[:10]})
+    found.append(_section(f"*Next*\n```{escaped(message.command)}```"))
+    if message.link:
+        found.append({"type": "context", "elements": [_mrkdwn(f"<{escaped(message.link)}|Console>", 2000)]})
+    return found
+
+
+def escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _mrkdwn(text, SECTION_LIMIT)}
+
+
+def _mrkdwn(text: str, most: int) -> dict[str, str]:
+    return {"type": "mrkdwn", "text": cut(text, most)}
+
+
+def _judge(answer: Answer) -> Delivery:
+    said = answer.text.strip()
+    if said == "ok":
+        return DELIVERED
+    if said in _ABOUT_THE_MESSAGE:
+        return final(f"HTTP {answer.status} with {said}")
+    what = said if said in _ABOUT_THE_HOOK else "another answer than ok"
+    return retry(f"HTTP {answer.status} with {what}")
