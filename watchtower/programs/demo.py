@@ -1,6 +1,6 @@
 """``watchtower demo``: break a server on purpose, and show what Watchtower sees, decides, does and verifies.
 
-Exit 0 only when every fault was detected, cured and verified and the slow one cost no request; in mode observe only
+Exit 0 only when every fault was detected, cured and verified and slow and drift cost no request; in mode observe only
 when every fault was detected, a would-act recorded, and nothing was done. A fault of the hardware is for people in
 every mode: it must be told, name its GPU, and nothing may be done.
 """
