@@ -1,6 +1,8 @@
 from collections import Counter
 from typing import Any
 
+import msgspec
+
 from watchtower.demonstration.narration import Entry, Json, Look
 from watchtower.demonstration.outcome import NOTHING, FaultReport, as_promised, report, sighting
 from watchtower.simulator.faults import Proof
