@@ -59,7 +59,7 @@ def test_every_knob_has_its_sentence_or_a_name_that_needs_none() -> None:
 def test_every_command_has_help_and_an_example() -> None:
     command = get_command(app)
     leaves = dict(getattr(command, "commands", {}))
-    for group in ("rules", "bench", "references", "sinks"):
+    for group in ("rules", "bench", "references", "checkpoints", "sinks"):
         leaves |= {f"{group} {name}": one for name, one in leaves.pop(group).commands.items()}
     for name, one in leaves.items():
         assert one.help, name

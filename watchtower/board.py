@@ -93,6 +93,8 @@ class Board:
     storage_fault: str = ""
     gpus: dict[str, Any] = field(default_factory=dict)
     """source, because, groups, gpus, placement: the JSON of ``/api/v1/gpus``; empty before the first look."""
+    checkpoints: dict[str, Any] = field(default_factory=dict)
+    """The JSON of ``/api/v1/checkpoints``."""
     outbox: dict[str, float] = field(default_factory=dict)
     """sent, failed, pending, dropped, oldest_age_seconds."""
     counters: dict[str, float] = field(default_factory=dict)
@@ -146,6 +148,9 @@ class Board:
             "action": self.action,
             "paused": self.paused,
             "storage_fault": self.storage_fault,
+            "checkpoint": {
+                name: self.checkpoints.get(name) for name in ("state", "declared", "observed", "because", "blessed")
+            },
         }
 
 

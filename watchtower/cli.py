@@ -170,10 +170,18 @@ def explain(
     as_json(answer) if json_ else show_explanation(Console(), answer)
 
 
-def _command(verb: str, reason: str, config: Path | None, state_dir: Path | None, seconds: float = 0) -> None:
+def _command(
+    verb: str,
+    reason: str,
+    config: Path | None,
+    state_dir: Path | None,
+    seconds: float = 0,
+    *,
+    json_: bool = False,
+) -> None:
     author = os.environ.get("SUDO_USER") or getpass.getuser()
-    client(config, state_dir).command(verb, author=author, reason=reason, seconds=seconds)
-    print(f"{verb.replace('_', ' ')}: done")
+    answer = client(config, state_dir).command(verb, author=author, reason=reason, seconds=seconds)
+    as_json(answer) if json_ else print(f"{verb.replace('_', ' ')}: done")
 
 
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; the next on-call engineer reads it.")]
@@ -217,6 +225,35 @@ def ack(
 def breaker_reset(reason: ReasonOption, config: ConfigOption = None, state_dir: StateOption = None) -> None:
     """Close the breaker after too many failed cures. Nothing from before is acted on."""
     _command("breaker_reset", reason, config, state_dir)
+
+
+checkpoints_app = typer.Typer(help="Weights: declared, in memory, blessed, on trial.", no_args_is_help=True)
+app.add_typer(checkpoints_app, name="checkpoints")
+
+
+@checkpoints_app.command("list", epilog=example("watchtower checkpoints list --json"))
+def checkpoints_list(config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False) -> None:
+    """Which weights are declared, which are in memory, and which a rollback would bring back."""
+    from watchtower.programs.checkpoints import show_checkpoints
+
+    answer = client(config, state_dir).get("/api/v1/checkpoints")
+    as_json(answer) if json_ else show_checkpoints(Console(), answer)
+
+
+@checkpoints_app.command("bless", epilog=example("watchtower checkpoints bless --reason 'release 14 passed its evals'"))
+def checkpoints_bless(
+    reason: ReasonOption, config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False
+) -> None:
+    """The weights in memory are good: a rollback brings them back."""
+    _command("bless", reason, config, state_dir, json_=json_)
+
+
+@checkpoints_app.command("unbless", epilog=example("watchtower checkpoints unbless --reason 'wrong tokenizer'"))
+def checkpoints_unbless(
+    reason: ReasonOption, config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False
+) -> None:
+    """Withdraw the blessing: no rollback until something else is blessed, which these weights alone never are."""
+    _command("unbless", reason, config, state_dir, json_=json_)
 
 
 @app.command(epilog=example("watchtower check --config watchtower.yaml --timing"))

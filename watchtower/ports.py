@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply
 from watchtower.vocabulary.embeddings import Embedding
-from watchtower.vocabulary.facts import CanaryEnded, EngineScrape, EngineSeen
+from watchtower.vocabulary.facts import CanaryEnded, CheckpointSeen, EngineScrape, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Entry, OutboxDepth, Pending, StoredEntry
@@ -60,6 +60,26 @@ class Engine(Protocol):
 
     def canary(self, id: str, started_at: float, deadline_seconds: float) -> CanaryEnded:
         """One fresh one-token generation, sent to the engine itself."""
+        ...
+
+    def checkpoint(self, at: float) -> CheckpointSeen:
+        """Which weights are declared, and the checksum of those in memory. Costs the engine a pass over all its
+        weights, during which it may serve nobody: not to be asked often. Never raises."""
+        ...
+
+    def cannot_load(self, path: str) -> str:
+        """Why the checkpoint at ``path`` should not be loaded into the running engine; "" when nothing speaks
+        against it. Touches nothing."""
+        ...
+
+    def load_checkpoint(self, path: str, digest: str, seconds: float) -> Reply:
+        """Load the weights at ``path`` into the running engine, whose new requests are held already, and read them
+        back. ACKED only if they then read ``digest``; REJECTED only before any effect; FAILED when it is known that
+        something else is in memory now. Whatever the reply, nothing stays paused."""
+        ...
+
+    def let_go(self) -> None:
+        """Lift the pause that a ``load_checkpoint`` left behind when its process was killed. Never raises."""
         ...
 
     def ask(self, question: Question) -> Heard:
@@ -174,6 +194,8 @@ class Hands(Protocol):
     async def status(self, op_id: str) -> Answer: ...
 
     async def fence(self, token: int) -> bool: ...
+
+    async def checkpoint(self) -> CheckpointSeen: ...
 
 
 class Encoder(Protocol):

@@ -67,6 +67,9 @@ class EngineSettings(Group):
     """How often the engine's own metrics are read."""
     observe_seconds: Seconds = 2.0
     """How often the adapter is asked who is running."""
+    checkpoint: str = ""
+    """Directory of the weights that should be served, as the engine sees it; empty: what the engine was started with
+    (``root`` in ``/v1/models``). A rollback loads the blessed checkpoint from this directory."""
 
 
 class SupervisorKind(StrEnum):
@@ -241,6 +244,17 @@ class RemediationSettings(Group):
     """The same in 24 h."""
     rollbacks_per_day: Annotated[int, Field(ge=0)] = 1
     """Back to the blessed checkpoint; more than one a day is a person's work."""
+    bless_seconds: Seconds = 1800.0
+    """How long the same weights must be in memory, without an incident, before they bless themselves."""
+    bless_rounds: Annotated[int, Field(ge=1)] = 3
+    """Clean canary rounds in a row in that time. Without references there are no rounds: then a person blesses."""
+    checkpoint_seconds: Seconds = 3600.0
+    """How often the weights in memory are read back, beside every start and every rollback. The engine stands still
+    while it hashes them: about a second for each gigabyte of one rank."""
+    checkpoint_deadline_seconds: Seconds = 120.0
+    """Longest that reading them back may take."""
+    reload_seconds: Seconds = 600.0
+    """Longest that a rollback may take to load the blessed checkpoint and read it back."""
     breaker_failures: Annotated[int, Field(ge=1)] = 3
     """This many ineffective or ambiguous actions in 24 h open the breaker; only a person closes it."""
     flap_cycles: Annotated[int, Field(ge=2)] = 3

@@ -1,4 +1,7 @@
+from collections import Counter
 from typing import Any
+
+import msgspec
 
 from watchtower.demonstration.narration import Entry, Json, Look
 from watchtower.demonstration.outcome import NOTHING, FaultReport, as_promised, report, sighting
@@ -114,3 +117,19 @@ def test_a_fault_of_the_hardware_is_told_by_name_and_left_alone() -> None:
 def test_a_fault_of_the_hardware_that_nobody_noticed_breaks_the_promise() -> None:
     unseen = report(HARDWARE, NOTHING, PhaseCounts(), before=None, after=None, replaced=False)
     assert as_promised([unseen], "observe", 1) == ["imbalance: not detected"]
+
+
+def drifted(weights: tuple[str, str], *, replaced: bool = False, failed: int = 0) -> list[str]:
+    proof = msgspec.structs.replace(PROOF, fault="drift")
+    cured = sighting(proof.injected_at, look(action("effective")))
+    counts = PhaseCounts(failed=Counter({"reset": failed} if failed else {}))
+    one = report(proof, cured, counts, before=None, after=None, replaced=replaced, weights=weights)
+    return as_promised([one], "auto", 1)
+
+
+def test_drift_is_cured_when_the_demo_itself_reads_the_first_weights_again_in_the_same_process() -> None:
+    assert drifted(("a" * 64, "a" * 64)) == []
+    assert drifted(("a" * 64, "b" * 64)) == ["drift: the cure is not verified"]
+    assert drifted(("", "")) == ["drift: the cure is not verified"]
+    assert drifted(("a" * 64, "a" * 64), replaced=True) == ["drift: the cure is not verified"]
+    assert drifted(("a" * 64, "a" * 64), failed=1) == ["drift: the cure cost 1 requests"]

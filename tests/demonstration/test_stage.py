@@ -3,16 +3,26 @@ from pathlib import Path
 import pytest
 import yaml
 
+from watchtower.adapters.engine.vllm import VllmEngine
 from watchtower.daemon.loading import load
-from watchtower.demonstration.stage import EnginePlan, configuration, make_secret, simulator_plan, vllm_plan
+from watchtower.demonstration.stage import (
+    EnginePlan,
+    configuration,
+    make_secret,
+    simulator_plan,
+    vllm_plan,
+    with_weights,
+)
 from watchtower.rules.loading import shipped_rules
+from watchtower.settings import EngineSettings
 
 
 @pytest.fixture
 def vllm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> EnginePlan:
     """The plan for an environment that is complete on paper."""
-    environment, weights = tmp_path / "venv", tmp_path / "tiny-checkpoint-0"
-    for directory, file in ((environment, ".complete-0.32.0"), (weights, "model.safetensors")):
+    environment = tmp_path / "venv"
+    weights = [(tmp_path / f"tiny-checkpoint-{seed}", "model.safetensors") for seed in (0, 1)]
+    for directory, file in ((environment, ".complete-0.32.0"), *weights):
         directory.mkdir()
         (directory / file).touch()
     monkeypatch.setenv("WATCHTOWER_VLLM_VENV", str(environment))
@@ -51,4 +61,14 @@ def test_every_demo_has_its_own_secret() -> None:
 
 
 def test_the_seed_reaches_the_engine() -> None:
-    assert simulator_plan(41).command[-2:] == ("--seed", "41")
+    command = simulator_plan(41).command
+    assert command[command.index("--seed") + 1] == "41"
+
+
+def test_the_simulator_serves_a_checkpoint_that_can_be_loaded_again_and_another_lies_beside_it(tmp_path: Path) -> None:
+    plan = with_weights(simulator_plan(0), tmp_path)
+    assert plan.command[-2:] == ("--checkpoint", plan.weights)
+    engine = VllmEngine(EngineSettings())
+    assert [engine.cannot_load(path) for path in (plan.weights, plan.other_weights)] == ["", ""]
+    assert plan.weights != plan.other_weights
+    assert with_weights(plan, tmp_path) is plan

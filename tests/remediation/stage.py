@@ -25,9 +25,12 @@ from watchtower.remediation.events import (
     Fenced,
     Hold,
     RaiseFence,
+    ReadBack,
+    ReadWeights,
     Record,
     Release,
     Replied,
+    Rounded,
     Seen,
     SendCanary,
     Started,
@@ -50,15 +53,16 @@ from watchtower.vocabulary.actions import (
     ReplyKind,
     Verb,
 )
-from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, EngineSeen
+from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CanaryRound, CheckpointSeen, EngineSeen
 from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind
 from watchtower.vocabulary.readings import Reading, RuleVerdict, Severity, Verdict
 
-CLASS_A = Capabilities(
-    verbs=(Verb.RESTART_GROUP, Verb.RESTART_HOST), idempotent_durable=True, fence=True, cas_incarnation=True
-)
-CLASS_B = Capabilities(verbs=(Verb.RESTART_GROUP, Verb.RESTART_HOST), fence=True)
-CLASS_C = Capabilities(verbs=(Verb.RESTART_GROUP, Verb.RESTART_HOST))
+VERBS = (Verb.RESTART_GROUP, Verb.RESTART_HOST, Verb.ROLLBACK)
+CLASS_A = Capabilities(verbs=VERBS, idempotent_durable=True, fence=True, cas_incarnation=True)
+CLASS_B = Capabilities(verbs=VERBS, fence=True)
+CLASS_C = Capabilities(verbs=VERBS)
+SERVED, GOOD, OTHER = "/weights/served", "a" * 64, "b" * 64
+"""A directory of weights, and two digests that weights may read."""
 
 
 def limits(**changes: Any) -> RemediationSettings:
@@ -84,6 +88,10 @@ def limits(**changes: Any) -> RemediationSettings:
         "breaker_failures": 10,
         "flap_cycles": 10,
         "blind_seconds": 30,
+        "rollbacks_per_day": 10,
+        "bless_seconds": 20,
+        "reload_seconds": 30,
+        "checkpoint_deadline_seconds": 10,
     }
     return RemediationSettings(**(usual | changes))
 
@@ -182,6 +190,13 @@ class Stage:
         self.records: list[Record] = []
         self.notices: list[Notice] = []
         self.holding = False
+        self.files = {SERVED: GOOD}
+        """What the weights in each directory read."""
+        self.declared = SERVED
+        self.memory = GOOD
+        """What the weights in the engine's memory read; "" when they cannot be read."""
+        self.read_because: list[str] = []
+        self.rounds = 0
         self.canaries: list[str] = []
         self.log: list[Effect] = []
         self.die_before: type | None = None
@@ -281,6 +296,10 @@ class Stage:
             case RaiseFence(token=token) if self.adapter.answers:
                 self.adapter.highest_fence = max(token, self.adapter.highest_fence)
                 self.send(Fenced(token, confirmed=True))
+            case ReadWeights(why=why):
+                self.read_because.append(why)
+                if self.adapter.answers:
+                    self.send(ReadBack(self.weights()))
             case SendCanary(why=why):
                 self.canaries.append(why)
                 self.send_canary()
@@ -290,9 +309,13 @@ class Stage:
         self.adapter.plans.append(plan)
         if self.adapter.carries_out:
             self.adapter.executions[plan.op_id] += 1
-            self.restart_engine()
+            if plan.verb is Verb.ROLLBACK:
+                self.memory = self.files.get(plan.checkpoint, "")
+            else:
+                self.restart_engine()
             for rule in self.rules:
-                if self.running if rule.reading == ABSENT else self.cures:
+                helped = self.cures and (rule.cure is not Cure.ROLLBACK or self.memory == GOOD)
+                if self.running if rule.reading == ABSENT else helped:
                     rule.verdict = Verdict.OK
         if self.adapter.answers:
             self.send(Replied(plan.op_id, Reply(self.adapter.reply, f"said {self.adapter.reply}")))
@@ -308,7 +331,24 @@ class Stage:
         now = self.clock.now().boot
         self.send(Canaried(CanaryEnded(at=now, id="canary", started_at=now, outcome=self.canary, seconds=0.25)))
 
+    def weights(self) -> CheckpointSeen:
+        because = "" if self.memory else "its weights cannot be read back"
+        return CheckpointSeen(at=self.clock.now().boot, declared=self.declared, observed=self.memory, because=because)
+
+    def round(self, clean: bool | None = True) -> Stage:
+        """One canary round ends."""
+        self.rounds += 1
+        now = self.clock.now().boot
+        self.send(Rounded(CanaryRound(at=now, round=self.rounds, asked=3, answered=3, clean=clean)))
+        return self
+
+    def drift(self) -> Stage:
+        """Other weights are loaded into the running engine, and its rule says so from the next look on."""
+        self.memory = OTHER
+        return self.breach()
+
     def restart_engine(self) -> None:
+        self.memory = self.files[self.declared]
         self.generation += 1
         self.running = not self.stillborn
 
@@ -344,6 +384,12 @@ class Stage:
     def quiet(self) -> Stage:
         """Past the start-up grace, everything fine."""
         return self.start().tick(12)
+
+    def blessed(self) -> Stage:
+        """Past the start-up grace, everything fine, and a person has blessed what is in memory."""
+        self.quiet().command("bless", reason="released")
+        assert self.state.checkpoints.is_blessed
+        return self
 
     def acting(self) -> Stage:
         """A breach, and the machine does something about it until something stops it."""

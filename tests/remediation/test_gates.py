@@ -7,9 +7,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from tests.remediation.stage import CLASS_A, Rule, Stage, limits
+from tests.remediation.stage import Rule, Stage, limits
 from watchtower.remediation import gates
-from watchtower.remediation.events import StorageFailed
+from watchtower.remediation.events import ReadBack, StorageFailed
 from watchtower.remediation.gates import Gate, mode_of
 from watchtower.remediation.state import Breaker
 from watchtower.vocabulary.actions import Capabilities, Cure, Mode, Verb
@@ -45,10 +45,25 @@ def unable() -> Stage:
     return ready(Stage(capabilities=Capabilities(verbs=())))
 
 
+def drifting(stage: Stage) -> Stage:
+    """One evaluation short of a rollback: the weights have been read since the breach began."""
+    stage.drift().tick(2)
+    stage.send(ReadBack(stage.weights()))
+    return stage
+
+
 def nothing_blessed() -> Stage:
-    stage = Stage(capabilities=msgspec.structs.replace(CLASS_A, verbs=(Verb.ROLLBACK,)))
-    stage.rule.cure = Cure.ROLLBACK
-    return ready(stage)
+    return drifting(Stage(rules=[Rule(cure=Cure.ROLLBACK)]).quiet())
+
+
+def weights_unreadable() -> Stage:
+    stage = Stage(rules=[Rule(cure=Cure.ROLLBACK)]).blessed()
+    stage.memory = ""
+    return stage.breach().tick(2)
+
+
+def blessed_weights_in_memory() -> Stage:
+    return Stage(rules=[Rule(cure=Cure.ROLLBACK)]).blessed().breach().tick(2)
 
 
 def explained() -> Stage:
@@ -143,6 +158,8 @@ SCENES: dict[Gate, Callable[[], Stage]] = {
     gates.not_paused: paused,
     gates.cure_possible: unable,
     gates.checkpoint_blessed: nothing_blessed,
+    gates.checkpoint_read_back: weights_unreadable,
+    gates.checkpoint_changed: blessed_weights_in_memory,
     gates.not_explained: explained,
     gates.explanation_known: explanation_unknown,
     gates.evidence_fresh: stale,

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.remediation.stage import CLASS_A, CLASS_B, CLASS_C, Rule, limits
+from tests.remediation.stage import CLASS_A, CLASS_B, CLASS_C, GOOD, OTHER, SERVED, Rule, limits
 from watchtower.remediation.events import (
     Answered,
     AskStatus,
@@ -27,6 +27,8 @@ from watchtower.remediation.events import (
     Fenced,
     Hold,
     RaiseFence,
+    ReadBack,
+    ReadWeights,
     Record,
     Release,
     Replied,
@@ -40,8 +42,8 @@ from watchtower.remediation.gates import ABSENT
 from watchtower.remediation.machine import decide
 from watchtower.remediation.state import TargetState, decode, encode
 from watchtower.testing.clock import HandClock
-from watchtower.vocabulary.actions import Answer, Capabilities, Incarnation, Plan, Reply, ReplyKind
-from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, EngineSeen
+from watchtower.vocabulary.actions import Answer, Capabilities, Cure, Incarnation, Plan, Reply, ReplyKind, Verb
+from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen, EngineSeen
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import Verdict
@@ -56,9 +58,10 @@ LIMITS = limits(
     attempts_per_incident=3,
     breaker_failures=3,
     flap_cycles=4,
+    rollbacks_per_day=2,
 )
 HOUR, DAY = 3600.0, 86400.0
-FINAL = {"not_executed", "cancelled", "rejected", "effective", "ineffective", "inconclusive", "ambiguous"}
+FINAL = {"not_executed", "cancelled", "rejected", "effective", "ineffective", "inconclusive", "harmful", "ambiguous"}
 
 
 class World(RuleBasedStateMachine):
@@ -78,7 +81,13 @@ class World(RuleBasedStateMachine):
         self.generation, self.seen_generation, self.running, self.known = 1, 1, True, True
         self.clean_since: float | None = None
         self.lease, self.holding, self.curable = True, False, True
-        self.symptoms = [Rule("slow"), Rule("hang", reading="token_progress.stalled")]
+        self.symptoms = [
+            Rule("slow"),
+            Rule("hang", reading="token_progress.stalled"),
+            Rule("drift", cure=Cure.ROLLBACK, reading="logprob_shift.mean"),
+        ]
+        self.memory, self.files, self.reload_breaks = GOOD, GOOD, False
+        self.rollbacks, self.compensations = set[str](), Counter[str]()
         self.gone, self.gone_can_be_read, self.stillborn = Rule("engine_gone", reading=ABSENT), True, False
         self.started_true = 0.0
         self.storage_broken = False
@@ -119,6 +128,17 @@ class World(RuleBasedStateMachine):
         body = record.body
         if record.kind == "action.intent":
             self.intents[body["op_id"]] = (self.true, body["incident"])
+            if body["verb"] == "rollback":
+                self.rollbacks.add(body["op_id"])
+                known = before.checkpoints
+                assert known.blessed, "I14: nothing is blessed"
+                assert known.observed, "I14: nobody knows which weights are in memory"
+                assert known.observed != known.blessed.digest, "I14: never onto the same weights"
+            if body.get("compensates"):
+                self.compensations[body["incident"]] += 1
+                assert body["compensates"] in self.rollbacks, "only a rollback is made up for"
+                assert self.ended[body["compensates"]] == "harmful"
+                return
             assert isinstance(event, Evidence), "I4: only fresh evidence begins an action"
             asking = [v for v in event.verdicts if v.rule == body["rule"]]
             assert [v.verdict for v in asking] == [Verdict.BREACH], "I4, I25: never on UNKNOWN or OK"
@@ -135,6 +155,8 @@ class World(RuleBasedStateMachine):
             assert body["op_id"] not in self.ended, "an action ends once"
             self.ended[body["op_id"]] = state
             assert (state in {"not_executed", "cancelled"}) is (not body["charged"]), "I7: refund only if proven"
+            if state == "effective" and body["op_id"] in self.rollbacks:
+                assert self.state.actions[-1].read_back_at is not None, "a rollback is proven by the weights"
         if record.kind == "incident.escalated":
             assert before.incident is not None
 
@@ -154,6 +176,10 @@ class World(RuleBasedStateMachine):
                 if self.capabilities.fence:
                     self.fence = max(self.fence, token)
                 self.inbox.append(Fenced(token, self.capabilities.fence))
+            case ReadWeights():
+                now, because = self.clock.now().boot, "" if self.memory else "it does not tell"
+                seen = CheckpointSeen(at=now, declared=SERVED, observed=self.memory, because=because)
+                self.inbox.append(ReadBack(seen))
             case SendCanary():
                 now = self.clock.now().boot
                 outcome = CanaryOutcome.SERVED if self.running else CanaryOutcome.REFUSED
@@ -182,7 +208,12 @@ class World(RuleBasedStateMachine):
         if not (self.capabilities.idempotent_durable and self.effects[plan.op_id]):
             assert plan.op_id in self.intents, "I1: an effect without a durable intent"
             self.effects[plan.op_id] += 1
-            self.restart()
+            if plan.verb is Verb.ROLLBACK:
+                assert plan.digest and plan.checkpoint == SERVED, "I14"
+                self.memory = "" if self.reload_breaks else self.files
+                reply = ReplyKind.FAILED if self.reload_breaks and reply is ReplyKind.ACKED else reply
+            else:
+                self.restart()
             if self.curable:
                 self.set_verdicts(Verdict.OK)
         if reply is not None:
@@ -193,6 +224,7 @@ class World(RuleBasedStateMachine):
         return Incarnation("4711", f"t{self.generation}", f"boot-{self.boots}")
 
     def restart(self) -> None:
+        self.memory = self.files
         self.generation += 1
         self.running = not self.stillborn
 
@@ -348,10 +380,10 @@ class World(RuleBasedStateMachine):
         self.started_true, self.storage_broken = self.true, bool(fault)
         self.send(Started(fault))
 
-    @rule(verdict=st.sampled_from(list(Verdict)), firing=st.sampled_from([None, None, False]), only=st.integers(0, 2))
+    @rule(verdict=st.sampled_from(list(Verdict)), firing=st.sampled_from([None, None, False]), only=st.integers(0, 3))
     def readings_change(self, verdict: Verdict, firing: bool | None, only: int) -> None:
         for index, symptom in enumerate(self.symptoms):
-            if only in (index, 2):
+            if only in (index, 3):
                 symptom.verdict, symptom.firing = verdict, firing
 
     @rule(what=st.sampled_from(["restarts", "dies", "hides"]), times=st.integers(1, 3))
@@ -367,6 +399,20 @@ class World(RuleBasedStateMachine):
         self.known = True
         if not self.running and times > 1:
             self.restart()
+
+    @rule(
+        memory=st.sampled_from([OTHER, OTHER, GOOD, ""]),
+        files=st.sampled_from([GOOD, GOOD, OTHER]),
+        breaks=st.booleans(),
+        times=st.integers(1, 25),
+    )
+    def weights_are_swapped(self, memory: str, files: str, breaks: bool, times: int) -> None:
+        """Others are in memory, perhaps others on disk, and perhaps a reload breaks what is in memory."""
+        self.send(Commanded(verb="bless", author="ann", reason="released"))
+        self.memory, self.files, self.reload_breaks = memory, files, breaks
+        self.symptoms[2].verdict, self.symptoms[2].firing = Verdict.BREACH, None
+        self.live(times)
+        self.files = GOOD
 
     @rule(again=st.booleans(), times=st.integers(1, 25))
     def engine_dies(self, again: bool, times: int) -> None:
@@ -450,9 +496,15 @@ class World(RuleBasedStateMachine):
     def no_window_holds_more_than_the_budget(self) -> None:
         if not hasattr(self, "intents"):
             return
-        spent = sorted(
-            at for op_id, (at, _) in self.intents.items() if self.ended.get(op_id) not in {"not_executed", "cancelled"}
-        )
+        counted = {
+            op_id: at
+            for op_id, (at, _) in self.intents.items()
+            if self.ended.get(op_id) not in {"not_executed", "cancelled"}
+        }
+        spent = sorted(at for op_id, at in counted.items() if op_id not in self.rollbacks)
+        rolled = sorted(at for op_id, at in counted.items() if op_id in self.rollbacks)
+        for at in rolled:
+            assert sum(at <= other < at + DAY for other in rolled) <= LIMITS.rollbacks_per_day, "I6"
         for window, limit in ((HOUR, LIMITS.restarts_per_hour), (DAY, LIMITS.restarts_per_day)):
             for at in spent:
                 assert sum(at <= other < at + window for other in spent) <= limit, "I6"
@@ -461,7 +513,13 @@ class World(RuleBasedStateMachine):
     def attempts_are_never_forgotten_by_themselves(self) -> None:
         if hasattr(self, "intents"):
             for incident, count in Counter(who for _, who in self.intents.values()).items():
-                assert count - self.forgiven[incident] <= LIMITS.attempts_per_incident, "I8"
+                allowed = LIMITS.attempts_per_incident + self.compensations[incident]
+                assert count - self.forgiven[incident] <= allowed, "I8"
+
+    @invariant()
+    def an_incident_has_one_compensation_at_most(self) -> None:
+        if hasattr(self, "compensations"):
+            assert max(self.compensations.values(), default=0) <= 1
 
     @invariant()
     def the_journal_tells_where_the_incident_is(self) -> None:

@@ -27,6 +27,7 @@ class Method(StrEnum):
     CAPABILITIES = "capabilities"
     SCRAPE = "scrape"
     CANARY = "canary"
+    CHECKPOINT = "checkpoint"
     ASK = "ask"
 
 

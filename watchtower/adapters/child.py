@@ -21,9 +21,9 @@ import structlog
 from watchtower.adapters.calls import LINE_BYTES, READY, Call, Method, Result, Setup
 from watchtower.ports import Clock
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply, ReplyKind
+from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply, ReplyKind, Verb
 from watchtower.vocabulary.errors import Deadline, NotReachable, ProtocolFault, WatchtowerError
-from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, EngineScrape, EngineSeen
+from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen, EngineScrape, EngineSeen
 from watchtower.vocabulary.references import Heard, Question
 
 Value = TypeVar("Value")
@@ -74,13 +74,19 @@ class AdapterChild:
         *,
         observe_seconds: float = 5.0,
         execute_seconds: float = 120.0,
+        reload_seconds: float = 600.0,
+        checkpoint_seconds: float = 120.0,
         program: tuple[str, ...] = (sys.executable, "-m", "watchtower.programs.adapter"),
     ) -> None:
-        """``observe_seconds`` is the deadline of observe, status, fence and capabilities; ``program`` the child."""
+        """``observe_seconds`` is the deadline of observe, fence and capabilities, ``execute_seconds`` of a restart,
+        ``reload_seconds`` of a rollback, ``checkpoint_seconds`` of reading weights back, which settling a rollback
+        may need as well; ``program`` is the child."""
         self._setup = setup
         self._clock = clock
         self._observe_seconds = observe_seconds
         self._execute_seconds = execute_seconds
+        self._reload_seconds = reload_seconds
+        self._checkpoint_seconds = checkpoint_seconds
         self._program = program
         self._ids = itertools.count(READY + 1)
         self._child: _Child | None = None
@@ -112,8 +118,9 @@ class AdapterChild:
             return EngineSeen(at=at, known=False, because=str(problem))
 
     async def execute(self, plan: Plan) -> Reply:
+        within = self._reload_seconds if plan.verb is Verb.ROLLBACK else self._execute_seconds
         try:
-            return await self._ask(Method.EXECUTE, Reply, self._execute_seconds, plan=plan)
+            return await self._ask(Method.EXECUTE, Reply, within, plan=plan, seconds=0.8 * within)
         except NotReachable as problem:
             return Reply(ReplyKind.REJECTED, f"nothing was sent: {problem}")
         except WatchtowerError as problem:
@@ -121,7 +128,8 @@ class AdapterChild:
 
     async def status(self, op_id: str) -> Answer:
         try:
-            return await self._ask(Method.STATUS, Answer, self._observe_seconds, op_id=op_id)
+            within = self._observe_seconds + self._checkpoint_seconds
+            return await self._ask(Method.STATUS, Answer, within, op_id=op_id)
         except WatchtowerError:
             return Answer.CANNOT_TELL
 
@@ -147,6 +155,13 @@ class AdapterChild:
             return await self._ask(Method.SCRAPE, EngineScrape, SCRAPE_SECONDS, kill=False, at=at)
         except WatchtowerError as problem:
             return EngineScrape(at=at, ok=False, because=str(problem))
+
+    async def checkpoint(self) -> CheckpointSeen:
+        at = self._clock.now().boot
+        try:
+            return await self._ask(Method.CHECKPOINT, CheckpointSeen, self._checkpoint_seconds, kill=False, at=at)
+        except WatchtowerError as problem:
+            return CheckpointSeen(at=at, declared="", because=str(problem))
 
     async def canary(self, id: str, started_at: float, deadline_seconds: float) -> CanaryEnded:
         """HUNG is for an engine that was asked; a child of ours that failed says UNKNOWN."""

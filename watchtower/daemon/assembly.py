@@ -134,6 +134,8 @@ class Daemon:
             clock,
             observe_seconds=settings.remediation.observe_seconds,
             execute_seconds=settings.remediation.execute_seconds,
+            reload_seconds=settings.remediation.reload_seconds,
+            checkpoint_seconds=settings.remediation.checkpoint_deadline_seconds,
         )
         stack.push_async_callback(adapter.close)
 

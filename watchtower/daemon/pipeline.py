@@ -14,13 +14,14 @@ from watchtower.board import Board, Exemplar, HistogramTotals
 from watchtower.daemon.hardware import gpus_json
 from watchtower.detectors.load import LoadExplainsLatency, LoadNow
 from watchtower.ports import Clock
-from watchtower.remediation.events import Canaried, Event, Evidence, Seen
+from watchtower.remediation.events import Canaried, Event, Evidence, Rounded, Seen
 from watchtower.rules.evaluation import ReadReading, Ruleset
 from watchtower.settings import Settings
 from watchtower.vocabulary.actions import Incarnation
 from watchtower.vocabulary.facts import (
     AnyFact,
     CanaryEnded,
+    CanaryRound,
     EngineScrape,
     EngineSeen,
     LoopLagged,
@@ -82,6 +83,8 @@ class Pipeline:
                 self._submit(Seen(fact))
             case CanaryEnded():
                 self._submit(Canaried(fact))
+            case CanaryRound():
+                self._submit(Rounded(fact))
             case RelayFrame():
                 self._count(fact)
                 self._board.relay_frames[fact.pid] = fact

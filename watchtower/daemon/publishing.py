@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from watchtower.board import Board
+from watchtower.remediation.checkpoints import Checkpoints
 from watchtower.remediation.state import Action, Incident, TargetState
 from watchtower.vocabulary.actions import Incarnation
 
@@ -26,6 +29,24 @@ def publish(board: Board, state: TargetState) -> None:
         else None
     )
     board.storage_fault = state.storage_fault
+    board.checkpoints = checkpoints_json(state.checkpoints)
+
+
+def checkpoints_json(known: Checkpoints) -> dict[str, Any]:
+    blessed = known.blessed
+    return {
+        "declared": known.declared,
+        "observed": known.observed,
+        "because": known.because,
+        "state": "blessed" if known.is_blessed else "on trial" if known.on_trial else "unknown",
+        "looked_at": known.looked_at,
+        "since": known.since,
+        "clean_rounds": known.clean_rounds,
+        "config_fingerprint": known.fingerprint,
+        "blessed": msgspec.to_builtins(blessed) if blessed else None,
+        "withdrawn": list(known.withdrawn),
+        "history": [msgspec.to_builtins(spell) for spell in known.history],
+    }
 
 
 def incident_json(incident: Incident) -> dict[str, Any]:
@@ -60,6 +81,9 @@ def action_json(action: Action) -> dict[str, Any]:
         "dispatched_at": action.dispatched_at,
         "ended_at": action.ended_at,
         "ended_wall": action.ended_wall,
+        "weights_before": action.digest_before,
+        "weights_after": action.digest if action.read_back_at is not None else "",
+        "compensates": action.compensates,
         "before": _incarnation(action.before),
         "after": _incarnation(action.after),
         "verified_by": list(action.verified_by),

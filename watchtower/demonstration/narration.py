@@ -48,6 +48,7 @@ def changes(before: Look | None, after: Look) -> list[Line]:
         *_relay(before, after),
         *_actions(before, after),
         *_engine(before, after),
+        *_checkpoint(before, after),
     ]
 
 
@@ -127,3 +128,11 @@ def _engine(before: Look | None, after: Look) -> list[Line]:
     if now is None or now == was:
         return []
     return [Line("sees", f"the engine is process {now['id']}, started {now['started']}")]
+
+
+def _checkpoint(before: Look | None, after: Look) -> list[Line]:
+    was, now = (before.status.get("checkpoint", {}) if before else {}), after.status.get("checkpoint", {})
+    if not now.get("observed") or (was.get("state"), was.get("observed")) == (now["state"], now["observed"]):
+        return []
+    why = f": {now['blessed']['reason']}" if now["state"] == "blessed" else ", which nobody has blessed"
+    return [Line("sees", f"the weights in memory read {now['observed'][:12]}, {now['state']}{why}")]

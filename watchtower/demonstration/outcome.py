@@ -14,6 +14,10 @@ from watchtower.simulator.traffic import PhaseCounts
 
 TOLD_ONLY = ("imbalance",)
 """Faults that no restart cures: people are told, nothing is done."""
+IN_PLACE = ("drift",)
+"""Faults whose cure leaves the process as it is: the weights are what has to change."""
+FREE = ("slow", "drift")
+"""Faults whose cure may cost no request."""
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +77,9 @@ class FaultReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False
     process_after: Json | None
     process_replaced: bool
     """Looked up in /proc by the demo itself: the old process is gone, another one serves."""
+    weights_before: str
+    """Checksum of the weights in memory, asked by the demo itself; "" where it does not ask."""
+    weights_after: str
     incident: str
     op_id: str
     proof: Proof
@@ -87,6 +94,7 @@ def report(
     after: Json | None,
     replaced: bool,
     still_firing: bool = False,
+    weights: tuple[str, str] = ("", ""),
 ) -> FaultReport:
     action = seen.action or {}
 
@@ -94,11 +102,12 @@ def report(
         return None if instant is None else round(instant - proof.injected_at, 2)
 
     verified_by = tuple(action.get("verified_by") or ()) if seen.cured_at is not None else ()
+    restored = bool(weights[0]) and weights[0] == weights[1] and not replaced
     return FaultReport(
         fault=proof.fault,
         detected_s=since(seen.detected_at),
         cured_s=since(seen.cured_at),
-        verified=bool(verified_by) and replaced,
+        verified=bool(verified_by) and (restored if proof.fault in IN_PLACE else replaced),
         verified_by=verified_by,
         requests=counts.requests,
         failed_requests=counts.failed_requests,
@@ -110,6 +119,8 @@ def report(
         process_before=before,
         process_after=after,
         process_replaced=replaced,
+        weights_before=weights[0],
+        weights_after=weights[1],
         incident=(seen.incident or {}).get("id", ""),
         op_id=action.get("op_id", ""),
         proof=proof,
@@ -137,8 +148,8 @@ def as_promised(reports: list[FaultReport], mode: str, faults: int) -> list[str]
             wrong.append(f"{one.fault}: not cured")
         elif not one.verified:
             wrong.append(f"{one.fault}: the cure is not verified")
-        if one.fault == "slow" and one.failed_requests:
-            wrong.append(f"slow: the cure cost {one.failed_requests} requests")
+        if one.fault in FREE and one.failed_requests:
+            wrong.append(f"{one.fault}: the cure cost {one.failed_requests} requests")
     return wrong
 
 

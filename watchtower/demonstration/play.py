@@ -6,28 +6,30 @@ incident is left to a person; whatever happens, the fault is taken away and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from watchtower.demonstration.narration import Entry, Json, Line, Look, changes
-from watchtower.demonstration.outcome import NOTHING, TOLD_ONLY, FaultReport, Sighting, report, sighting
+from watchtower.demonstration.outcome import IN_PLACE, NOTHING, TOLD_ONLY, FaultReport, Sighting, report, sighting
 from watchtower.demonstration.receiver import Notices
 from watchtower.demonstration.screen import Screen
 from watchtower.demonstration.stage import Stage
 from watchtower.ports import Clock
 from watchtower.simulator.faults import Injector, Proof
 from watchtower.simulator.processes import process
+from watchtower.simulator.swap import CheckpointSwap
 from watchtower.simulator.traffic import Traffic
+from watchtower.vocabulary.errors import WatchtowerError
 
 LOOK_SECONDS = 0.5
 HEALTHY_SECONDS = 20.0
 """Calm, in one piece, before the first fault: as long as the demo's load baseline takes to stand."""
 UNCURED_SECONDS = 12.0
 """How long a fault must stay uncured in mode observe, after the would-act."""
-RULES = {"slow": "slow_tokens", "hang": "hang", "imbalance": "gpu_imbalance"}
+RULES = {"slow": "slow_tokens", "hang": "hang", "imbalance": "gpu_imbalance", "drift": "weights_changed"}
 """Fault → the rule that must notice it."""
 TOLD_SECONDS = 5.0
 """How long a fault that is only told stays in force after it was detected, to see that nothing is done."""
@@ -45,6 +47,9 @@ class Play:
     traffic: Traffic
     make_injector: Callable[[Callable[[], int]], Injector]
     """From a function that tells the engine's pid of that moment."""
+    swap: CheckpointSwap
+    capture: Callable[[], Awaitable[None]]
+    """Ask the daemon for references, and wait for them. Raises WatchtowerError."""
     notices: Notices
     screen: Screen
     mode: str
@@ -125,6 +130,21 @@ class Play:
         except httpx.HTTPError as problem:
             raise Unfinished(f"the engine did not answer a first request: {type(problem).__name__}") from problem
 
+    async def references(self) -> None:
+        """The healthy engine's answers become what its later answers are compared with. Raises Unfinished."""
+        self.screen.tell(Line("demo", "asking the healthy engine questions of our own, several times each"))
+        try:
+            await self.capture()
+        except WatchtowerError as problem:
+            raise Unfinished(f"no references could be captured: {problem}") from problem
+
+        def kept(look: Look) -> bool:
+            checkpoint = look.status["checkpoint"]
+            return bool(checkpoint["state"] == "blessed" and self._verdict(RULES["drift"]) == "ok")
+
+        if not await self.watch(self.stage.plan.cure_seconds, kept):
+            raise Unfinished("the healthy engine's weights were not blessed: " + _why_not_blessed(self.last))
+
     async def healthy_traffic(self) -> None:
         callers = self.stage.plan.callers
         self.screen.tell(Line("demo", f"healthy traffic first: {callers} callers, {HEALTHY_SECONDS:g} s of calm"))
@@ -149,14 +169,12 @@ class Play:
             raise Unfinished("it did not become calm: " + _why_not_calm(self.last, rules))
 
     async def fault(self, name: str) -> None:
-        """``slow``, ``hang`` or ``imbalance``, from its injection until all is calm again. Raises Unfinished and
-        FaultNotProven."""
-        before = self.incarnation
+        """One of RULES, from its injection until all is calm again. Raises Unfinished and FaultNotProven."""
+        before, good = self.incarnation, await self.swap.checksum() if name in IN_PLACE else ""
         self.traffic.phase = name
         self.screen.tell(Line("demo", f"injecting the fault: {name}"))
         try:
-            inject = {"slow": self.injector.slow, "hang": self.injector.hang, "imbalance": self.injector.imbalance}
-            proof = await inject[name]()
+            proof = await getattr(self.injector, name)()
             facts = ", ".join(f"{key} {value}" for key, value in proof.evidence.items())
             self.screen.tell(Line("demo", f"the fault is proven: {facts}"))
             if name in TOLD_ONLY:
@@ -164,6 +182,7 @@ class Play:
             else:
                 seen = await (self._observed(proof) if self.mode == "observe" else self._cured(proof))
             after, firing = self.incarnation, self._firing(RULES[name])
+            weights = (good, await self.swap.checksum() if good else "")
         finally:
             await self.injector.clear()
         if name in TOLD_ONLY:
@@ -176,7 +195,16 @@ class Play:
             replaced = before != after and _is_gone(before) and after is not None and not _is_gone(after)
             counts = self.traffic.counts(name)
             self.reports.append(
-                report(proof, seen, counts, before=before, after=after, replaced=replaced, still_firing=firing)
+                report(
+                    proof,
+                    seen,
+                    counts,
+                    before=before,
+                    after=after,
+                    replaced=replaced,
+                    still_firing=firing,
+                    weights=weights,
+                )
             )
 
     async def _cured(self, proof: Proof) -> Sighting:
@@ -236,8 +264,20 @@ class Play:
         rules = self.last.status["rules"] if self.last else []
         return any(one["rule"] == rule and one["firing"] for one in rules)
 
+    def _verdict(self, rule: str) -> str:
+        rules = self.last.status["rules"] if self.last else []
+        return next((str(one["verdict"]) for one in rules if one["rule"] == rule), "")
+
     def _engine_pid(self) -> int:
         return int(self.incarnation["id"]) if self.incarnation else 0
+
+
+def _why_not_blessed(look: Look | None) -> str:
+    if look is None:
+        return "the daemon never answered"
+    checkpoint = look.status["checkpoint"]
+    rules = [one["sentence"] for one in look.status["rules"] if one["rule"] == RULES["drift"]]
+    return "; ".join(text for text in (checkpoint["state"], checkpoint["because"], *rules) if text)
 
 
 def _is_calm(look: Look, rules: Collection[str]) -> bool:

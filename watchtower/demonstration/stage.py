@@ -16,16 +16,19 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from watchtower.rules.loading import shipped_rules
+from watchtower.simulator.swap import write_stand_in
 from watchtower.simulator.vllm_cpu import engine as vllm
 from watchtower.vocabulary.errors import NotReachable
 
+WEIGHTS = "(the demo's checkpoint)"
+"""Stands in the simulator's command line until the stage has a directory."""
 _END_SECONDS = 45.0
 """Longest that the daemon may take to end itself, relay, keeper and engine after SIGTERM."""
 
@@ -47,27 +50,44 @@ class EnginePlan:
     max_tokens: int = 32
     limits: dict[str, Any] = field(default_factory=dict)
     """Configuration that this engine needs beside the profile's."""
-    faults: tuple[str, ...] = ("slow", "hang")
+    faults: tuple[str, ...] = ("slow", "hang", "drift")
     """What is done to it, in order."""
+    weights: str = ""
+    """Directory of the checkpoint that it serves."""
+    other_weights: str = ""
+    """Directory of the one that the fault *drift* loads."""
 
 
 def simulator_plan(seed: int) -> EnginePlan:
     port = free_port()
-    command = (sys.executable, "-m", "watchtower.programs.simulator", "--port", str(port), "--seed", str(seed))
+    program = (sys.executable, "-m", "watchtower.programs.simulator")
+    command = (*program, "--port", str(port), "--seed", str(seed), "--checkpoint", WEIGHTS)
     return EnginePlan(
         "simulator",
         "tiny",
         command,
         f"http://127.0.0.1:{port}",
         limits={"hardware": {"source": "simulated"}},
-        faults=("slow", "hang", "imbalance"),
+        faults=("slow", "hang", "imbalance", "drift"),
     )
+
+
+def with_weights(plan: EnginePlan, directory: Path) -> EnginePlan:
+    """The simulator's two checkpoints lie beside the configuration; a real engine has its own."""
+    if plan.weights:
+        return plan
+    good, other = (str(write_stand_in(directory / "weights" / name)) for name in ("tiny-good", "tiny-other"))
+    command = tuple(good if item == WEIGHTS else item for item in plan.command)
+    return replace(plan, command=command, weights=good, other_weights=other)
 
 
 def vllm_plan(seed: int) -> EnginePlan:
     """A real vLLM on the CPU; installs it and writes its checkpoint first when they are missing. Raises NoVllm."""
     environment = vllm.install()
-    weights = vllm.checkpoint(environment.parent / f"tiny-checkpoint-{seed}", seed, environment)
+    weights, other = (
+        vllm.checkpoint(environment.parent / f"tiny-checkpoint-{number}", number, environment)
+        for number in (seed, seed + 1)
+    )
     port = free_port()
     # A real engine loads for a minute, and its first answer takes long: what waits for it must be as patient.
     limits: dict[str, Any] = {
@@ -88,6 +108,8 @@ def vllm_plan(seed: int) -> EnginePlan:
         callers=8,  # so many that a window holds enough tokens and requests for a judgement even while it is slow
         max_tokens=24,
         limits=limits,
+        weights=str(weights),
+        other_weights=str(other),
     )
 
 
@@ -159,6 +181,7 @@ def configuration(
 async def staged(plan: EnginePlan, *, mode: str, notices: str, secret: str) -> AsyncIterator[Stage]:
     """Start the daemon; on leaving end it and everything it owns, and remove the directory unless it shall stay."""
     directory = Path(tempfile.mkdtemp(prefix="watchtower-demo-"))
+    plan = with_weights(plan, directory)
     relay, web = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     config, log = directory / "watchtower.yaml", directory / "daemon.log"
     document = configuration(plan, directory, mode=mode, relay=relay, web=web, notices=notices, secret=secret)

@@ -20,9 +20,13 @@ from typing import Any
 import msgspec
 
 from watchtower.adapters.calls import LINE_BYTES, READY, Call, Method, Result, Setup
+from watchtower.adapters.reloads import Reloads
 from watchtower.catalogue import load
+from watchtower.clock import boottime
 from watchtower.ports import Engine, Supervisor
 from watchtower.settings import EngineSettings, SupervisorSettings
+from watchtower.storage.opledger import OpLedger
+from watchtower.vocabulary.actions import Answer, Capabilities, Verb
 from watchtower.vocabulary.errors import ExitCode
 from watchtower.vocabulary.facts import EngineSeen
 
@@ -35,6 +39,7 @@ LANES = {
     Method.CAPABILITIES: "settle",
     Method.SCRAPE: "scrape",
     Method.CANARY: "canary",
+    Method.CHECKPOINT: "act",  # never in the middle of a reload
     Method.ASK: "ask",
 }
 THREADS = {"ask": 8}
@@ -46,9 +51,10 @@ WAITING = 16
 class Adapter:
     """A supervisor and an engine behind one menu of calls."""
 
-    def __init__(self, supervisor: Supervisor, engine: Engine) -> None:
+    def __init__(self, supervisor: Supervisor, engine: Engine, reloads: Reloads) -> None:
         self._supervisor = supervisor
         self._engine = engine
+        self._reloads = reloads
 
     def perform(self, call: Call) -> Any:
         match call.method:
@@ -57,21 +63,37 @@ class Adapter:
             case Method.EXECUTE:
                 if call.plan is None:
                     raise ValueError("execute without a plan")
+                if call.plan.verb is Verb.ROLLBACK:
+                    return self._reloads.execute(call.plan, call.seconds)
                 return self._supervisor.execute(call.plan)
             case Method.STATUS:
-                return self._supervisor.status(call.op_id)
+                return self._status(call.op_id)
             case Method.FENCE:
-                return self._supervisor.fence(call.token)
+                # both, whatever the first says: a late message may be of either kind
+                confirmed = (self._supervisor.fence(call.token), self._reloads.fence(call.token))
+                return all(confirmed)
             case Method.CAPABILITIES:
-                return self._supervisor.capabilities()
+                return self._capabilities()
             case Method.SCRAPE:
                 return self._engine.scrape(call.at)
             case Method.CANARY:
                 return self._engine.canary(call.canary, call.at, call.seconds)
+            case Method.CHECKPOINT:
+                return self._engine.checkpoint(call.at)
             case Method.ASK:
                 if call.question is None:
                     raise ValueError("ask without a question")
                 return self._engine.ask(call.question)
+
+    def _capabilities(self) -> Capabilities:
+        """A rollback needs a supervisor that knows who runs; whether this engine can reload, its weights tell."""
+        own = self._supervisor.capabilities()
+        return msgspec.structs.replace(own, verbs=(*own.verbs, Verb.ROLLBACK)) if own.verbs else own
+
+    def _status(self, op_id: str) -> Answer:
+        """Of a restart or of a rollback: its name does not say. Not done is true only when both say so."""
+        reload = self._reloads.status(op_id)
+        return self._supervisor.status(op_id) if reload is None else reload
 
     def _observe(self, at: float) -> EngineSeen:
         seen = self._supervisor.observe(at)
@@ -141,10 +163,13 @@ def main() -> int:
 def _adapter(setup: Setup) -> Adapter:
     supervisor = SupervisorSettings.model_validate(setup.supervisor)
     engine = EngineSettings.model_validate(setup.engine)
-    return Adapter(
-        load("supervisors", supervisor.kind)(supervisor, Path(setup.state_directory)),
-        load("engines", engine.kind)(engine, setup.canary_prompt),
+    directory = Path(setup.state_directory)
+    owner: Supervisor = load("supervisors", supervisor.kind)(supervisor, directory)
+    server: Engine = load("engines", engine.kind)(engine, setup.canary_prompt)
+    reloads = Reloads(
+        server, lambda: OpLedger(directory / "reloads.ledger"), lambda: owner.observe(boottime()).incarnation
     )
+    return Adapter(owner, server, reloads)
 
 
 def _die_with_parent() -> None:

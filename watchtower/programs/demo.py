@@ -1,6 +1,6 @@
 """``watchtower demo``: break a server on purpose, and show what Watchtower sees, decides, does and verifies.
 
-Exit 0 only when every fault was detected, cured and verified and the slow one cost no request; in mode observe only
+Exit 0 only when every fault was detected, cured and verified and slow and drift cost no request; in mode observe only
 when every fault was detected, a would-act recorded, and nothing was done. A fault of the hardware is for people in
 every mode: it must be told, name its GPU, and nothing may be done.
 """
@@ -26,10 +26,12 @@ from watchtower.demonstration.play import Play, Unfinished
 from watchtower.demonstration.receiver import Notices, receiving
 from watchtower.demonstration.screen import Screen
 from watchtower.demonstration.stage import PLANS, Stage, make_secret, staged
+from watchtower.programs.client import DaemonClient
 from watchtower.simulator.faults import FaultNotProven, Injector, SimulatorFaults, WorkerFaults
+from watchtower.simulator.swap import CheckpointSwap
 from watchtower.simulator.traffic import Traffic, TrafficPlan
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.errors import BadInput, ExitCode, NotReachable, Problem
+from watchtower.vocabulary.errors import BadInput, Deadline, ExitCode, NotReachable, Problem, Refused
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,16 @@ async def _perform(
         Line("demo", f"clients → {stage.relay} → {stage.plan.url}; console and API {stage.web}/"),
     )
 
+    plan = stage.plan
+    swap = CheckpointSwap(plan.url, clock, http, declared=plan.weights, other=plan.other_weights)
+
     def make_injector(engine_pid: Callable[[], int]) -> Injector:
-        if stage.plan.kind == "vllm":
-            return WorkerFaults(engine_pid, clock)
-        return SimulatorFaults(stage.plan.url, clock, http)
+        if plan.kind == "vllm":
+            return WorkerFaults(engine_pid, clock, swap=swap)
+        return SimulatorFaults(plan.url, clock, http, swap=swap)
+
+    async def capture() -> None:
+        await _captured(DaemonClient(stage.state), clock, plan.cure_seconds)
 
     traffic = Traffic(_traffic_plan(options, stage), clock, http)
     play = Play(
@@ -109,6 +117,8 @@ async def _perform(
         http=http,
         traffic=traffic,
         make_injector=make_injector,
+        swap=swap,
+        capture=capture,
         notices=notices,
         screen=screen,
         mode=options.mode,
@@ -118,6 +128,7 @@ async def _perform(
     try:
         await play.opening()
         tasks.start("traffic", traffic.run, restart_after=None)
+        await play.references()
         await play.healthy_traffic()
         for name in stage.plan.faults:
             await play.fault(name)
@@ -136,6 +147,20 @@ async def _perform(
         await _until_interrupted(screen, stage)
     await tasks.stop()
     return ExitCode.PROBLEM_FOUND if wrong else ExitCode.OK
+
+
+async def _captured(daemon: DaemonClient, clock: SystemClock, within: float) -> None:
+    """Raises Refused, NotReachable, Deadline."""
+    await asyncio.to_thread(daemon.post, "/api/v1/references/capture")
+    until = clock.now().boot + within
+    while clock.now().boot < until:
+        now = (await asyncio.to_thread(daemon.get, "/api/v1/references"))["capture"]
+        if now["state"] == "done":
+            return
+        if now["state"] != "running":
+            raise Refused(str(now["because"]))
+        await clock.sleep(0.5)
+    raise Deadline(f"no end of it within {within:g} s")
 
 
 def _traffic_plan(options: DemoOptions, stage: Stage) -> TrafficPlan:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import msgspec
 
 from watchtower.remediation.arrival import executed, follow
+from watchtower.remediation.checkpoints import short
 from watchtower.remediation.events import Dispatch, Drained, Hold, Replied
 from watchtower.remediation.gates import Judgement
 from watchtower.remediation.outcome import finish
 from watchtower.remediation.reconciliation import reconcile
-from watchtower.remediation.state import Action, Terms
+from watchtower.remediation.state import Action
 from watchtower.remediation.step import Step
-from watchtower.vocabulary.actions import ActionState, Plan, ReplyKind
+from watchtower.remediation.terms import terms_of
+from watchtower.vocabulary.actions import ActionState, Plan, ReplyKind, Verb
 from watchtower.vocabulary.facts import EngineSeen
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
 
@@ -33,6 +35,8 @@ def plan_of(action: Action) -> Plan:
         reason=action.reason,
         not_after=action.not_after,
         fence_token=action.fence_token,
+        checkpoint=action.checkpoint if action.verb is Verb.ROLLBACK else "",
+        digest=action.digest if action.verb is Verb.ROLLBACK else "",
     )
 
 
@@ -43,6 +47,8 @@ def begin(step: Step, judgement: Judgement, symptoms: tuple[str, ...], *, drain:
     if before is None:
         raise LookupError("an action needs an incarnation to act on")
     op_id = step.derive("op", 12)
+    known = step.state.checkpoints
+    target = known.blessed if question.verb is Verb.ROLLBACK else None
     action = Action(
         op_id=op_id,
         incident=step.incident.id,
@@ -57,13 +63,10 @@ def begin(step: Step, judgement: Judgement, symptoms: tuple[str, ...], *, drain:
         dead=dead,
         fence_token=step.state.fence_token,
         not_after=now.boot + 2 * limits.execute_seconds,
-        terms=Terms(
-            execute_seconds=limits.execute_seconds,
-            ready_seconds=limits.ready_seconds,
-            stabilization_seconds=limits.stabilization_seconds,
-            verify_seconds=limits.verify_seconds,
-            dwell_evaluations=limits.dwell_evaluations,
-        ),
+        terms=terms_of(limits, question.verb),
+        checkpoint=target.declared if target else "",
+        digest=target.digest if target else "",
+        digest_before=known.observed if target else "",
         charged=True,
         started_at=now.boot,
         started_wall=now.wall,
@@ -75,6 +78,8 @@ def begin(step: Step, judgement: Judgement, symptoms: tuple[str, ...], *, drain:
     step.advance(ActionState.INTENT, action.reason, detail={"plan": msgspec.to_builtins(plan_of(action))})
     step.move(IncidentState.ACTING, f"{action.verb}, attempt {action.attempt}: {action.reason}")
     whom = f"in place of {before}, which is gone" if dead else f"on {before}"
+    if target:
+        whom += f", from {short(known.observed)} to the blessed {short(target.digest)} of {target.declared}"
     step.tell(
         NoticeKind.ACTING,
         f"{step.incident.title} · Watchtower does {action.verb} (attempt {action.attempt}) {whom}; "
@@ -123,6 +128,8 @@ def replied(step: Step, event: Replied) -> None:
             executed(step, because or "the supervisor has begun")
         case ReplyKind.REJECTED:
             finish(step, ActionState.REJECTED, because or "the supervisor refused before any effect")
+        case ReplyKind.FAILED:
+            finish(step, ActionState.HARMFUL, because or "it was carried out, and it failed")
         case ReplyKind.UNKNOWN:
             reconcile(step, because or "no clear reply")
     return None
@@ -138,6 +145,8 @@ def seen(step: Step, fact: EngineSeen) -> None:
             finish(step, ActionState.CANCELLED, "the engine went away before anything was done", cooldown=False)
         case ActionState.INTENT if not gone and fact.incarnation != action.before:
             finish(step, ActionState.CANCELLED, f"it restarted by itself ({fact.incarnation})", external=True)
+        case _ if action.verb is Verb.ROLLBACK and action.state not in (ActionState.RESERVED, ActionState.INTENT):
+            seen_by_rollback(step, fact)
         case ActionState.DISPATCHED | ActionState.RECONCILE if newest not in (None, action.before):
             executed(step, f"a new incarnation was started ({newest})")
         case ActionState.ACKED if fact.ended not in (None, action.before):
@@ -153,6 +162,22 @@ def seen(step: Step, fact: EngineSeen) -> None:
                 f"the engine restarted again, not by Watchtower ({fact.incarnation})",
                 external=True,
             )
+
+
+def seen_by_rollback(step: Step, fact: EngineSeen) -> None:
+    """A rollback is done to one process; without that process there is nothing left of it."""
+    action = step.action
+    if fact.incarnation is None:
+        finish(step, ActionState.HARMFUL, f"the engine is gone ({fact.how})")
+    elif fact.incarnation != action.before:
+        finish(
+            step,
+            ActionState.INCONCLUSIVE,
+            f"the engine was restarted in the middle of it, not by Watchtower ({fact.incarnation})",
+            external=True,
+        )
+    elif action.state is ActionState.ACKED:
+        follow(step)
 
 
 def overdue(step: Step) -> None:
@@ -173,6 +198,10 @@ def overdue(step: Step) -> None:
                 f"nobody could say within {terms.execute_seconds:.0f} s whether it happened; it is not sent again",
             )
         case ActionState.ACKED if waited > terms.ready_seconds:
+            if action.verb is Verb.ROLLBACK:
+                what = "no canary was served" if action.after else "the weights could not be read back"
+                finish(step, ActionState.HARMFUL, f"{what} within {terms.ready_seconds:.0f} s after the reload")
+                return
             what = f"{action.after} served no canary" if action.after else f"{action.before} was never replaced"
             finish(step, ActionState.INEFFECTIVE, f"{what} within {terms.ready_seconds:.0f} s")
         case ActionState.VERIFYING if waited > terms.verify_seconds:

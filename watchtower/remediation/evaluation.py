@@ -7,7 +7,7 @@ exactly those.
 
 from __future__ import annotations
 
-from watchtower.remediation import recovery
+from watchtower.remediation import blessing, recovery
 from watchtower.remediation.action import begin
 from watchtower.remediation.events import Evidence, SendCanary
 from watchtower.remediation.gates import Judgement, Question, judge, mode_of, tried
@@ -129,6 +129,7 @@ def handle(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
     if not asking:
         return hold(step, nobody_asks(step))
     judgements = [judge(question(step, verdict)) for verdict in asking]
+    blessing.needed(step, judgements)
     permitted = next((judgement for judgement in judgements if not judgement.refusals), None)
     if permitted:
         symptoms = tuple(verdict.rule for verdict in firing if serious(verdict))

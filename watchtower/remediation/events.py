@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from watchtower.vocabulary.actions import Answer, Plan, Reply
-from watchtower.vocabulary.facts import CanaryEnded, EngineSeen
+from watchtower.vocabulary.facts import CanaryEnded, CanaryRound, CheckpointSeen, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.readings import RuleVerdict
 
@@ -67,8 +67,20 @@ class Canaried(msgspec.Struct, frozen=True, tag="canaried"):
     fact: CanaryEnded
 
 
+class Rounded(msgspec.Struct, frozen=True, tag="rounded"):
+    """All references were asked once."""
+
+    fact: CanaryRound
+
+
+class ReadBack(msgspec.Struct, frozen=True, tag="read_back"):
+    """The weights in memory were read back, or could not be. ``fact.at`` is when it was asked for."""
+
+    fact: CheckpointSeen
+
+
 class Commanded(msgspec.Struct, frozen=True, tag="commanded", kw_only=True):
-    """A person spoke. ``verb``: pause · resume · ack_resume · ack_resolve · breaker_reset."""
+    """A person spoke. ``verb``: pause · resume · ack_resume · ack_resolve · breaker_reset · bless · unbless."""
 
     verb: str
     author: str
@@ -80,7 +92,20 @@ class StorageFailed(msgspec.Struct, frozen=True, tag="storage_failed"):
     because: str
 
 
-Event = Started | Evidence | Seen | Drained | Replied | Answered | Fenced | Canaried | Commanded | StorageFailed
+Event = (
+    Started
+    | Evidence
+    | Seen
+    | Drained
+    | Replied
+    | Answered
+    | Fenced
+    | Canaried
+    | Rounded
+    | ReadBack
+    | Commanded
+    | StorageFailed
+)
 
 # ── effects ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,4 +158,10 @@ class SendCanary(msgspec.Struct, frozen=True, tag="send_canary"):
     why: str
 
 
-Effect = Record | Tell | Hold | Release | Dispatch | AskStatus | RaiseFence | SendCanary
+class ReadWeights(msgspec.Struct, frozen=True, tag="read_weights"):
+    """Read back which weights are in memory; answer with ``ReadBack``."""
+
+    why: str
+
+
+Effect = Record | Tell | Hold | Release | Dispatch | AskStatus | RaiseFence | SendCanary | ReadWeights

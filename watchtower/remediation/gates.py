@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from watchtower.remediation.checkpoints import short
 from watchtower.remediation.ladder import FAILED, UNDONE, Rung
 from watchtower.remediation.state import DAY, Action, Incident, TargetState
 from watchtower.settings import RemediationSettings
@@ -111,6 +112,12 @@ def _spent(state: TargetState, now: Instant, seconds: float, *, rollback: bool) 
     )
 
 
+def since_when(question: Question) -> float:
+    """From when on the weights must have been read back: the breach, or the last cure, whichever is later."""
+    began = question.verdict.since if question.verdict.since is not None else question.incident.opened_at
+    return max(began, *(action.ended_at or 0.0 for action in question.state.actions[-1:]), 0.0)
+
+
 def replaces_the_dead(question: Question) -> bool:
     """Nothing runs, the rule's own readings prove it, and the adapter's last look says the same."""
     engine = question.state.engine
@@ -161,9 +168,35 @@ def cure_possible(question: Question) -> Refusal | None:
 
 
 def checkpoint_blessed(question: Question) -> Refusal | None:
-    if question.verb is not Verb.ROLLBACK:
+    if question.verb is not Verb.ROLLBACK or question.state.checkpoints.blessed:
         return None
     return Refusal(HoldReason.NO_CURE, "no checkpoint is blessed, so there is nothing to roll back to")
+
+
+def checkpoint_read_back(question: Question) -> Refusal | None:
+    """Needs an engine whose weights can be read: without that, no reload could ever be proven."""
+    if question.verb is not Verb.ROLLBACK:
+        return None
+    known = question.state.checkpoints
+    if known.looked_at is None or not known.observed:
+        return Refusal(HoldReason.DATA_UNKNOWN, f"which weights are in memory is not known: {known.because}")
+    late = since_when(question) - known.looked_at
+    if late <= 0:
+        return None
+    return Refusal(
+        HoldReason.DATA_UNKNOWN,
+        f"the weights were last read back {late:.0f} s before this breach began; 0 s is the limit",
+    )
+
+
+def checkpoint_changed(question: Question) -> Refusal | None:
+    known = question.state.checkpoints
+    if question.verb is not Verb.ROLLBACK or not known.is_blessed or checkpoint_read_back(question):
+        return None  # what was read before the breach says nothing
+    return Refusal(
+        HoldReason.NO_CHECKPOINT_CHANGE,
+        f"the blessed checkpoint {short(known.observed)} is in memory, so other weights are not what changed",
+    )
 
 
 def not_explained(question: Question) -> Refusal | None:
@@ -217,8 +250,12 @@ def cooled_down(question: Question) -> Refusal | None:
 
 
 def within_budget(question: Question) -> Refusal | None:
-    state, now, limits = question.state, question.now, question.limits
-    rollback = question.verb is Verb.ROLLBACK
+    return over_budget(question.state, question.now, question.limits, question.verb)
+
+
+def over_budget(state: TargetState, now: Instant, limits: RemediationSettings, verb: Verb) -> Refusal | None:
+    """The budget that ``verb`` would exceed, if there is one."""
+    rollback = verb is Verb.ROLLBACK
     what = "rollbacks" if rollback else "restarts"
     per_day = limits.rollbacks_per_day if rollback else limits.restarts_per_day
     windows = (
@@ -308,6 +345,8 @@ GATES: tuple[Gate, ...] = (
     not_paused,
     cure_possible,
     checkpoint_blessed,
+    checkpoint_read_back,
+    checkpoint_changed,
     not_explained,
     explanation_known,
     evidence_fresh,

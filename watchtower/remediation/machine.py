@@ -8,7 +8,7 @@ start from.
 
 from __future__ import annotations
 
-from watchtower.remediation import action, arrival, evaluation, people, reconciliation, recovery
+from watchtower.remediation import action, arrival, blessing, checkpoints, evaluation, people, reconciliation, recovery
 from watchtower.remediation.events import (
     Answered,
     Canaried,
@@ -18,8 +18,10 @@ from watchtower.remediation.events import (
     Event,
     Evidence,
     Fenced,
+    ReadBack,
     Release,
     Replied,
+    Rounded,
     Seen,
     Started,
     StorageFailed,
@@ -47,6 +49,7 @@ def decide(
             started(step, event)
         case Evidence():
             evaluation.evaluate(step, event)
+            blessing.watch(step)
         case Seen():
             seen(step, event.fact)
         case Drained():
@@ -59,6 +62,11 @@ def decide(
             reconciliation.answered(step, event)
         case Canaried():
             arrival.canaried(step, event.fact)
+        case Rounded():
+            blessing.rounded(step, event.fact)
+        case ReadBack():
+            blessing.read_back(step, event.fact)
+            arrival.read_back(step, event.fact)
         case Commanded():
             people.commanded(step, event)
         case StorageFailed():
@@ -78,6 +86,7 @@ def started(step: Step, event: Started) -> None:
         blind_since=None,
         storage_fault="",
         engine=_unseen(step.state.engine),
+        checkpoints=checkpoints.not_asked(step.state.checkpoints),
     )
     step.record("watchtower.started", storage_fault=event.storage_fault)
     people.mode_told(step)
@@ -142,10 +151,12 @@ def seen(step: Step, fact: EngineSeen) -> None:
     )
     if newest != before.incarnation:
         step.put(streaks={})
+        blessing.forget(step, "this incarnation was not read yet")
         step.record("engine.changed" if changed else "engine.identified", incarnation=str(newest))
     if gone and before.running:
         step.put(streaks={})
         step.record("engine.gone", incarnation=str(newest), because=fact.because)
+        blessing.forget(step, "the engine is gone")
     flying = step.state.action
     if flying:
         action.seen(step, fact)

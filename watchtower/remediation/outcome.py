@@ -1,13 +1,16 @@
 """How a cure ends when it was not proven effective, and what that leaves behind.
 
 Whatever the outcome, the traffic is released and the attempt is remembered: for the cooldown, the breaker and the
-ladder. The budget is given back only for outcomes that mean "it never happened".
+ladder. The budget is given back only for outcomes that mean "it never happened". Only a rollback has an inverse, of a
+kind: when it left something that is not the blessed checkpoint, the engine is restarted once, provided that a start
+loads the blessed one. Nothing else that goes wrong with a rollback is tried again: a person decides.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from watchtower.remediation.compensation import compensate, impossible
 from watchtower.remediation.events import Release
 from watchtower.remediation.gates import cooldown_length, failures, tried
 from watchtower.remediation.incident import escalate, external_change, hold
@@ -28,7 +31,9 @@ def finish(step: Step, state: ActionState, because: str, *, cooldown: bool = Tru
         ended_at=step.now.boot,
         ended_wall=step.now.wall,
     )
-    step.want(Release(action.op_id))
+    made_up_for = state is ActionState.HARMFUL and not (cannot := impossible(step, action))
+    if not made_up_for:
+        step.want(Release(action.op_id))
     if cooldown:
         cool_down(step)
     if state in FAILED:
@@ -36,8 +41,14 @@ def finish(step: Step, state: ActionState, because: str, *, cooldown: bool = Tru
     result = f"{action.verb} (attempt {action.attempt}) is {state}: {because}"
     if external:
         external_change(step, result)
-    elif state is ActionState.AMBIGUOUS:
+    elif made_up_for:
+        compensate(step, action, result)
+    elif state is ActionState.HARMFUL:
+        escalate(step, f"{result}; it cannot be made up for by a restart: {cannot}")
+    elif state is ActionState.AMBIGUOUS or action.compensates:
         escalate(step, result)
+    elif action.verb is Verb.ROLLBACK and not refund:
+        escalate(step, f"{result}; a rollback is not tried twice")
     elif exhausted(step, action):
         escalate(step, f"{result}; no attempt is left")
     else:

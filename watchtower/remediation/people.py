@@ -6,6 +6,7 @@ lets the machine act again also makes it start from fresh evidence, so that no b
 
 from __future__ import annotations
 
+from watchtower.remediation import blessing
 from watchtower.remediation.events import Commanded
 from watchtower.remediation.incident import resolve
 from watchtower.remediation.state import Breaker, Pause
@@ -44,6 +45,10 @@ def commanded(step: Step, event: Commanded) -> None:
         case "breaker_reset":
             step.put(breaker=Breaker(reset_at=step.now.boot), streaks={})
             announce(step, f"breaker closed by {by} · {_ACTS_AGAIN}")
+        case "bless":
+            blessing.bless(step, event.author, event.reason)
+        case "unbless":
+            blessing.unbless(step, event.author, event.reason)
         case "ack_resume":
             step.put(streaks={}, cycles=())
             step.move(IncidentState.OPEN, f"resumed by {by}", attempts_from=step.now.boot, ok_since=None, told=())
@@ -67,6 +72,8 @@ def refused(step: Step, event: Commanded) -> str:
             step.state.incident is None or step.incident.state is not IncidentState.ESCALATED
         ):
             return "no incident is escalated"
+        case "bless" | "unbless":
+            return "it needs a reason" if not event.reason else blessing.refused(step, event.verb)
         case "pause" | "resume" | "breaker_reset" | "ack_resume" | "ack_resolve":
             return ""
     return f"there is no command {event.verb!r}"

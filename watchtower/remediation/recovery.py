@@ -1,17 +1,18 @@
 """After the cure: is it proven, and does it last?
 
-EFFECTIVE needs three independent proofs: another incarnation, a canary it served, and every symptom back inside its
-limit in readings that rest on nothing older than that incarnation, not earlier than the stabilization time. UNKNOWN
-proves nothing either way; at the deadline it counts as a failure.
+EFFECTIVE needs three independent proofs: another incarnation (of a rollback: the blessed weights read back from
+memory), a canary it served, and every symptom back inside its limit in readings that rest on nothing older than that,
+not earlier than the stabilization time. UNKNOWN proves nothing either way; at the deadline it counts as a failure.
 """
 
 from __future__ import annotations
 
+from watchtower.remediation.checkpoints import short
 from watchtower.remediation.gates import reaches_back_to
 from watchtower.remediation.incident import came_back, escalate, hold, recover, resolve, serious
 from watchtower.remediation.outcome import cool_down, finish
 from watchtower.remediation.step import Step
-from watchtower.vocabulary.actions import ActionState
+from watchtower.vocabulary.actions import ActionState, Verb
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind, Refusal
 from watchtower.vocabulary.readings import RuleVerdict, Verdict
 
@@ -41,6 +42,8 @@ def verify(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
     if action.breaches:
         step.revise(breaches=0)
     well = {verdict.rule: verdict for verdict in usable if verdict.verdict is Verdict.OK}
+    if action.digest and action.read_back_at is None:
+        return  # the weights were not read back yet
     if step.state.engine.known and all(rule in well for rule in action.symptoms):
         effective(step, [well[rule] for rule in action.symptoms])
 
@@ -48,14 +51,21 @@ def verify(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
 def effective(step: Step, well: list[RuleVerdict]) -> None:
     """Proven. The proof is kept in words."""
     action = step.action
+    rollback = action.verb is Verb.ROLLBACK
+    changed = f"the incarnation changed from {action.before} to {action.after}"
+    read = f"the checksum of the weights in memory is the blessed one again: {short(action.digest)}"
+    if action.digest_before:
+        read += f", before {short(action.digest_before)}"
+    who = f"{short(action.digest)}" if rollback else f"{action.after}"
     proof = (
-        f"the incarnation changed from {action.before} to {action.after}",
-        f"{action.after} served a canary in {action.canary_seconds or 0.0:.2f} s",
+        *(() if rollback else (changed,)),
+        *((read,) if action.digest else ()),
+        f"{who} served a canary in {action.canary_seconds or 0.0:.2f} s",
         "; ".join(back_inside(verdict) for verdict in well),
     )
     step.advance(
         ActionState.EFFECTIVE,
-        "proven by incarnation, canary and readings",
+        f"proven by {'weights' if rollback else 'incarnation'}, canary and readings",
         verified_by=proof,
         ended_at=step.now.boot,
         ended_wall=step.now.wall,

@@ -26,6 +26,8 @@ from watchtower.remediation.events import (
     Fenced,
     Hold,
     RaiseFence,
+    ReadBack,
+    ReadWeights,
     Record,
     Release,
     Replied,
@@ -167,6 +169,9 @@ class Runner:
                 self._later(f"status {op_id}", self._answer(self._hands.status(op_id), op_id, Answered))
             case RaiseFence(token):
                 self._later(f"fence {token}", self._answer(self._hands.fence(token), token, Fenced))
+            case ReadWeights(why):
+                log.info("weights.read", why=why)
+                self._later("read weights", self._read_weights())
             case SendCanary(why):
                 self._send_canary(why)
             case Record() | Tell():
@@ -174,6 +179,9 @@ class Runner:
 
     async def _hold(self, op_id: str, drain: bool) -> None:
         self.submit(Drained(op_id, await self._traffic.hold(op_id, drain=drain)))
+
+    async def _read_weights(self) -> None:
+        self.submit(ReadBack(await self._hands.checkpoint()))
 
     async def _answer(self, call: Awaitable[Any], key: Any, make: Callable[[Any, Any], Event]) -> None:
         self.submit(make(key, await call))

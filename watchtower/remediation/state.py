@@ -14,6 +14,8 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from watchtower.remediation.checkpoints import Checkpoints
+from watchtower.remediation.terms import Terms
 from watchtower.vocabulary.actions import TERMINAL_ACTIONS, ActionState, Incarnation, Verb
 from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.incidents import IncidentState, Refusal
@@ -68,16 +70,6 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """Failures before this no longer count."""
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits an action was begun under. A reload cannot loosen them while it runs."""
-
-    execute_seconds: float
-    ready_seconds: float
-    stabilization_seconds: float
-    verify_seconds: float
-    dwell_evaluations: int
-
-
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt at a cure, from the reserved budget to the verdict."""
 
@@ -86,6 +78,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
         "entered_at",
         "dispatched_at",
         "after_seen_at",
+        "read_back_at",
         "settling_from",
         "ended_at",
         "not_after",
@@ -122,6 +115,15 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     """How long the first canary took that the new incarnation served."""
     settling_from: float | None = None
     """Traffic flows again (or Watchtower restarted) since then: stabilization is counted from here."""
+    checkpoint: str = ""
+    """Path of the blessed weights: what a rollback loads, and what the restart that compensates it starts with."""
+    digest: str = ""
+    """What the weights must read back afterwards; "" where nothing about weights has to be proven."""
+    digest_before: str = ""
+    compensates: str = ""
+    """op_id of the rollback that this restart makes up for."""
+    read_back_at: float | None = None
+    """When the weights were asked for that read back as ``digest``."""
     fence_confirmed: bool = False
     ask_again: bool = False
     """The last answer of ``status`` settled nothing."""
@@ -205,6 +207,7 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     pause: Pause | None = None
     breaker: Breaker = Breaker()
     engine: Engine = Engine()
+    checkpoints: Checkpoints = Checkpoints()
     lease_held: bool = True
     clean_since: float | None = None
     """Readings use nothing older than this."""
@@ -244,7 +247,7 @@ def decode(snapshot: bytes) -> TargetState:
     return state
 
 
-_Marked = TypeVar("_Marked", Engine, Pause, Breaker, Action, Incident, TargetState)
+_Marked = TypeVar("_Marked", Engine, Checkpoints, Pause, Breaker, Action, Incident, TargetState)
 
 
 def _moved(value: _Marked, by: float) -> _Marked:
@@ -269,6 +272,7 @@ def rebased(state: TargetState, now: Instant) -> TargetState:
         pause=_moved(state.pause, by) if state.pause else None,
         breaker=_moved(state.breaker, by),
         engine=_moved(state.engine, by),
+        checkpoints=_moved(state.checkpoints, by),
         incident=_moved(state.incident, by) if state.incident else None,
         recent=tuple(_moved(incident, by) for incident in state.recent),
         actions=tuple(_moved(action, by) for action in state.actions),

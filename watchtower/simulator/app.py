@@ -70,6 +70,8 @@ def make_app(engine: EngineLoop, clock: Clock, identity: Identity, *, dev_mode: 
         async def endpoint(request: Request) -> Response:
             if not engine.accepting:
                 return JSONResponse(wire.error("the engine is paused", "ServiceUnavailable", 503), 503)
+            if not engine.checkpoint:
+                return JSONResponse(wire.error("tensors without data", "InternalServerError", 500), 500)
             try:
                 asked = wire.parse(
                     await request.body(),
@@ -194,12 +196,15 @@ def make_app(engine: EngineLoop, clock: Clock, identity: Identity, *, dev_mode: 
         call = await _json(request)
         if call.get("method") != "reload_weights":
             return JSONResponse(wire.error("only reload_weights is simulated", "BadRequestError", 400), 400)
-        engine.load(str((call.get("kwargs") or {}).get("weights_path") or engine.model.checkpoint))
+        if not engine.load(str((call.get("kwargs") or {}).get("weights_path") or engine.model.checkpoint)):
+            return JSONResponse(wire.error("the weights cannot be read", "InternalServerError", 500), 500)
         return JSONResponse({"results": [None] * engine.model.ranks})
 
     async def weight_checker(request: Request) -> Response:
         if (await _json(request)).get("action") != "checksum":
             return JSONResponse(wire.error("only action checksum is simulated", "BadRequestError", 400), 400)
+        if not engine.checkpoint:
+            return JSONResponse(wire.error("tensors without data", "InternalServerError", 500), 500)
         return JSONResponse({"checksums": language.checksums(engine.checkpoint, engine.model.ranks)})
 
     async def weight_info(_: Request) -> Response:

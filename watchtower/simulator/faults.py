@@ -19,6 +19,7 @@ import msgspec
 
 from watchtower.ports import Clock
 from watchtower.simulator.processes import process, workers
+from watchtower.simulator.swap import CheckpointSwap
 from watchtower.vocabulary.errors import WatchtowerError
 from watchtower.vocabulary.facts import GpuReport
 
@@ -53,18 +54,42 @@ class Injector(Protocol):
         """One GPU works far less than its peers. Raises FaultNotProven where there are no GPUs to look at."""
         ...
 
+    async def drift(self) -> Proof:
+        """Another checkpoint is loaded into the running engine."""
+        ...
+
     async def clear(self) -> None:
         """No fault any more, whoever is left of the engine runs. Safe to call at any time."""
         ...
+
+
+async def swapped(swap: CheckpointSwap | None) -> Proof:
+    """Raises FaultNotProven when there is nothing to swap, or the weights in memory are not others afterwards."""
+    if swap is None:
+        raise FaultNotProven("drift: there is no other checkpoint to load")
+    try:
+        injected, seen, evidence = await swap.swap()
+    except (httpx.HTTPError, KeyError, ValueError) as problem:
+        raise FaultNotProven(
+            f"drift: the engine did not load another checkpoint ({type(problem).__name__})"
+        ) from problem
+    return Proof(fault="drift", injected_at=injected, seen_at=seen, evidence=evidence)
 
 
 class SimulatorFaults:
     """Through ``/sim``, on the engine's own port (never through a relay)."""
 
     def __init__(
-        self, url: str, clock: Clock, client: httpx.AsyncClient, *, factor: float = 10.0, within_seconds: float = 10.0
+        self,
+        url: str,
+        clock: Clock,
+        client: httpx.AsyncClient,
+        *,
+        factor: float = 10.0,
+        within_seconds: float = 10.0,
+        swap: CheckpointSwap | None = None,
     ) -> None:
-        self._url, self._clock, self._client = url, clock, client
+        self._url, self._clock, self._client, self._swap = url, clock, client, swap
         self._factor, self._within = factor, within_seconds
 
     async def slow(self) -> Proof:
@@ -128,7 +153,12 @@ class SimulatorFaults:
             await self._clock.sleep(0.1)
         raise FaultNotProven(f"imbalance was injected, and its effect was not seen within {self._within:g} s")
 
+    async def drift(self) -> Proof:
+        return await swapped(self._swap)
+
     async def clear(self) -> None:
+        if self._swap is not None:
+            await self._swap.back()
         try:
             await self._client.post(f"{self._url}/sim/fault", json={"kind": "none"})
         except httpx.TransportError:
@@ -169,9 +199,15 @@ class WorkerFaults:
     """
 
     def __init__(
-        self, root: Callable[[], int], clock: Clock, *, stop_seconds: float = 0.2, run_seconds: float = 0.03
+        self,
+        root: Callable[[], int],
+        clock: Clock,
+        *,
+        stop_seconds: float = 0.2,
+        run_seconds: float = 0.03,
+        swap: CheckpointSwap | None = None,
     ) -> None:
-        self._root, self._clock = root, clock
+        self._root, self._clock, self._swap = root, clock, swap
         self._stop, self._run = stop_seconds, run_seconds
         self._brake: asyncio.subprocess.Process | None = None
 
@@ -184,14 +220,22 @@ class WorkerFaults:
     async def imbalance(self) -> Proof:
         raise FaultNotProven("an engine on the CPU has no GPUs to tell apart")
 
+    async def drift(self) -> Proof:
+        return await swapped(self._swap)
+
     async def clear(self) -> None:
+        if self._swap is not None:
+            await self._swap.back()
+        await self._let_go()
+
+    async def _let_go(self) -> None:
         brake, self._brake = self._brake, None
         if brake is not None and brake.stdin is not None:
             brake.stdin.close()
             await brake.wait()
 
     async def _apply(self, fault: str, times: list[str]) -> Proof:
-        await self.clear()
+        await self._let_go()
         root = self._root()
         found = workers(root)
         if not found:
@@ -209,5 +253,5 @@ class WorkerFaults:
                 evidence["state"] = seen.state
                 return Proof(fault=fault, injected_at=injected, seen_at=self._clock.now().boot, evidence=evidence)
             await self._clock.sleep(0.005)
-        await self.clear()
+        await self._let_go()
         raise FaultNotProven(f"{fault}: process {target.pid} was never seen stopped")

@@ -100,6 +100,11 @@ def token_id(piece: str) -> int:
     return VOCABULARY[piece.strip()]
 
 
+def name_of(checkpoint: str) -> str:
+    """What a checkpoint is called: the last part of its path. Its answers and checksums hang on the name alone."""
+    return checkpoint.rstrip("/").rpartition("/")[2]
+
+
 def word(token: int) -> str:
     """The word behind a token id; "<unk>" outside the vocabulary."""
     return _WORDS[token - 10] if 10 <= token < 10 + len(_WORDS) else "<unk>"

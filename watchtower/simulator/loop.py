@@ -55,8 +55,8 @@ class EngineLoop:
         self.scheduler = Scheduler(model.max_batch, model.max_batch * model.max_model_len // 4, self.measurements)
         self.devices = Devices(model.ranks, model.seed)
         self.prefixes = PrefixCache()
-        self.checkpoint = model.checkpoint
-        """The weights that are in place now, whatever was declared."""
+        self.checkpoint = language.name_of(model.checkpoint)
+        """Name of the weights that are in place now, whatever was declared; "" when they are broken."""
         self.weight_version = "default"
         self.accepting = True
         """False: new requests are refused with 503."""
@@ -196,10 +196,13 @@ class EngineLoop:
         self.scheduler.frozen = self.paused or self.asleep
         self._changed.set()
 
-    def load(self, checkpoint: str) -> None:
+    def load(self, checkpoint: str) -> bool:
         """Other weights from the next request on (sequences that run keep what they began with). As in vLLM, the
-        prefix cache stays and is stale from now on: whoever loads resets it, or pauses first."""
-        self.checkpoint = checkpoint
+        prefix cache stays and is stale from now on: whoever loads resets it, or pauses first; and a path that cannot
+        be read leaves no weights at all: False, and whatever generates from then on fails."""
+        readable = "/" not in checkpoint or Path(checkpoint).is_dir()
+        self.checkpoint = language.name_of(checkpoint) if readable else ""
+        return readable
 
     # ── faults ────────────────────────────────────────────────────────────────────────────────
 

@@ -77,6 +77,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     not_after: float
     """CLOCK_BOOTTIME seconds: never started later than this."""
     fence_token: int
+    checkpoint: str = ""
+    """rollback: the path of the weights to load; "" for every other verb."""
+    digest: str = ""
+    """rollback: what the weights in memory must read afterwards (``CheckpointSeen.observed``)."""
 
 
 class ReplyKind(StrEnum):
@@ -85,6 +89,8 @@ class ReplyKind(StrEnum):
     ACKED = "acked"
     REJECTED = "rejected"
     """An explicit "refused before any effect"."""
+    FAILED = "failed"
+    """Carried out, and it did not do what it was to do: what is there now is neither the old nor the wanted state."""
     UNKNOWN = "unknown"
     """Timeout, reset, child killed, 5xx, malformed reply, unknown exception."""
 

@@ -30,6 +30,8 @@ WORDS: dict[str, str] = {
     "time.",
     "held": "An incident whose cure waits; every reason is named.",
     "gate": "One reason that can refuse an action. It returns a permit or a sentence.",
+    "checkpoint": "The weights: declared (a directory), observed (a digest over the engine's own checksums), blessed "
+    "(known to be good: what a rollback brings back), or on trial (in memory, and nobody has blessed them).",
     "verb": "What can be done: reload_in_place, restart_group, restart_host, rollback.",
     "warm restart": "The ladder reload_in_place → restart_group → restart_host, as far as the adapter can.",
     "canary": "One fresh one-token request of our own, sent to the engine itself.",

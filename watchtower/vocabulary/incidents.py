@@ -47,6 +47,8 @@ class HoldReason(StrEnum):
     INCARNATION = "incarnation"
     """The engine restarted since the evidence, or cannot be identified."""
     PREFLIGHT = "preflight"
+    NO_CHECKPOINT_CHANGE = "no_checkpoint_change"
+    """The blessed checkpoint is in memory: there is nothing to roll back."""
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -39,6 +39,8 @@ class Operation(msgspec.Struct, frozen=True, tag="operation", kw_only=True, omit
     not_after: float = 0.0
     fence_token: int = 0
     reason: str = ""
+    digest: str = ""
+    """Of a reload: what the weights must read when it is done."""
 
 
 class EngineStarted(msgspec.Struct, frozen=True, tag="engine_started", kw_only=True, omit_defaults=True):

@@ -26,7 +26,7 @@ from watchtower.settings import WebSettings
 from watchtower.vocabulary.errors import BadInput, Deadline, Refused, StorageFault
 from watchtower.vocabulary.references import FEWEST_REPEATS, MOST_REPEATS
 
-COMMANDS = ("pause", "resume", "ack_resume", "ack_resolve", "breaker_reset")
+COMMANDS = ("pause", "resume", "ack_resume", "ack_resolve", "breaker_reset", "bless", "unbless")
 
 LARGEST_DOCUMENT = 64 * 1024 * 1024
 """Bytes of an imported set of references."""
@@ -115,6 +115,9 @@ def application(
     async def gpus(request: Request) -> Response:
         return JSONResponse(board.gpus or {"source": None, "because": "not looked yet", "gpus": [], "placement": []})
 
+    async def checkpoints(request: Request) -> Response:
+        return JSONResponse(board.checkpoints)
+
     async def post_command(request: Request) -> Response:
         if not local:
             _need_token(request, settings)
@@ -187,6 +190,7 @@ def application(
             Route("/api/v1/incidents/{id}", incident),
             Route("/api/v1/actions", actions),
             Route("/api/v1/gpus", gpus),
+            Route("/api/v1/checkpoints", checkpoints),
             Route("/api/v1/references", list_references),
             Route("/api/v1/references/show", show_references),
             Route("/api/v1/references/export", export_references),

@@ -16,9 +16,11 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from watchtower.adapters.engine.questions import Unusable, asked, heard
+from watchtower.adapters.engine.vllm_weights import VllmWeights
 from watchtower.clock import boottime, boottime_ns
 from watchtower.settings import EngineSettings
-from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, EngineScrape
+from watchtower.vocabulary.actions import Reply
+from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen, EngineScrape
 from watchtower.vocabulary.references import Heard, Question
 
 LOOK_SECONDS = 1.0
@@ -47,6 +49,7 @@ class VllmEngine:
     def __init__(self, settings: EngineSettings, prompt: str = "Say one word.") -> None:
         """``prompt``: what a canary asks; a salt is put before it."""
         self._prompt = prompt
+        self._weights = VllmWeights(self._request, Failed, settings.checkpoint)
         self._model = settings.model
         headers = {"user-agent": "watchtower"}
         if settings.api_key is not None:
@@ -105,6 +108,20 @@ class VllmEngine:
         return CanaryEnded(
             at=ended, id=id, started_at=started_at, outcome=outcome, seconds=ended - began, because=because
         )
+
+    def checkpoint(self, at: float) -> CheckpointSeen:
+        """Takes as long as the engine needs to hash its weights, at most some two minutes."""
+        return self._weights.checkpoint(at)
+
+    def cannot_load(self, path: str) -> str:
+        return self._weights.cannot_load(path)
+
+    def load_checkpoint(self, path: str, digest: str, seconds: float) -> Reply:
+        """Takes at most about ``seconds`` and the time of a checksum."""
+        return self._weights.load_checkpoint(path, digest, seconds)
+
+    def let_go(self) -> None:
+        self._weights.let_go()
 
     def ask(self, question: Question) -> Heard:
         """At most about ``question.seconds``. With ``token_ids`` one token is generated and thrown away."""
