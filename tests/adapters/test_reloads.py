@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -62,7 +63,7 @@ def reborn(engine: Engine, tmp_path: Path) -> Callable[[], Reloads]:
     return lambda: Reloads(engine, lambda: OpLedger(tmp_path / "reloads.ledger"), lambda: HERE)  # type: ignore[arg-type]
 
 
-def plan(op_id: str = "op-1", **changes: object) -> Plan:
+def plan(op_id: str = "op-1", **changes: Any) -> Plan:
     usual = Plan(
         op_id=op_id,
         verb=Verb.ROLLBACK,
@@ -99,7 +100,7 @@ def test_the_same_operation_twice_is_one_load_and_one_answer(engine: Engine, reb
     ],
 )
 def test_what_must_not_be_loaded_is_refused_before_any_effect(
-    changes: dict[str, object], engine: Engine, reborn: Callable[[], Reloads]
+    changes: dict[str, Any], engine: Engine, reborn: Callable[[], Reloads]
 ) -> None:
     reloads = reborn()
     assert reloads.fence(1)

@@ -19,6 +19,7 @@ from watchtower.storage.journal import Journal, verify
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply
 from watchtower.vocabulary.errors import StorageFault
+from watchtower.vocabulary.facts import CheckpointSeen
 from watchtower.vocabulary.incidents import NoticeKind
 from watchtower.vocabulary.records import Verified
 
@@ -71,6 +72,9 @@ class Hands:
 
     async def fence(self, token: int) -> bool:
         return False
+
+    async def checkpoint(self) -> CheckpointSeen:
+        raise AssertionError
 
 
 class Traffic:

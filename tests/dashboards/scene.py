@@ -21,7 +21,10 @@ from watchtower.demonstration.play import Play
 from watchtower.demonstration.receiver import Notices, receiving
 from watchtower.demonstration.screen import Screen
 from watchtower.demonstration.stage import make_secret, simulator_plan, staged
+from watchtower.programs.client import DaemonClient
+from watchtower.programs.demo import captured
 from watchtower.simulator.faults import SimulatorFaults
+from watchtower.simulator.swap import CheckpointSwap
 from watchtower.simulator.traffic import Traffic, TrafficPlan
 
 FAULTS = ("slow", "imbalance")
@@ -45,12 +48,15 @@ async def played(directory: Path) -> AsyncIterator[Prometheus]:
                 clock,
                 http,
             )
+            swap = CheckpointSwap(plan.url, clock, http, declared=plan.weights, other=plan.other_weights)
             play = Play(
                 stage=stage,
                 clock=clock,
                 http=http,
                 traffic=traffic,
-                make_injector=lambda _: SimulatorFaults(plan.url, clock, http),
+                make_injector=lambda _: SimulatorFaults(plan.url, clock, http, swap=swap),
+                swap=swap,
+                capture=lambda: captured(DaemonClient(stage.state), clock, plan.cure_seconds),
                 notices=notices,
                 screen=screen,
                 mode="auto",
@@ -60,6 +66,7 @@ async def played(directory: Path) -> AsyncIterator[Prometheus]:
                 async with asyncio.TaskGroup() as callers:
                     callers.create_task(traffic.run())
                     try:
+                        await play.references()
                         await play.healthy_traffic()
                         for name in FAULTS:
                             await play.fault(name)

@@ -33,7 +33,7 @@ async def swap(stack: Stack, plan: EnginePlan) -> AsyncIterator[CheckpointSwap]:
 def judged(stack: Stack) -> bool:
     """The references are in force and say that all is well."""
     verdicts = {one["rule"]: one["verdict"] for one in stack.status()["rules"]}
-    return verdicts["weights_changed"] == "ok"
+    return bool(verdicts["weights_changed"] == "ok")
 
 
 async def test_another_checkpoint_under_traffic_is_rolled_back_and_costs_no_request(

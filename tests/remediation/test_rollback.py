@@ -55,7 +55,8 @@ def test_traffic_is_held_and_drained_before_and_released_only_after_a_canary() -
     assert stage.holding
     stage.canary = CanaryOutcome.SERVED
     stage.tick()
-    assert not stage.holding
+    released = not stage.holding
+    assert released
     order = [type(effect) for effect in stage.log if isinstance(effect, Hold | Dispatch | Release)]
     assert order == [Hold, Dispatch, Release]
 

@@ -64,7 +64,7 @@ class ShiryaevRoberts(msgspec.Struct):
 
 def first_alarms(streams: NDArray[np.float64], null: float, run_length: float) -> NDArray[np.int64]:
     """The same detector over many streams at once (a row each): index + 1 of the first alarm, 0 where there is none."""
-    fractions = np.array(FRACTIONS) / max(null, typical, LEAST_NULL)
+    fractions = np.array(FRACTIONS) / max(null, LEAST_NULL)
     wealth = np.zeros((len(streams), len(fractions)))
     first = np.zeros(len(streams), dtype=np.int64)
     for index in range(streams.shape[1]):

@@ -108,7 +108,7 @@ async def _perform(
         return SimulatorFaults(plan.url, clock, http, swap=swap)
 
     async def capture() -> None:
-        await _captured(DaemonClient(stage.state), clock, plan.cure_seconds)
+        await captured(DaemonClient(stage.state), clock, plan.cure_seconds)
 
     traffic = Traffic(_traffic_plan(options, stage), clock, http)
     play = Play(
@@ -149,7 +149,7 @@ async def _perform(
     return ExitCode.PROBLEM_FOUND if wrong else ExitCode.OK
 
 
-async def _captured(daemon: DaemonClient, clock: SystemClock, within: float) -> None:
+async def captured(daemon: DaemonClient, clock: SystemClock, within: float) -> None:
     """Raises Refused, NotReachable, Deadline."""
     await asyncio.to_thread(daemon.post, "/api/v1/references/capture")
     until = clock.now().boot + within
