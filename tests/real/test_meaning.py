@@ -97,7 +97,7 @@ def reading(stack: Stack, name: str) -> dict[str, Any]:
 async def shifted(stack: Stack) -> dict[str, Any]:
     """The reading once it has moved. The demo's window is shorter than a round of a busy engine: it may be empty."""
     async with asyncio.timeout(60):
-        while not (found := reading(stack, "logprob_shift.mean"))["value"]:
+        while not (found := reading(stack, "logprob_shift.mean"))["value"]:  # noqa: ASYNC110 - a process is polled
             await asyncio.sleep(0.2)
     return found
 
