@@ -94,6 +94,14 @@ def reading(stack: Stack, name: str) -> dict[str, Any]:
     return found
 
 
+async def shifted(stack: Stack) -> dict[str, Any]:
+    """The reading once it has moved. The demo's window is shorter than a round of a busy engine: it may be empty."""
+    async with asyncio.timeout(60):
+        while not (found := reading(stack, "logprob_shift.mean"))["value"]:  # noqa: ASYNC110 - a process is polled
+            await asyncio.sleep(0.2)
+    return found
+
+
 async def test_the_same_checkpoint_loaded_ten_times_under_load_changes_nothing(
     stack: Stack,
     plan: EnginePlan,
@@ -130,14 +138,14 @@ async def test_another_checkpoint_is_noticed_within_one_round_and_named(
             first = await after_rounds(http, stack, 1)
             noticed = boottime() - began
             second = await after_rounds(http, stack, 1)
-            shift = reading(stack, "logprob_shift.mean")
-            verdicts = {rule["rule"]: rule["verdict"] for rule in stack.status()["rules"]}
+            shift = await shifted(stack)
+            opened = stack.api("incidents")["incidents"][0]
         finally:
             await load(http, stack, checkpoints[0])
         # the round under way while the weights were swapped may be a mixture; the next is all of the other ones
         assert first["changed"] + second["changed"] >= 1 and second["changed"] >= 1
         assert "other weights" in shift["detail"] and shift["value"] > 0.1
-        assert verdicts["weights_changed"] == "breach"
+        assert "weights_changed" in opened["rules"]
         await after_rounds(http, stack, 1)
         assert (await after_rounds(http, stack, 1))["changed"] == 0, "the old weights are the blessed ones again"
     how = "at once" if first["changed"] else "by the next round"
