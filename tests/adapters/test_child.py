@@ -54,6 +54,7 @@ async def make() -> AsyncIterator[Make]:
             SystemClock(),
             observe_seconds=observe_seconds,
             execute_seconds=execute_seconds,
+            checkpoint_seconds=observe_seconds,
             program=(sys.executable, *command),
         )
         made.append(child)
@@ -77,7 +78,7 @@ async def test_it_carries_every_call_to_a_real_engine_and_back(make: Make, tmp_p
         seen = await child.observe()
         assert (seen.known, seen.serving, seen.version) == (True, True, "0.32.0")
         assert seen.incarnation == incarnation(tree)
-        assert (await child.capabilities()).verbs == (Verb.RESTART_GROUP, Verb.ROLLBACK)
+        assert (await child.capabilities()).verbs == (Verb.RESTART_GROUP,)
         assert (await child.scrape()).running == 2.0
         assert (await child.canary("c", 1.0, 5.0)).outcome is CanaryOutcome.SERVED
         assert (await child.execute(plan("op", seen.incarnation))).kind is ReplyKind.ACKED
@@ -107,7 +108,7 @@ async def test_a_child_that_starts_slower_than_a_call_may_take_still_tells_its_c
     able = 'print(\'{"id":1,"value":{"verbs":["restart_group"]}}\', flush=True)\n'
     slow = READY.replace("; print", "; time.sleep(0.8); print")
     child = make(settings(), slow + "sys.stdin.readline()\n" + able + "time.sleep(60)", observe_seconds=0.5)
-    assert (await child.capabilities()).verbs == (Verb.RESTART_GROUP, Verb.ROLLBACK)
+    assert (await child.capabilities()).verbs == (Verb.RESTART_GROUP,)
 
 
 async def test_a_canary_without_an_answer_is_hung_and_the_child_lives_on(make: Make) -> None:
