@@ -22,6 +22,8 @@ class Engine:
         """Prefixes of salts under which the cache answers from corrupt blocks."""
         self.template = ""
         self.because = ""
+        self.silences = 0
+        """So many of the next questions stay without an answer."""
         self.token_ids = True
         self.says: Callable[[str], str] | None = None
         self.asked: list[Question] = []
@@ -33,6 +35,9 @@ class Engine:
         self.most_at_once = max(self.most_at_once, self.at_once)
         await self.clock.sleep(0.05)
         self.at_once -= 1
+        if self.silences:
+            self.silences -= 1
+            return Heard(because="cannot connect")
         if self.because:
             return Heard(because=self.because)
         if question.token_ids:

@@ -55,6 +55,13 @@ async def test_a_busy_or_silent_engine_is_no_measure() -> None:
         await house.capture.run(PROMPTS, 3)
 
 
+async def test_a_question_without_an_answer_is_asked_again() -> None:
+    house = House()
+    house.engine.silences = 3
+    collected = await house.capture.run(PROMPTS[:1], 3)
+    assert len(collected[0].answers) == 3
+
+
 async def test_a_template_that_changes_on_the_way_is_seen() -> None:
     house = House()
     collected = await house.capture.run(PROMPTS[:1], 3)

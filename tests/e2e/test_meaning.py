@@ -15,7 +15,7 @@ from watchtower.vocabulary.references import CAUSES
 
 PROMPT = "planted-prompt-91c4de: the patient's number is 4929-1812-7731-0092"
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 
 def readings(stack: Stack) -> dict[str, dict[str, Any]]:

@@ -22,7 +22,7 @@ from watchtower.simulator.processes import Process, process, tree
 from watchtower.simulator.traffic import Traffic, TrafficPlan
 from watchtower.vocabulary.facts import CanaryOutcome
 
-pytestmark = [pytest.mark.real_vllm, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.real_vllm, pytest.mark.long, pytest.mark.timeout(420)]
 CALM_SECONDS = 20.0
 """Healthy traffic before a fault: as long as the load baseline of profile demo takes to stand."""
 

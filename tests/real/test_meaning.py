@@ -23,7 +23,7 @@ from watchtower.demonstration.stage import EnginePlan
 from watchtower.programs.client import DaemonClient
 from watchtower.simulator.vllm_cpu import engine as vllm
 
-pytestmark = [pytest.mark.real_vllm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real_vllm, pytest.mark.long, pytest.mark.timeout(600)]
 RELOADS = 10
 
 

@@ -17,7 +17,7 @@ from watchtower.demonstration.stage import EnginePlan
 from watchtower.programs.client import DaemonClient
 from watchtower.simulator.swap import CheckpointSwap
 
-pytestmark = [pytest.mark.real_vllm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real_vllm, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest_asyncio.fixture

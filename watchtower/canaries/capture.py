@@ -1,8 +1,9 @@
 """Making references: ask a healthy engine each question K times, learn how much its answers differ, keep the answers.
 
 The repeats of one question are spread over the whole capture, not asked in a row: batches, and with them the
-arithmetic, should differ as they will later. A capture that the engine does not answer ends with the reason and keeps
-nothing.
+arithmetic, should differ as they will later. A question that stays without an answer is asked again a few times: a
+restart of ours or the engine's costs a moment, not the capture. One that is never answered ends it with the reason, and
+nothing is kept.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from watchtower.canaries.asking import Asking
 from watchtower.ports import Clock
 from watchtower.vocabulary.errors import Refused
 from watchtower.vocabulary.references import Heard, Prompt
+
+MOST_TRIES: Final = 4
+AGAIN_SECONDS: Final = 2.0
+"""Between two tries of one question."""
 
 
 @dataclass(slots=True)
@@ -65,6 +71,11 @@ class Capture:
     async def _once(self, one: Collected, repeat: int) -> None:
         salt = f"capture-{repeat}-{one.prompt.id}-{self._clock.now().wall:.3f}"
         heard = await self._asking.say(one.prompt.text, salt)
+        for _ in range(MOST_TRIES - 1):
+            if not heard.because:
+                break
+            await self._clock.sleep(AGAIN_SECONDS)
+            heard = await self._asking.say(one.prompt.text, salt)
         if heard.because:
             raise Refused(f"the engine did not answer question {one.prompt.id}: {heard.because}")
         one.answers.append(heard)
