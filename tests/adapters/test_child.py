@@ -78,7 +78,7 @@ async def test_it_carries_every_call_to_a_real_engine_and_back(make: Make, tmp_p
         seen = await child.observe()
         assert (seen.known, seen.serving, seen.version) == (True, True, "0.32.0")
         assert seen.incarnation == incarnation(tree)
-        assert (await child.capabilities()).verbs == (Verb.RESTART_GROUP,)
+        assert (await child.capabilities()).verbs == (Verb.RESTART_GROUP, Verb.ROLLBACK)
         assert (await child.scrape()).running == 2.0
         assert (await child.canary("c", 1.0, 5.0)).outcome is CanaryOutcome.SERVED
         assert (await child.execute(plan("op", seen.incarnation))).kind is ReplyKind.ACKED

@@ -167,9 +167,7 @@ def test_the_observing_overlay_cannot_touch_the_engine() -> None:
 
 
 def test_the_pod_monitor_says_what_the_exported_one_says() -> None:
-    exported = ROOT / "rules" / "prometheus" / "podmonitor.yaml"
-    if not exported.exists():
-        pytest.skip("rules/prometheus/podmonitor.yaml is not here")
+    exported = ROOT / "rules" / "prometheus" / "operator" / "podmonitor.yaml"
     ours, theirs = read(KUBERNETES / "base" / "pod-monitor.yaml")["spec"], read(exported)["spec"]
     assert ours["selector"] == theirs["selector"]
     assert [end["port"] for end in ours["podMetricsEndpoints"]] == [

@@ -74,12 +74,12 @@ def prometheusrule(rules: Ruleset) -> Data:
 
 
 def podmonitor() -> Data:
-    """Finds the sidecar in every pod of the namespace that carries its label, at the port named ``metrics``."""
-    endpoint = {"port": "metrics", "path": "/metrics", "interval": "15s", "scrapeTimeout": "10s"}
+    """Finds the sidecar in every pod of the namespace that carries its label, at the port named ``watchtower``."""
+    endpoint = {"port": "watchtower", "path": "/metrics", "interval": "15s", "scrapeTimeout": "10s"}
     return _manifest(
         "PodMonitor",
         {
-            "selector": {"matchLabels": {"watchtower-sidecar.github.io/sidecar": "true"}},
+            "selector": {"matchLabels": {"watchtower-sidecar": "true"}},
             "podMetricsEndpoints": [endpoint],
             "sampleLimit": 1000,
             "labelLimit": 32,
