@@ -13,6 +13,7 @@ from watchtower.vocabulary.embeddings import Embedding
 from watchtower.vocabulary.facts import CanaryEnded, CheckpointSeen, EngineScrape, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
+from watchtower.vocabulary.operations import KeeperRecord, Operation
 from watchtower.vocabulary.records import Entry, OutboxDepth, Pending, StoredEntry
 from watchtower.vocabulary.references import Heard, Question
 
@@ -165,6 +166,20 @@ class Journal(Protocol):
 
     async def read(self, since_seq: int = 0, limit: int = 100, kind: str = "", incident: str = "") -> list[StoredEntry]:
         """Entries after ``since_seq``, oldest first; ``kind`` is a prefix. Raises StorageFault."""
+        ...
+
+
+class OperationLedger(Protocol):
+    """What whoever carries operations out remembers of them (``watchtower.storage.opledger``): durable on return."""
+
+    @property
+    def operations(self) -> dict[str, Operation]: ...
+
+    @property
+    def fence(self) -> int: ...
+
+    def append(self, record: KeeperRecord) -> None:
+        """Raises StorageFault: then nothing may be done on the strength of it."""
         ...
 
 

@@ -10,36 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
-from typing import Protocol
 
 from watchtower.clock import boot_id, boottime
-from watchtower.ports import Engine
+from watchtower.ports import Engine, OperationLedger
 from watchtower.vocabulary.actions import Answer, Incarnation, Plan, Reply, ReplyKind
 from watchtower.vocabulary.errors import StorageFault
-from watchtower.vocabulary.operations import FenceRaised, KeeperRecord, Operation, OpState
-
-
-class Ledger(Protocol):
-    """The memory (``watchtower.storage.opledger``)."""
-
-    @property
-    def operations(self) -> dict[str, Operation]: ...
-    @property
-    def fence(self) -> int: ...
-    def append(self, record: KeeperRecord) -> None: ...
+from watchtower.vocabulary.operations import FenceRaised, Operation, OpState
 
 
 class Reloads:
     """``execute`` by one thread; ``status`` and ``fence`` by others."""
 
     def __init__(
-        self, engine: Engine, open_ledger: Callable[[], Ledger], current: Callable[[], Incarnation | None]
+        self, engine: Engine, open_ledger: Callable[[], OperationLedger], current: Callable[[], Incarnation | None]
     ) -> None:
         """``open_ledger`` is called once, when first needed; it may raise StorageFault. ``current``: who runs now."""
         self._engine = engine
         self._open = open_ledger
         self._current = current
-        self._opened: Ledger | None = None
+        self._opened: OperationLedger | None = None
         self._lock = Lock()
         self._flying = ""
 
@@ -105,7 +94,7 @@ class Reloads:
             self._engine.let_go()
         return Answer.DONE if found == wanted else Answer.CANNOT_TELL
 
-    def _refusal(self, plan: Plan, ledger: Ledger) -> str:
+    def _refusal(self, plan: Plan, ledger: OperationLedger) -> str:
         """The first reason against it, before any effect."""
         if not plan.checkpoint or not plan.digest:
             return "it names no checkpoint to load, or not what it must read"
@@ -118,7 +107,7 @@ class Reloads:
             return f"it was meant for engine {plan.expected_incarnation}, but {current or 'none'} is here"
         return ""
 
-    def _ledger(self) -> Ledger:
+    def _ledger(self) -> OperationLedger:
         if self._opened is None:
             self._opened = self._open()
         return self._opened

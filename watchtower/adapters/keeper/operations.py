@@ -11,27 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Lock, Thread
-from typing import Protocol
 
 from watchtower.adapters.keeper.crashing import crash_point
 from watchtower.adapters.keeper.engine import CannotEnd, CannotStart, EngineTree
 from watchtower.clock import boot_id, boottime
+from watchtower.ports import OperationLedger
 from watchtower.vocabulary.actions import Answer, Plan, Reply, ReplyKind, Verb
 from watchtower.vocabulary.errors import StorageFault
-from watchtower.vocabulary.operations import FenceRaised, KeeperRecord, Operation, OpState
+from watchtower.vocabulary.operations import FenceRaised, Operation, OpState
 
 MENU = (Verb.RESTART_GROUP, Verb.RESTART_HOST)
 """For a bare process tree both are the same: there is no host around it but the tree."""
-
-
-class Ledger(Protocol):
-    """The memory (``watchtower.storage.opledger``)."""
-
-    @property
-    def operations(self) -> dict[str, Operation]: ...
-    @property
-    def fence(self) -> int: ...
-    def append(self, record: KeeperRecord) -> None: ...
 
 
 class Flight:
@@ -45,7 +35,7 @@ class Flight:
 class Operations:
     """Everything that has an effect, one at a time."""
 
-    def __init__(self, ledger: Ledger, engine: EngineTree, say: Callable[[str], None]) -> None:
+    def __init__(self, ledger: OperationLedger, engine: EngineTree, say: Callable[[str], None]) -> None:
         self._ledger = ledger
         self._engine = engine
         self._say = say
