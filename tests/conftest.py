@@ -12,6 +12,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.starvation import pytest_collection_modifyitems as pytest_collection_modifyitems
+from tests.starvation import pytest_runtest_logstart as pytest_runtest_logstart
+
 settings.register_profile("watchtower", deadline=None, print_blob=True)
 settings.load_profile("watchtower")
 

@@ -72,4 +72,6 @@ def process_tree(directory: Path, *traits: str, term_seconds: float = 5.0) -> It
         with suppress(NotReachable):  # a test may have killed it (or damaged its ledger)
             live.ensure_keeper()
         with suppress(NotReachable):
+            keeper = live.keeper_pid()
             assert live.supervisor.stop().yes
+            assert eventually(lambda: not live.running(keeper)), "it answers first, and leaves then"
