@@ -184,6 +184,17 @@ def _command(
     as_json(answer) if json_ else print(f"{verb.replace('_', ' ')}: done")
 
 
+@app.command(epilog=example("watchtower drift --json"))
+def drift(config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False) -> None:
+    """How far answers to users have moved since the references were captured, and which prompts most. Diagnosis only.
+
+    Prompts are named by keyed hashes or by the reference they ask, never by text."""
+    from watchtower.programs.drift import show_drift
+
+    answer = client(config, state_dir).get("/api/v1/drift")
+    as_json(answer) if json_ else show_drift(Console(), answer)
+
+
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; the next on-call engineer reads it.")]
 
 

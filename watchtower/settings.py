@@ -147,6 +147,29 @@ class ReferenceSettings(Group):
     """No request of users for so long counts as no load."""
 
 
+class SampleSettings(Group):
+    """Answers to users whose text is looked at, in memory, to tell how far output has moved (``watchtower drift``).
+    Nothing is sampled before ``watchtower references capture`` has made references."""
+
+    ratio: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """Share of the observed answers. 0: none but those of ``references``."""
+    references: bool = True
+    """Also take every greedy request that asks a reference's question, and compare its answer with the blessed ones."""
+    text_characters: Annotated[int, Field(ge=200, le=200_000)] = 16_384
+    """Of one question, and of one answer; what is longer is cut."""
+    memory_bytes: Annotated[int, Field(ge=64 * 1024)] = 4 * 1024 * 1024
+    """Text that may wait in the daemon to be turned into numbers; beyond it the oldest samples fall off, counted."""
+    then: Annotated[int, Field(ge=50, le=2000)] = 400
+    """Samples that today's answers are compared with: the first ones, while nothing was wrong, after the capture of the
+    references in force. Kept as embeddings and keyed hashes."""
+    now: Annotated[int, Field(ge=50, le=2000)] = 200
+    """Newest samples that are compared with them."""
+    minimum: Annotated[int, Field(ge=20)] = 60
+    """Samples of each time below which nothing is said."""
+    every_seconds: Seconds = 60.0
+    """How often the comparison is made, if new samples came."""
+
+
 class EvidenceSettings(Group):
     """How much a reading needs before it is more than UNKNOWN."""
 
@@ -411,6 +434,7 @@ class Settings(Group):
     supervisor: SupervisorSettings = SupervisorSettings()
     canary: CanarySettings = CanarySettings()
     references: ReferenceSettings = ReferenceSettings()
+    samples: SampleSettings = SampleSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     placement: PlacementSettings = PlacementSettings()
     hardware: HardwareSettings = HardwareSettings()

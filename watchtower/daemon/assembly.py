@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random  # noqa: TID251 - the one generator of the process is made here and handed down
+import secrets
 import shutil
 import signal
 import socket
@@ -34,6 +35,7 @@ from watchtower.clock import SystemClock
 from watchtower.daemon.accounts import count_entries, sink_health
 from watchtower.daemon.deliveries import Deliveries, told
 from watchtower.daemon.hardware import start_hardware
+from watchtower.daemon.judging import AnswerJudge
 from watchtower.daemon.loading import Loaded
 from watchtower.daemon.meaning import Meaning
 from watchtower.daemon.memory import JournalMemory
@@ -41,6 +43,7 @@ from watchtower.daemon.notifying import ServiceManager
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
+from watchtower.daemon.sampling import Samples
 from watchtower.daemon.sinks import make_sinks
 from watchtower.daemon.supervision import Heartbeat, keep_keeper, observe, scrape, tick
 from watchtower.daemon.traffic import RelayTraffic
@@ -62,6 +65,7 @@ from watchtower.vocabulary.errors import BadInput, ExitCode, Problem, StorageFau
 from watchtower.vocabulary.facts import AnyFact
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Entry
+from watchtower.vocabulary.samples import KEY_BYTES, ExchangeSampled
 from watchtower.web.application import application
 from watchtower.web.server import bind_tcp, bind_unix, make_server
 from watchtower.windows.windows import Windows
@@ -74,6 +78,8 @@ log = structlog.get_logger("watchtower.daemon")
 SOCKET_NAME = "watchtower.sock"
 BASELINE_SECONDS = 5.0
 """How often the learned baseline is saved: a daemon that is killed loses this much of it."""
+SAMPLES_SECONDS = 60.0
+"""How often the samples that live answers are compared with are saved."""
 COMPACT_SECONDS = 3600.0
 MOST_RECORDS = 5000
 """Of one incident, shown at once."""
@@ -148,7 +154,10 @@ class Daemon:
                 for entry in entries:
                     telemetry.traces.entry(entry, now)
 
-        relays = Relays(settings.relay, settings.engine.url, directory, on_fact, clock)
+        def on_sample(sample: ExchangeSampled) -> None:
+            samples.take(sample)
+
+        relays = Relays(settings.relay, settings.engine.url, directory, on_fact, clock, on_sample=on_sample)
         canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=on_fact)
         encoder = chosen(settings.scoring, clock)
         stack.push_async_callback(encoder.close)
@@ -157,6 +166,18 @@ class Daemon:
             if not tasks.running("scorer"):  # torch costs memory: nobody pays for it before there are references
                 tasks.start("scorer", encoder.run)
 
+        samples = Samples(
+            settings.samples,
+            clock=clock,
+            encoder=encoder,
+            judge=AnswerJudge(encoder, clock, settings.references.minimum_answers),
+            board=board,
+            order=relays.sample,
+            on_fact=on_fact,
+            file=BaselineFile(directory / "samples.baseline") if lease else None,
+            fresh_key=partial(secrets.token_bytes, KEY_BYTES),
+            plain=settings.references.template == "plain",
+        )
         meaning = Meaning(
             settings,
             clock=clock,
@@ -167,6 +188,7 @@ class Daemon:
             board=board,
             tasks=tasks,
             on_fact=on_fact,
+            on_adopted=samples.adopt,
         )
 
         def send_canary(why: str) -> None:
@@ -222,6 +244,7 @@ class Daemon:
             self._manager.alive()
             board.canaries = dict(canaries.outcomes)
             board.references |= meaning.counts()
+            board.samples = samples.counted()
             board.outbox = deliveries.counters()
             board.counters = counters()
             board.sinks = sink_health(deliveries.lines)
@@ -245,12 +268,15 @@ class Daemon:
         if self._own_everything or lease is None:  # a worker that no later daemon could find must not stay
             stack.push_async_callback(relays.stop, leave_running=False)
         schedule = self._schedule(stack, canaries, meaning, load, journal, directory if lease else None)
+        stack.callback(samples.save)
+        schedule.every(SAMPLES_SECONDS, "samples", samples.save)
         stack.push_async_callback(tasks.stop)
         for name, (server, sock) in faces.items():
             tasks.start(name, partial(server.serve, [sock]))
         tasks.start("remediation", runner.run, restart_after=0.5)
         tasks.start("canaries", canaries.run)
         meaning.start()
+        tasks.start("samples", samples.run)
         if supervisor.kind is SupervisorKind.PROCESS:
             tasks.start("keeper", lambda: keep_keeper(keeper_plan(directory, supervisor), clock))
         tasks.start("observe", lambda: observe(adapter, pipeline, clock, settings.engine.observe_seconds))

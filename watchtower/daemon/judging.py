@@ -16,8 +16,10 @@ from watchtower.canaries.capture import Collected
 from watchtower.canaries.rounds import Judged
 from watchtower.ports import Clock, Encoder
 from watchtower.scoring import agreement, calibration, logprobs, texts
-from watchtower.vocabulary.facts import ReferenceAnswered
+from watchtower.scoring.alignment import aligned
+from watchtower.vocabulary.facts import LiveAnswered, ReferenceAnswered
 from watchtower.vocabulary.references import Blessed, Heard, Normal, Reference, ReferenceKey, ReferenceSet
+from watchtower.vocabulary.samples import ExchangeSampled
 
 MOST = 0.5
 """Share of a round's answers from which they speak for the engine."""
@@ -25,6 +27,9 @@ APART = 0.5
 """A cached answer that agrees with the fresh one in less of its first words was computed from something else."""
 AGREEMENT_DROP = 0.25
 """Mean fall of the prefix agreement, beyond three standard errors, that counts as a change."""
+
+WORDS_OF_A_WHOLE = 20
+"""A user's answer that was stopped earlier than this is no answer whose meaning could be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,24 @@ class AnswerJudge:
         normal = reference.agreement
         return Judged(fact, Evidence(shift, agreed - normal.mean, normal.sd, cause, cached is not None, bool(faults)))
 
+    async def live(self, references: ReferenceSet, reference: Reference, sample: ExchangeSampled) -> LiveAnswered:
+        """A user's answer to a reference's question. Cut where canaries' answers are, so that lengths do not count;
+        an answer whose beginning alone is comparable has no similarity."""
+        blessed = [texts.Completion(one.text, one.finish_reason) for one in reference.answers]
+        said = texts.Completion(sample.answer, "length" if sample.cut else sample.finish_reason)
+        text, others = aligned(said, blessed)
+        whole = others == [one.text for one in reference.answers] or len(text.split()) >= WORDS_OF_A_WHOLE
+        similarity = await self._similarity(references, reference, text, live=True) if whole else None
+        normal = reference.similarity
+        return LiveAnswered(
+            at=sample.at,
+            reference=reference.prompt.id,
+            prefix_agreement=agreement.prefix_agreement(text, others),
+            similarity=similarity,
+            centred=None if similarity is None or normal is None else similarity - normal.mean,
+            faults=[] if sample.cut else texts.faults(texts.Completion(text), blessed, reference.prompt.text),
+        )
+
     def round(self, judged: Sequence[Judged]) -> tuple[bool | None, str]:
         evidence = [one.evidence for one in judged if isinstance(one.evidence, Evidence)]
         if len(evidence) < self._minimum:
@@ -90,11 +113,13 @@ class AnswerJudge:
             return False, ""
         return True, ""
 
-    async def _similarity(self, references: ReferenceSet, reference: Reference, text: str) -> float | None:
+    async def _similarity(
+        self, references: ReferenceSet, reference: Reference, text: str, *, live: bool = False
+    ) -> float | None:
         vectors = [one.vector for one in reference.answers if one.vector and any(one.vector)]
         if not vectors:
             return None
-        made = await self._encoder.embed([text])
+        made = await self._encoder.embed([text], live=live)
         if not made.vectors or made.encoder != references.encoder or not any(made.vectors[0]):
             return None  # an answer without words may have a vector without direction: nothing to compare
         return calibration.closest(made.vectors[0], vectors)

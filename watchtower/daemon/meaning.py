@@ -47,8 +47,10 @@ class Meaning:
         board: Board,
         tasks: TaskGroup,
         on_fact: Callable[[AnyFact], None],
+        on_adopted: Callable[[ReferenceSet | None], None] = lambda references: None,
     ) -> None:
-        """``need_encoder`` is called when vectors are wanted for the first time. ``store`` None: there is no state
+        """``need_encoder`` is called when vectors are wanted for the first time. ``on_adopted`` is told which set is in
+        force. ``store`` None: there is no state
         directory, so nothing can be remembered. Raises BadInput for questions that cannot be read."""
         knobs = settings.references
         self._settings = settings
@@ -58,6 +60,7 @@ class Meaning:
         self._board = board
         self._tasks = tasks
         self._on_fact = on_fact
+        self._on_adopted = on_adopted
         self._prompts = load_prompts(knobs.prompts)
         asking = Asking(knobs, ask)
         self._blessed: ReferenceSet | None = None
@@ -131,6 +134,7 @@ class Meaning:
             ReferencesKnown(at=self._clock.now().boot, usable=usable, because=because, encoder_because=without)
         )
         self._board.references |= {"id": self._blessed.id if self._blessed else "", "usable": usable}
+        self._on_adopted(self._blessed)
         log.info("references", usable=usable, because=because)
 
     def _bless(self, references: ReferenceSet) -> None:

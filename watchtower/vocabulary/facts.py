@@ -12,6 +12,7 @@ import msgspec
 
 from watchtower.vocabulary.actions import Incarnation
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble, Xid
+from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder
 
 
 class Fact(msgspec.Struct, frozen=True, tag_field="fact", omit_defaults=True, kw_only=True):
@@ -127,6 +128,8 @@ class RelayHello(Fact, frozen=True, tag="relay_hello", kw_only=True):
     listening: str
     """``host:port`` it accepts clients on."""
     upstream: str
+    samples: bool = False
+    """It obeys a ``SampleOrder``; a worker of an earlier version would not understand one."""
 
 
 class RelayGone(Fact, frozen=True, tag="relay_gone", kw_only=True):
@@ -154,7 +157,8 @@ class ReleaseOrder(msgspec.Struct, frozen=True, tag="release", tag_field="order"
 
 
 RelayOrder = HoldOrder | ReleaseOrder
-RelayMessage = RelayHello | RelayFrame
+WorkerOrder = RelayOrder | SampleOrder
+RelayMessage = RelayHello | RelayFrame | ExchangeSampled
 
 # ── from everything else ────────────────────────────────────────────────────────────────────────
 
@@ -221,6 +225,17 @@ class ReferenceAnswered(Fact, frozen=True, tag="reference_answered", kw_only=Tru
     """Text checks that failed: empty, loop, mojibake, wrong_script, runaway, truncated."""
     cause: str = ""
     """What changed, when the scores say it: weights, numerics, kv_cache, template."""
+
+
+class LiveAnswered(Fact, frozen=True, tag="live_answered", kw_only=True):
+    """A user asked a reference's question greedily, and the answer was compared with the blessed ones. Numbers only."""
+
+    reference: str
+    prefix_agreement: float
+    """As in ``ReferenceAnswered``, over the words that both answers were allowed to have."""
+    similarity: float | None = None
+    centred: float | None = None
+    faults: list[str] = []
 
 
 class CanaryRound(Fact, frozen=True, tag="canary_round", kw_only=True):
@@ -304,6 +319,7 @@ AnyFact = (
     | CanaryStarted
     | CanaryEnded
     | ReferenceAnswered
+    | LiveAnswered
     | CanaryRound
     | ReferencesKnown
     | CheckpointSeen

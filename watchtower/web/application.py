@@ -115,6 +115,9 @@ def application(
     async def gpus(request: Request) -> Response:
         return JSONResponse(board.gpus or {"source": None, "because": "not looked yet", "gpus": [], "placement": []})
 
+    async def drift(request: Request) -> Response:
+        return JSONResponse(board.output_shift)
+
     async def checkpoints(request: Request) -> Response:
         return JSONResponse(board.checkpoints)
 
@@ -191,6 +194,7 @@ def application(
             Route("/api/v1/actions", actions),
             Route("/api/v1/gpus", gpus),
             Route("/api/v1/checkpoints", checkpoints),
+            Route("/api/v1/drift", drift),
             Route("/api/v1/references", list_references),
             Route("/api/v1/references/show", show_references),
             Route("/api/v1/references/export", export_references),
