@@ -509,11 +509,18 @@ def bench_tick(json_: JsonOption = False) -> None:
 
 
 @bench_app.command("detect", epilog=example("WATCHTOWER_TEST_DATA=./data watchtower bench detect --json"))
-def bench_detect(json_: JsonOption = False) -> None:
-    """The output detectors: delays and false alarms from fixed seeds, and on recorded outputs. Exit 1 on a miss."""
+def bench_detect(
+    vectors: Annotated[
+        Path | None, typer.Option(help="File that keeps the embeddings of the recorded outputs for the next run.")
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """The output detectors: delays and false alarms from fixed seeds, and on recorded outputs. Exit 1 on a miss.
+
+    Embedding the recorded outputs takes minutes; a run that is broken off goes on where its file ends."""
     from watchtower.programs.bench_meaning import detect
 
-    raise typer.Exit(detect(as_json=json_))
+    raise typer.Exit(detect(vectors, as_json=json_))
 
 
 @bench_app.command("score", epilog=example("watchtower bench score --json"))

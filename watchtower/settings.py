@@ -435,6 +435,7 @@ class Settings(Group):
     canary: CanarySettings = CanarySettings()
     references: ReferenceSettings = ReferenceSettings()
     samples: SampleSettings = SampleSettings()
+    """Answers to users that are looked at, in memory."""
     evidence: EvidenceSettings = EvidenceSettings()
     placement: PlacementSettings = PlacementSettings()
     hardware: HardwareSettings = HardwareSettings()

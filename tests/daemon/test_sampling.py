@@ -28,10 +28,16 @@ TOPICS = ("tides and the sea", "bread in the oven", "the price of loans")
 SECRET = "planted-91c4de"
 
 
-def sample(number: int, answer: str = "", **more: object) -> ExchangeSampled:
+def sample(number: int, answer: str = "", **more: Any) -> ExchangeSampled:
     topic = TOPICS[number % 3]
     said = answer or f"About {topic}: {hashlib.sha256(str(number).encode()).hexdigest()}"
-    fields = {"at": 1.0, "id": f"0.1-{number}", "model": "m", "prompt": f"hash{number:04}", "finish_reason": "stop"}
+    fields: dict[str, Any] = {
+        "at": 1.0,
+        "id": f"0.1-{number}",
+        "model": "m",
+        "prompt": f"hash{number:04}",
+        "finish_reason": "stop",
+    }
     return ExchangeSampled(**{**fields, "question": f"Explain {topic}", "answer": said, "chosen": True, **more})
 
 
@@ -113,7 +119,7 @@ async def test_a_users_answer_to_a_references_question_is_compared(house: House,
     house.samples.adopt(references)
     reference = references.references[0]
     blessed = reference.answers[0].text
-    asked = {"question": reference.prompt.text, "reference": reference.prompt.id, "chosen": False}
+    asked: dict[str, Any] = {"question": reference.prompt.text, "reference": reference.prompt.id, "chosen": False}
     await house.take(
         sample(1, blessed + " and more", **asked), sample(2, "Something else entirely, at length", **asked)
     )
@@ -234,7 +240,15 @@ async def test_a_failure_tells_its_kind_and_no_text(
 
 async def test_a_tool_call_has_no_text_to_compare(house: House, references: ReferenceSet) -> None:
     house.samples.adopt(references)
-    call = {"at": 1.0, "id": "1", "model": "m", "prompt": "h", "question": "q", "answer": "", "chosen": True}
+    call: dict[str, Any] = {
+        "at": 1.0,
+        "id": "1",
+        "model": "m",
+        "prompt": "h",
+        "question": "q",
+        "answer": "",
+        "chosen": True,
+    }
     house.samples.take(ExchangeSampled(**call, finish_reason="tool_calls"))
 
     assert house.samples.counted()["waiting_bytes"] == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from watchtower.detectors.shift import Answers, shift
 
@@ -21,9 +22,10 @@ def world(
     chance = np.random.default_rng(seed)
     topics = chance.choice(TOPICS, count, p=mix)
 
-    def near(vectors: np.ndarray) -> np.ndarray:
-        found = vectors + 0.1 * chance.normal(size=vectors.shape)
-        return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+    def near(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
+        found: NDArray[np.float64] = vectors + 0.1 * chance.normal(size=vectors.shape)
+        unit: NDArray[np.float32] = (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+        return unit
 
     push = np.zeros((count, WIDTH))
     push[(topics == topic) | (topic is None), WIDTH - 1] = moved

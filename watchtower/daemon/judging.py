@@ -16,7 +16,7 @@ from watchtower.canaries.capture import Collected
 from watchtower.canaries.rounds import Judged
 from watchtower.ports import Clock, Encoder
 from watchtower.scoring import agreement, calibration, logprobs, texts
-from watchtower.scoring.alignment import aligned
+from watchtower.scoring.alignment import LIMITED, aligned
 from watchtower.vocabulary.facts import LiveAnswered, ReferenceAnswered
 from watchtower.vocabulary.references import Blessed, Heard, Normal, Reference, ReferenceKey, ReferenceSet
 from watchtower.vocabulary.samples import ExchangeSampled
@@ -27,9 +27,6 @@ APART = 0.5
 """A cached answer that agrees with the fresh one in less of its first words was computed from something else."""
 AGREEMENT_DROP = 0.25
 """Mean fall of the prefix agreement, beyond three standard errors, that counts as a change."""
-
-WORDS_OF_A_WHOLE = 20
-"""A user's answer that was stopped earlier than this is no answer whose meaning could be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +77,12 @@ class AnswerJudge:
 
     async def live(self, references: ReferenceSet, reference: Reference, sample: ExchangeSampled) -> LiveAnswered:
         """A user's answer to a reference's question. Cut where canaries' answers are, so that lengths do not count;
-        an answer whose beginning alone is comparable has no similarity."""
+        one that its own limit stopped earlier is compared by its words alone."""
         blessed = [texts.Completion(one.text, one.finish_reason) for one in reference.answers]
-        said = texts.Completion(sample.answer, "length" if sample.cut else sample.finish_reason)
+        said = texts.Completion(sample.answer, LIMITED if sample.cut else sample.finish_reason)
         text, others = aligned(said, blessed)
-        whole = others == [one.text for one in reference.answers] or len(text.split()) >= WORDS_OF_A_WHOLE
+        shortest = min(len(one.text.split()) for one in reference.answers)
+        whole = said.finish_reason != LIMITED or len(text.split()) >= shortest - 1
         similarity = await self._similarity(references, reference, text, live=True) if whole else None
         normal = reference.similarity
         return LiveAnswered(
