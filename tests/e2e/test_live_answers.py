@@ -146,7 +146,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
                 user.ask(question, temperature=0)
             stack.until(lambda: drift(stack)["shift"], 30, "a first comparison")
             run.quiet = drift(stack)
-            stack.until(lambda: readings(stack)["live_agreement.mean"]["value"] is not None, 30, "scored answers")
+            stack.until(lambda: readings(stack)["live_agreement.mean"]["samples"] == len(QUESTIONS), 30, "scored answers")
             run.readings = readings(stack)
             stack.fault(kind="drift", checkpoint="tiny-other")
             user.ask_many(50)
@@ -185,7 +185,7 @@ def test_other_weights_move_the_answers_and_the_prompts_that_moved_are_named_by_
     metrics = run.stack.http.get(f"{run.stack.web}/metrics").text
     values = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line.startswith("watchtower_"))
     assert float(values['watchtower_output_shift_ratio{measure="meaning"}']) > 0.2
-    assert float(values["watchtower_relay_sampled_total"]) >= 150
+    assert float(values["watchtower_relay_sampled_total"]) >= 140
 
 
 def test_no_word_of_users_or_of_the_answers_they_got_is_kept_or_told(run: Run) -> None:

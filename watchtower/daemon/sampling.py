@@ -210,6 +210,8 @@ class Samples:
         if len(then.samples) < self._settings.then:
             if not self._something_is_wrong():
                 then.samples.append(one)
+                if len(then.samples) == self._settings.then:
+                    self.save()
         else:
             self._now.append(one)
 

@@ -30,6 +30,8 @@ DATA = "WATCHTOWER_TEST_DATA"
 RECORDINGS = "alpaca-eval-outputs"
 
 
+BATCH_SECONDS = 600.0
+"""For eight of the longest answers, on a machine that is crowded."""
 EMBEDDED_TOGETHER = 64
 """Answers, of like length, between two lines of progress and two savings of the file."""
 
@@ -91,7 +93,7 @@ def _drift(kept: Path | None) -> Goals:
 
 async def _drift_with_encoder(folder: Path, kept: KeptVectors) -> Goals:
     clock = SystemClock()
-    encoder, tasks = local(ScoringSettings(cpu_ratio=1.0), clock), TaskGroup(clock.sleep)
+    encoder, tasks = local(ScoringSettings(cpu_ratio=1.0, deadline_seconds=BATCH_SECONDS), clock), TaskGroup(clock.sleep)
 
     async def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         missing = sorted({text for text in texts if text not in kept}, key=len)
