@@ -403,6 +403,20 @@ def references_export(
     raise typer.Exit(export(client(config, state_dir), id, output))
 
 
+@references_app.command("pick", epilog=example("watchtower references pick --count 24 --output questions.yaml"))
+def references_pick(
+    count: Annotated[int, typer.Option(min=1, max=500, help="How many questions at most.")] = 24,
+    output: Annotated[Path | None, typer.Option(help="File to write (0600); default: standard output.")] = None,
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+) -> None:
+    """Questions of users that cover what is asked, from kept traffic (samples.keep.text), as a file to read and then
+    to name in references.prompts. Holds text of users."""
+    from watchtower.programs.references import pick
+
+    raise typer.Exit(pick(client(config, state_dir), count, output))
+
+
 @references_app.command("import", epilog=example("watchtower references import references.json"))
 def references_import(
     file: Annotated[Path, typer.Argument(help="Written by 'watchtower references export'.")],

@@ -147,6 +147,18 @@ class ReferenceSettings(Group):
     """No request of users for so long counts as no load."""
 
 
+class KeepSettings(Group):
+    """Whether the text of samples is written down (``retained.db``, 0600), after credentials were taken out of it."""
+
+    text: bool = False
+    """Keep questions and answers of sampled exchanges. Needs the extra ``retention`` (detect-secrets), which finds keys
+    and passwords; names, addresses and numbers of people stay in the text."""
+    seconds: Seconds = 86400.0
+    """How long; then they are overwritten. Turning ``text`` off forgets all at the next start."""
+    most: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    """Samples kept at most, the newest."""
+
+
 class SampleSettings(Group):
     """Answers to users whose text is looked at, in memory, to tell how far output has moved (``watchtower drift``).
     Nothing is sampled before ``watchtower references capture`` has made references."""
@@ -168,6 +180,8 @@ class SampleSettings(Group):
     """Samples of each time below which nothing is said."""
     every_seconds: Seconds = 60.0
     """How often the comparison is made, if new samples came."""
+    keep: KeepSettings = KeepSettings()
+    """Retention of text: off unless asked for."""
 
 
 class EvidenceSettings(Group):

@@ -47,6 +47,8 @@ BASELINE_SECONDS = 5.0
 """How often the learned baseline is saved: a daemon that is killed loses this much of it."""
 SAMPLES_SECONDS = 60.0
 """The same for the samples of answers to users."""
+FORGET_SECONDS = 30.0
+"""How late kept text may be overwritten after its end."""
 COMPACT_SECONDS = 3600.0
 
 
@@ -165,6 +167,8 @@ class Daemon:
                 log.warning("baseline.refused", because=because)
             stack.callback(lambda: baseline.write(load.dump()))
             schedule.every(BASELINE_SECONDS, "baseline", lambda: baseline.write(load.dump()))
+            if rooms.archive:
+                schedule.every(FORGET_SECONDS, "archive", rooms.archive.forget)
             stack.callback(rooms.samples.save)
             schedule.every(SAMPLES_SECONDS, "samples", rooms.samples.save)
         return schedule

@@ -17,6 +17,7 @@ from watchtower.canaries.asking import Ask, Asking
 from watchtower.canaries.demand import Demand
 from watchtower.canaries.prompts import load_prompts
 from watchtower.canaries.rounds import Rounds
+from watchtower.daemon.archive import OFF, Archive
 from watchtower.daemon.capturing import Captures
 from watchtower.daemon.judging import AnswerJudge, noise
 from watchtower.ports import Clock, Encoder
@@ -48,6 +49,7 @@ class Meaning:
         tasks: TaskGroup,
         on_fact: Callable[[AnyFact], None],
         on_adopted: Callable[[ReferenceSet | None], None] = lambda references: None,
+        archive: Archive | None = None,
     ) -> None:
         """``need_encoder`` is called when vectors are wanted for the first time. ``on_adopted`` is told which set is in
         force. ``store`` None: there is no state
@@ -61,6 +63,7 @@ class Meaning:
         self._tasks = tasks
         self._on_fact = on_fact
         self._on_adopted = on_adopted
+        self._archive = archive
         self._prompts = load_prompts(knobs.prompts)
         asking = Asking(knobs, ask)
         self._blessed: ReferenceSet | None = None
@@ -187,6 +190,12 @@ class Meaning:
         """Begin one in the background; ``list()["capture"]`` tells how far it is. Raises Refused."""
         self._need_store()
         return self._captures.begin(self._prompts, repeats).as_json()
+
+    def pick(self, count: int) -> dict[str, Any]:
+        """Kept questions of users that cover what is asked, as text. Raises Refused, StorageFault."""
+        if self._archive is None:
+            raise Refused(OFF)
+        return self._archive.pick(count)
 
     def _find(self, id: str) -> ReferenceSet:
         stored = [one.references for one in self._need_store().all()]

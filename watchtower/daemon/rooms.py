@@ -20,6 +20,7 @@ from watchtower.adapters.child import AdapterChild
 from watchtower.board import Board
 from watchtower.canaries.canaries import Canaries
 from watchtower.daemon.accounts import count_entries
+from watchtower.daemon.archive import Archive, open_archive
 from watchtower.daemon.deliveries import Deliveries
 from watchtower.daemon.judging import AnswerJudge
 from watchtower.daemon.loading import Loaded
@@ -66,6 +67,7 @@ class Rooms:
     encoder: Encoder
     meaning: Meaning
     samples: Samples
+    archive: Archive | None
     load: LoadExplainsLatency
     windows: Windows
     pipeline: Pipeline
@@ -98,6 +100,7 @@ async def furnish(
         if not tasks.running("scorer"):  # torch costs memory: nobody pays for it before there are references
             tasks.start("scorer", encoder.run)
 
+    archive = open_archive(settings.samples.keep, storage.directory, clock) if storage.lease else None
     samples = Samples(
         settings.samples,
         clock=clock,
@@ -109,6 +112,7 @@ async def furnish(
         file=BaselineFile(storage.directory / SAMPLES) if storage.lease else None,
         fresh_key=partial(token_bytes, KEY_BYTES),
         plain=settings.references.template == "plain",
+        archive=archive,
     )
     meaning = Meaning(
         settings,
@@ -121,6 +125,7 @@ async def furnish(
         tasks=tasks,
         on_fact=on_fact,
         on_adopted=samples.adopt,
+        archive=archive,
     )
 
     def send_canary(why: str) -> None:
@@ -154,7 +159,19 @@ async def furnish(
         watch=meaning.demand.absorb,
     )
     return Rooms(
-        adapter, relays, canaries, encoder, meaning, samples, load, windows, pipeline, runner, deliveries, telemetry
+        adapter,
+        relays,
+        canaries,
+        encoder,
+        meaning,
+        samples,
+        archive,
+        load,
+        windows,
+        pipeline,
+        runner,
+        deliveries,
+        telemetry,
     )
 
 

@@ -19,6 +19,7 @@ import structlog
 from numpy.typing import NDArray
 
 from watchtower.board import Board
+from watchtower.daemon.archive import Archive
 from watchtower.daemon.judging import AnswerJudge
 from watchtower.detectors.shift import Answers, OutputShift, shift
 from watchtower.ports import Clock, Encoder
@@ -81,8 +82,10 @@ class Samples:
         file: BaselineFile | None,
         fresh_key: Callable[[], bytes],
         plain: bool,
+        archive: Archive | None = None,
     ) -> None:
-        """``order`` tells the relay workers; ``file`` None: nothing is remembered over a restart."""
+        """``order`` tells the relay workers; ``file`` None: nothing is remembered over a restart; ``archive`` keeps
+        text, where somebody asked for that."""
         self._settings = settings
         self._clock = clock
         self._encoder = encoder
@@ -93,6 +96,7 @@ class Samples:
         self._file = file
         self._fresh_key = fresh_key
         self._plain = plain
+        self._archive = archive
         self._references: ReferenceSet | None = None
         self._waiting: deque[ExchangeSampled] = deque()
         self._bytes = 0
@@ -202,6 +206,9 @@ class Samples:
         if pair is None or then is not self._then:
             self.counts["unscored"] += 1
             return
+        if self._archive is not None:
+            vector = b"" if then.encoder == WORDING else np.array(pair[0], dtype=np.float16).tobytes()
+            await self._archive.keep(sample, vector)
         form = [float(one) for one in formed([sample.answer])[0]]
         asked, said = (np.array(row, dtype=np.float16).tobytes() for row in pair)
         one = Measured(sample.reference or sample.prompt, asked, said, form, self._clock.now().wall)

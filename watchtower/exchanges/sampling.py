@@ -56,9 +56,11 @@ _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 class Gathering:
     """The text of one answer so far."""
 
-    __slots__ = ("_answer", "_left", "_sampler", "chosen", "cut", "prompt", "question", "reference")
+    __slots__ = ("_answer", "_left", "_sampler", "alone", "chosen", "cut", "prompt", "question", "reference")
 
-    def __init__(self, sampler: Sampler, prompt: str, question: str, reference: str, chosen: bool, most: int) -> None:
+    def __init__(
+        self, sampler: Sampler, prompt: str, question: str, most: int, *, reference: str, alone: bool, chosen: bool
+    ) -> None:
         self._sampler = sampler
         self._answer: list[str] = []
         self._left = most
@@ -66,6 +68,7 @@ class Gathering:
         self.prompt = prompt
         self.question = question
         self.reference = reference
+        self.alone = alone
         self.chosen = chosen
 
     def add(self, text: object) -> None:
@@ -160,9 +163,15 @@ class Sampler:
                 cut=one.cut,
                 finish_reason=exchange.finish_reason,
                 reference=one.reference,
+                alone=one.alone,
                 chosen=one.chosen,
             )
         )
+
+
+def _alone(asked: _Asked) -> bool:
+    """One question of a user and nothing before it."""
+    return asked.messages is None or (len(asked.messages) == 1 and asked.messages[0].role == "user")
 
 
 def _question(asked: _Asked) -> str:
@@ -188,7 +197,6 @@ def _reference(order: SampleOrder, asked: _Asked, body: bytes) -> str:
     if order.plain:
         question = asked.prompt if isinstance(asked.prompt, str) and asked.messages is None else ""
     else:
-        alone = asked.messages is not None and len(asked.messages) == 1 and asked.messages[0].role == "user"
-        question = _question(asked) if alone else ""
+        question = _question(asked) if asked.messages is not None and _alone(asked) else ""
     reference = order.questions.get(prompt_hash(question.encode(), order.key), "") if question else ""
     return reference if reference and _NEUTRAL.issuperset(_decode_fields(body)) else ""

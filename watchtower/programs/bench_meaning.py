@@ -93,7 +93,10 @@ def _drift(kept: Path | None) -> Goals:
 
 async def _drift_with_encoder(folder: Path, kept: KeptVectors) -> Goals:
     clock = SystemClock()
-    encoder, tasks = local(ScoringSettings(cpu_ratio=1.0, deadline_seconds=BATCH_SECONDS), clock), TaskGroup(clock.sleep)
+    encoder, tasks = (
+        local(ScoringSettings(cpu_ratio=1.0, deadline_seconds=BATCH_SECONDS), clock),
+        TaskGroup(clock.sleep),
+    )
 
     async def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         missing = sorted({text for text in texts if text not in kept}, key=len)

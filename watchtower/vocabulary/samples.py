@@ -53,6 +53,8 @@ class ExchangeSampled(msgspec.Struct, frozen=True, tag="exchange_sampled", tag_f
     finish_reason: str = ""
     reference: str = ""
     """Id of the reference whose question this is; "" for any other."""
+    alone: bool = False
+    """The conversation was this one question of a user: asked again, it means the same."""
     chosen: bool = False
     """It is one of the ``ratio`` too."""
 
