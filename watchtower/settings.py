@@ -63,6 +63,8 @@ class EngineSettings(Group):
     """Model name for canaries; empty: the first that ``/v1/models`` lists."""
     api_key: SecretStr | None = None
     """Sent as Bearer by canaries and scrapes. Better: environment WATCHTOWER__ENGINE__API_KEY."""
+    data_parallel_size: Annotated[int, Field(ge=1, le=64)] = 1
+    """Data-parallel ranks behind this address: reference canaries visit each (``X-data-parallel-rank``)."""
     scrape_seconds: Seconds = 5.0
     """How often the engine's own metrics are read."""
     observe_seconds: Seconds = 2.0

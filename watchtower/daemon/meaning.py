@@ -88,6 +88,7 @@ class Meaning:
             demand=self.demand,
             blessed=lambda: None if self._captures.running else self._blessed,
             on_fact=on_fact,
+            ranks=settings.engine.data_parallel_size,
         )
 
     def start(self) -> None:

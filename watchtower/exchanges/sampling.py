@@ -137,13 +137,15 @@ class Sampler:
             return
         self._under_way += 1
         raw = bytes(conversation.messages) or bytes(conversation.prompt)
+        most = order.text_characters
         exchange.sample = Gathering(
             self,
             prompt_hash(raw, order.key),
-            question[: order.text_characters],
-            reference,
-            chosen,
-            order.text_characters,
+            question[:most],
+            most,
+            reference=reference,
+            alone=_alone(asked) and len(question) <= most,
+            chosen=chosen,
         )
 
     def ended(self, one: Gathering, exchange: Exchange, ending: Ending, at: float, answer: str) -> None:

@@ -209,6 +209,8 @@ class ReferenceAnswered(Fact, frozen=True, tag="reference_answered", kw_only=Tru
     round: int
     reference: str
     """Id of the reference."""
+    rank: int = -1
+    """The data-parallel rank that was asked; −1: the engine chose."""
     because: str = ""
     """Why there is nothing to compare (engine saturated, refused, …); then every score below is None."""
     logprob_shift: float | None = None
@@ -242,6 +244,8 @@ class CanaryRound(Fact, frozen=True, tag="canary_round", kw_only=True):
     """All references were asked once."""
 
     round: int
+    rank: int = -1
+    """The data-parallel rank that was asked; −1: the engine chose."""
     asked: int
     answered: int
     clean: bool | None = None
