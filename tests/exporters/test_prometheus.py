@@ -129,7 +129,7 @@ def test_every_name_is_legal_everywhere_and_documented(accept: str) -> None:
 def test_how_far_answers_to_users_moved_is_absent_while_unknown() -> None:
     board = full_board()
     assert value(board, "watchtower_output_shift_ratio", measure="meaning") == 0.2
-    assert value(board, "watchtower_output_shift_samples", time="then") == 400
+    assert value(board, "watchtower_samples_total", result="lost") == 2
     board.output_shift = {"then": 3, "now": 0, "shift": None, "because": "still learning"}
     assert "watchtower_output_shift_ratio" not in families(board)
 
