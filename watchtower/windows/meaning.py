@@ -33,6 +33,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "cache_agreement": (0.0, 1.0),
     "logprob_shift": (0.0, math.inf),
 }
+MOST: Final = 0.5
+"""Share of the answers that must name a cause before it is told."""
 _Z95: Final = 1.96
 
 
@@ -71,6 +73,8 @@ class Meaning:
         because = self._unusable(family)
         fresh = [] if because else [one for one in self._newest.values() if now - over <= one.at <= now]
         scores = [score for one in fresh if (score := _SCORES[family](one)) is not None and math.isfinite(score)]
+        if stat == "excess":
+            scores = _excess(fresh)
         if not because and len(scores) < (FEWEST_CHECKS if family == "cache_agreement" else self._needed()):
             because = self._too_few(family, len(fresh), len(scores), over, now)
         if because:
@@ -117,9 +121,23 @@ class Meaning:
         return mean, max(least, mean - margin), min(most, mean + margin)
 
     def _detail(self, fresh: list[ReferenceAnswered]) -> str:
-        """What most of the answers point at, in words; "" while nothing changed."""
+        """What most of the answers point at, in words; "" while nothing changed, or too few of them agree."""
         causes = Counter(one.cause for one in fresh if one.cause)
         if not causes:
             return ""
         cause, count = causes.most_common(1)[0]
-        return f"{CAUSES.get(cause, cause)} ({count} of {len(fresh)} references)"
+        asked = sum(one.cache_agreement is not None for one in fresh) if cause == "kv_cache" else len(fresh)
+        if count < MOST * asked:
+            return ""
+        return f"{CAUSES.get(cause, cause)} ({count} of {asked} references)"
+
+
+def _excess(answers: list[ReferenceAnswered]) -> list[float]:
+    """Shifts as multiples of what all of them together may move: a quiet reference must not outweigh the others."""
+    known = [
+        (one.logprob_shift, one.logprob_allowed)
+        for one in answers
+        if one.logprob_shift is not None and one.logprob_allowed and math.isfinite(one.logprob_shift)
+    ]
+    allowed = sum(one for _, one in known) / len(known) if known else 1.0
+    return [shift / allowed for shift, _ in known]

@@ -36,11 +36,20 @@ def install() -> Path:
 
 def checkpoint(directory: Path, seed: int, environment: Path) -> Path:
     """Write the tiny checkpoint of ``seed`` into ``directory`` unless it is there. Raises NoVllm."""
+    return _written(directory, environment, str(seed))
+
+
+def changed(directory: Path, kind: str, base: Path, environment: Path) -> Path:
+    """Write ``base`` with other weights, ``int8`` or ``zeroed``, into ``directory`` unless it is there. Raises NoVllm."""
+    return _written(directory, environment, kind, str(base))
+
+
+def _written(directory: Path, environment: Path, *which: str) -> Path:
     if (directory / "model.safetensors").exists():
         return directory
     python = environment / "bin/python"
     made = subprocess.run(
-        [str(python), str(_HERE / "make_checkpoint.py"), str(directory), str(seed)],
+        [str(python), str(_HERE / "make_checkpoint.py"), str(directory), *which],
         capture_output=True,
         text=True,
         check=False,
