@@ -15,6 +15,8 @@ from watchtower.vocabulary.errors import WatchtowerError
 _HERE = Path(__file__).parent
 MODEL = "tiny"
 """Served model name."""
+CHANGES = ("int8", "zeroed")
+"""What ``changed`` can do to a checkpoint: round the matrices of its layers to 8 bits, lose one of them."""
 
 
 class NoVllm(WatchtowerError):
@@ -40,7 +42,7 @@ def checkpoint(directory: Path, seed: int, environment: Path) -> Path:
 
 
 def changed(directory: Path, kind: str, base: Path, environment: Path) -> Path:
-    """Write ``base`` with other weights, ``int8`` or ``zeroed``, into ``directory`` unless it is there. Raises NoVllm."""
+    """Write ``base`` with other weights, one of CHANGES, into ``directory`` unless it is there. Raises NoVllm."""
     return _written(directory, environment, kind, str(base))
 
 

