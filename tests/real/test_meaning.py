@@ -29,8 +29,8 @@ MEANING = ("weights_changed", "numerics_changed", "answers_differ", "answers_mal
 
 
 @pytest.fixture(scope="module")
-def daemon(stack: Stack) -> Iterator[DaemonClient]:
-    """References are captured; no cure begins."""
+def daemon(stack: Stack, checkpoints: dict[str, Path]) -> Iterator[DaemonClient]:
+    """References are captured, all checkpoints lie ready; no cure begins."""
     daemon = DaemonClient(stack.state)
     daemon.command("pause", author="test", reason="weights are changed on purpose", seconds=1200)
     daemon.post("/api/v1/references/capture")

@@ -99,7 +99,8 @@ def _show(console: Console, answer: dict[str, Any]) -> None:
     key = answer["key"]
     console.print(
         f"[bold]{answer['id']}[/bold] · model {escape(key['model'] or 'not declared')} · "
-        f"checkpoint {escape(key['checkpoint'] or 'not declared')} · {key['template']} · {key['sampling']} · each asked {answer['repeats']} times · encoder {escape(answer['encoder'] or 'none')}",
+        f"checkpoint {escape(key['checkpoint'] or 'not declared')} · {key['template']} · {key['sampling']} · "
+        f"each asked {answer['repeats']} times · encoder {escape(answer['encoder'] or 'none')}",
         highlight=False,
     )
     table = Table(box=None, pad_edge=False, header_style="dim")
