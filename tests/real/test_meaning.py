@@ -173,7 +173,7 @@ async def test_another_checkpoint_is_told_apart_within_one_round_and_its_cause_n
     how = "at once" if first["changed"] else "by the next round"
     measured(
         f"{kind}: noticed {how}, the first round after it ended at {noticed:.1f} s; {shift['value']:.5f} nats, "
-        f"{excess['value']:.1f} times its own noise; cached answers agree to {cached['value']}; "
+        f"{excess['value']:.1f} times what its own noise allows; cached answers agree to {cached['value']}; "
         f"{differ} of {len(good)} checksums differ; {found}"
     )
     # the round under way while the weights were swapped may be a mixture; the next is all of the new ones

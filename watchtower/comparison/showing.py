@@ -59,12 +59,23 @@ def _page(found: Comparison, baseline: str, candidate: str) -> Group:
         )
     parts.append(Text(counts))
     parts.append(Text(f"meaning by {found.encoder}" if found.encoder else f"no meaning: {found.no_encoder}"))
+    parts.append(Text(_likelihood(found)))
     body: list[Text | Table | Rule] = [*parts]
     if found.effects:
         body += [Rule(style="dim"), _effects(found)]
     if found.per_prompt:
         body += [Rule(style="dim"), _histogram(found), Rule(style="dim"), _moved(found)]
     return Group(*body)
+
+
+def _likelihood(found: Comparison) -> str:
+    read = found.likelihood
+    if read is None:
+        return f"no log-probabilities: {found.no_likelihood}"
+    return (
+        f"log-probabilities of {read.tokens} tokens: {read.nats:.2g} nats apart, {read.excess:.2g} "
+        f"({read.low:.2g} … {read.high:.2g}) times what the baseline's own noise allows"
+    )
 
 
 def _effects(found: Comparison) -> Table:
@@ -108,12 +119,13 @@ def _histogram(found: Comparison) -> Table:
 
 def _moved(found: Comparison) -> Table:
     table = Table(
-        "prompt", "cosine", "first 16 words", "words", "newly faulty", title="what moved most", title_justify="left",
-        box=None,
+        "prompt", "nats", "cosine", "first 16 words", "words", "newly faulty",
+        title="what moved most", title_justify="left", box=None,
     )  # fmt: skip
     for one in found.per_prompt[:MOVED]:
         table.add_row(
             one.id[:40],
+            "–" if one.nats is None else f"{one.nats:.2g}",
             f"{one.closeness:.3f}",
             f"{100 * one.agreement:.0f} %",
             f"{one.baseline_words} → {one.candidate_words}",

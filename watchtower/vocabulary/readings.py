@@ -240,8 +240,8 @@ READINGS: dict[str, ReadingKind] = {
         ReadingKind(
             name="logprob_shift.excess",
             unit=Unit.COUNT,
-            help="The same as a multiple of what the engine moves on its own (four times its noise when the references "
-            "were captured, at least 0.001 nats): above 1 it does not compute what it did.",
+            help="The same as a multiple of what the engine's own noise allows (four times its noise when the "
+            "references were captured, at least 0.001 nats): above 1 it does not compute what it did.",
         ),
         ReadingKind(
             name="malformed_output.ratio",
