@@ -14,6 +14,7 @@ import msgspec
 
 from watchtower.comparison.judging import Comparison, Likelihood, Outcome
 from watchtower.scoring.logprobs import Cause, Shift, cause, pool
+from watchtower.vocabulary.quantities import short
 
 FEWEST_PROMPTS = 8
 MOST = 0.5
@@ -65,7 +66,7 @@ def weighed(found: Comparison, shifts: Mapping[str, Shift], *, other_tokens: int
     found = msgspec.structs.replace(found, likelihood=read, per_prompt=per_prompt)
     named = cause(fresh=pool(list(shifts.values())))
     if read.low > 1 and named is not None:
-        apart = f"{SENTENCES[named]}: the baseline's answers are {read.nats:.2g} nats a token more or less likely"
+        apart = f"{SENTENCES[named]}: the baseline's answers are {short(read.nats, 2)} nats a token more or less likely"
         return msgspec.structs.replace(found, outcome=Outcome.DIFFERENT, because=apart, cause=named.value)
     if read.high <= 1 and found.outcome is not Outcome.DIFFERENT:
         same = "both find the baseline's answers equally likely, token by token"

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from watchtower.comparison.judging import MOVED, Comparison, Effect, Outcome
 from watchtower.vocabulary.errors import BadInput, Problem
+from watchtower.vocabulary.quantities import short
 
 WIDTH = 110
 BINS = 20
@@ -72,9 +73,10 @@ def _likelihood(found: Comparison) -> str:
     read = found.likelihood
     if read is None:
         return f"no log-probabilities: {found.no_likelihood}"
+    excess, low, high = (short(value, 2) for value in (read.excess, read.low, read.high))
     return (
-        f"log-probabilities of {read.tokens} tokens: {read.nats:.2g} nats apart, {read.excess:.2g} "
-        f"({read.low:.2g} … {read.high:.2g}) times what the baseline's own noise allows"
+        f"log-probabilities of {read.tokens} tokens: {short(read.nats, 2)} nats apart, {excess} ({low} … {high}) times "
+        "what the baseline's own noise allows"
     )
 
 
@@ -125,7 +127,7 @@ def _moved(found: Comparison) -> Table:
     for one in found.per_prompt[:MOVED]:
         table.add_row(
             one.id[:40],
-            "–" if one.nats is None else f"{one.nats:.2g}",
+            "–" if one.nats is None else short(one.nats, 2),
             f"{one.closeness:.3f}",
             f"{100 * one.agreement:.0f} %",
             f"{one.baseline_words} → {one.candidate_words}",
