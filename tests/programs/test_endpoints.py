@@ -13,12 +13,11 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from click.testing import Result
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from watchtower.cli import app
 from watchtower.clock import SystemClock

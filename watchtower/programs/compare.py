@@ -29,6 +29,8 @@ from watchtower.settings import EncoderKind, ScoringSettings
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem
 
+Side = Mapping[str, Answered]
+"""One side's answers, by the prompt's id."""
 CODES = {
     Outcome.SAME: ExitCode.OK,
     Outcome.DIFFERENT: ExitCode.PROBLEM_FOUND,
@@ -58,12 +60,7 @@ class CompareOptions(msgspec.Struct, frozen=True, kw_only=True):
 def main(options: CompareOptions) -> int:
     """Raises BadInput, NotReachable."""
     settings, live = _settings(options), _live(options)
-    if live is not None:
-        baseline, candidate, again = live.baseline, live.candidate, live.again
-    else:
-        files = [Path(options.baseline), Path(options.candidate), *([options.again] if options.again else [])]
-        sides = _read(files)
-        baseline, candidate, again = sides[0], sides[1], sides[2] if options.again else None
+    baseline, candidate, again = _read(options) if live is None else (live.baseline, live.candidate, live.again)
     paired = pairs(baseline, candidate)
     if again is not None:
         paired = [(one, other) for one, other in paired if one.id in again]
@@ -120,9 +117,10 @@ def _live(options: CompareOptions) -> Live | None:
     )
 
 
-def _read(files: Sequence[Path]) -> list[Mapping[str, Answered]]:
-    """All files, or all their mistakes at once."""
-    found: list[Mapping[str, Answered]] = []
+def _read(options: CompareOptions) -> tuple[Side, Side, Side | None]:
+    """Baseline, candidate and second run from all files, or all their mistakes at once."""
+    files = [Path(options.baseline), Path(options.candidate), *([options.again] if options.again else [])]
+    found: list[Side] = []
     problems: list[Problem] = []
     for file in files:
         try:
@@ -131,7 +129,7 @@ def _read(files: Sequence[Path]) -> list[Mapping[str, Answered]]:
             problems += problem.problems
     if problems:
         raise BadInput(problems)
-    return found
+    return found[0], found[1], found[2] if options.again else None
 
 
 def _settings(options: CompareOptions) -> ScoringSettings:
