@@ -1,4 +1,4 @@
-"""A live comparison on a real vLLM: with itself it is the same, token by token, and needs no more than its questions."""
+"""A live comparison on a real vLLM: with itself it is the same, token by token, after nothing but its questions."""
 
 from __future__ import annotations
 
