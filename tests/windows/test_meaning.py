@@ -89,6 +89,15 @@ def test_a_cause_that_few_answers_name_is_not_told() -> None:
     assert "compute differently" in house.read("logprob_shift.excess").detail
 
 
+def test_an_incident_in_mid_round_already_has_its_cause() -> None:
+    house = House()
+    house.answer(100.0)
+    house.answer(101.0, count=2, cause="weights", logprob_shift=0.7)
+    assert house.read("logprob_shift.mean").detail == ""
+    house.answer(101.0, count=3, cause="weights", logprob_shift=0.7)
+    assert "other weights" in house.read("logprob_shift.mean").detail
+
+
 def test_the_excess_is_over_what_all_references_together_may_move() -> None:
     house = House()
     house.answer(100.0, logprob_shift=0.004)

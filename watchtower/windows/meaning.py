@@ -33,8 +33,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "cache_agreement": (0.0, 1.0),
     "logprob_shift": (0.0, math.inf),
 }
+FEWEST_MOVED: Final = 3
+"""Answers whose log-probabilities moved before the cause is told: an incident opens in the middle of a round."""
 MOST: Final = 0.5
-"""Share of the answers that must name a cause before it is told."""
+"""Share of the answers that must point at the cache or the template: words may differ by chance."""
 _Z95: Final = 1.96
 
 
@@ -127,7 +129,7 @@ class Meaning:
             return ""
         cause, count = causes.most_common(1)[0]
         asked = sum(one.cache_agreement is not None for one in fresh) if cause == "kv_cache" else len(fresh)
-        if count < MOST * asked:
+        if count < (FEWEST_MOVED if cause in ("weights", "numerics") else MOST * asked):
             return ""
         return f"{CAUSES.get(cause, cause)} ({count} of {asked} references)"
 
