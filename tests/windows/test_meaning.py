@@ -182,3 +182,20 @@ def test_other_references_and_another_engine_start_anew() -> None:
     assert house.read("similarity.mean").value is None
     house.answer(109.0)
     assert house.read("similarity.mean").value == pytest.approx(0.97)
+
+
+def test_a_sick_data_parallel_rank_does_not_hide_in_the_mean_of_all() -> None:
+    house = House()
+    for rank in range(4):
+        sick = rank == 2
+        house.answer(100.0, rank=rank, logprob_shift=0.7 if sick else 0.0, cause="weights" if sick else "")
+    shift = house.read("logprob_shift.mean")
+    assert (shift.value, shift.samples) == (pytest.approx(0.7), 10)
+    assert "10 of 10 references, data-parallel rank 2" in shift.detail
+
+
+def test_a_rank_that_answered_too_little_is_not_judged() -> None:
+    house = House()
+    house.answer(100.0, rank=0, prefix_agreement=0.9)
+    house.answer(100.0, count=3, rank=1, prefix_agreement=0.1)
+    assert house.read("prefix_agreement.mean").value == pytest.approx(0.9)

@@ -23,7 +23,7 @@ from watchtower.daemon.pipeline import Pipeline
 from watchtower.detectors.load import LoadExplainsLatency
 from watchtower.taps.framing import Deframer, frame
 from watchtower.testing.clock import HandClock
-from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened, RelayFrame, RelayHello, RelayMessage
+from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened, RelayFrame, RelayHello
 from watchtower.vocabulary.readings import READINGS, Reading
 from watchtower.windows import Windows
 
@@ -116,7 +116,7 @@ def measure() -> DaemonCost:
         submit=lambda event: None,
         lease_held=lambda: True,
     )
-    deframer: Deframer[RelayMessage] = Deframer(msgspec.msgpack.Decoder(RelayMessage))
+    deframer: Deframer[RelayFrame] = Deframer(msgspec.msgpack.Decoder(RelayFrame))
     at = clock.now().boot
     pipeline.on_fact(RelayHello(at=at, worker=0, pid=1, version="", listening="", upstream=""))
     traffic, cpu, ticks = _Traffic(), 0.0, list[int]()

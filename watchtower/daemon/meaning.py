@@ -17,6 +17,7 @@ from watchtower.canaries.asking import Ask, Asking
 from watchtower.canaries.demand import Demand
 from watchtower.canaries.prompts import load_prompts
 from watchtower.canaries.rounds import Rounds
+from watchtower.daemon.archive import OFF, Archive
 from watchtower.daemon.capturing import Captures
 from watchtower.daemon.judging import AnswerJudge, noise
 from watchtower.ports import Clock, Encoder
@@ -48,8 +49,11 @@ class Meaning:
         board: Board,
         tasks: TaskGroup,
         on_fact: Callable[[AnyFact], None],
+        on_adopted: Callable[[ReferenceSet | None], None] = lambda references: None,
+        archive: Archive | None = None,
     ) -> None:
-        """``need_encoder`` is called when vectors are wanted for the first time. ``store`` None: there is no state
+        """``need_encoder`` is called when vectors are wanted for the first time. ``on_adopted`` is told which set is in
+        force. ``store`` None: there is no state
         directory, so nothing can be remembered. Raises BadInput for questions that cannot be read."""
         knobs = settings.references
         self._settings = settings
@@ -59,6 +63,8 @@ class Meaning:
         self._board = board
         self._tasks = tasks
         self._on_fact = on_fact
+        self._on_adopted = on_adopted
+        self._archive = archive
         self._prompts = load_prompts(knobs.prompts)
         asking = Asking(knobs, ask)
         self._blessed: ReferenceSet | None = None
@@ -85,6 +91,7 @@ class Meaning:
             demand=self.demand,
             blessed=lambda: None if self._captures.running else self._blessed,
             on_fact=on_fact,
+            ranks=settings.engine.data_parallel_size,
         )
 
     def start(self) -> None:
@@ -136,6 +143,7 @@ class Meaning:
             ReferencesKnown(at=self._clock.now().boot, usable=usable, because=because, encoder_because=without)
         )
         self._board.references |= {"id": self._blessed.id if self._blessed else "", "usable": usable}
+        self._on_adopted(self._blessed)
         log.info("references", usable=usable, because=because)
 
     def _bless(self, references: ReferenceSet) -> None:
@@ -188,6 +196,12 @@ class Meaning:
         """Begin one in the background; ``list()["capture"]`` tells how far it is. Raises Refused."""
         self._need_store()
         return self._captures.begin(self._prompts, repeats).as_json()
+
+    def pick(self, count: int) -> dict[str, Any]:
+        """Kept questions of users that cover what is asked, as text. Raises Refused, StorageFault."""
+        if self._archive is None:
+            raise Refused(OFF)
+        return self._archive.pick(count)
 
     def _find(self, id: str) -> ReferenceSet:
         stored = [one.references for one in self._need_store().all()]

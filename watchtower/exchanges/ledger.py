@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from watchtower.exchanges.backlog import Backlog, LateReader
+from watchtower.exchanges.sampling import Gathering
 from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened
 
 NANO: Final = 1e-9
@@ -41,6 +42,7 @@ class Exchange:
         "path",
         "prompt_tokens",
         "request_bytes",
+        "sample",
         "status",
         "stream",
         "tag",
@@ -57,6 +59,8 @@ class Exchange:
         self.stream = False
         self.request_bytes = 0
         self.traceparent = ""
+        self.sample: Gathering | None = None
+        """Gathers the answer's text, where this exchange is a sample."""
         self.status = 0
         self.fresh = 0
         """Tokens found in the present read and not yet timed."""
@@ -124,6 +128,9 @@ class Exchange:
             ns * NANO, ending, self.status, self.completion_tokens, self.prompt_tokens, self.finish_reason
         )
         self._ledger.open.pop(self.id, None)
+        if self.sample is not None:
+            self.sample.end(self, ending, ns * NANO)
+            self.sample = None
         self.touch()
 
     def restate(self) -> None:

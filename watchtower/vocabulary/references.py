@@ -113,6 +113,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     salt: str = ""
     """Divides the prefix cache."""
     max_tokens: int = 1
+    rank: int = -1
+    """Which data-parallel rank is to answer; −1: whichever the engine chooses."""
     seconds: float = 30.0
     """Deadline."""
 

@@ -22,6 +22,7 @@ from watchtower.vocabulary.facts import (
     EngineScrape,
     EngineSeen,
     GpuReport,
+    LiveAnswered,
     LoopLagged,
     ReferenceAnswered,
     ReferencesKnown,
@@ -30,11 +31,12 @@ from watchtower.vocabulary.facts import (
     RelayHello,
 )
 from watchtower.vocabulary.readings import READINGS, Reading
-from watchtower.windows import estimates, meaning
+from watchtower.windows import estimates, live, meaning
 from watchtower.windows.continuity import Continuity
 from watchtower.windows.hardware import FAMILIES, GpuWindows
 from watchtower.windows.intake import Intake
 from watchtower.windows.knobs import WindowSettings
+from watchtower.windows.live import Live
 from watchtower.windows.meaning import Meaning
 from watchtower.windows.presence import Presence
 from watchtower.windows.probes import Canaries, Probed, Scrapes
@@ -70,6 +72,7 @@ class Windows:
         self._scrapes = Scrapes()
         self._presence = Presence()
         self._meaning = Meaning(self.settings.minimum_answers)
+        self._live = Live()
         self._workload = Workload(self.settings.longest_window_seconds)
         self.gpus = GpuWindows(self.settings)
         self._read_at = -math.inf
@@ -108,12 +111,16 @@ class Windows:
                 self._meaning.round_ended(fact)
             case ReferencesKnown():
                 self._meaning.known(fact)
+                self._live.known(fact)
+            case LiveAnswered():
+                self._live.answered(fact)
             case EngineSeen():
                 self._presence.seen(fact)
                 if self._continuity.engine_seen(fact):
                     self._intake.new_incarnation()
                     self._canaries.reset(fact.at)
                     self._meaning.reset(fact.at)
+                    self._live.reset(fact.at)
             case GpuReport():
                 if self._read_at > -math.inf and fact.at > self._read_at + STAMP_TOLERANCE_SECONDS:
                     self.refused += 1
@@ -141,6 +148,8 @@ class Windows:
             return self.gpus.read(name, over, now, self._not_at_work(over, now))
         if family in meaning.FAMILIES:
             return self._meaning.read(name, over, now)
+        if family in live.FAMILIES:
+            return self._live.read(name, over, now)
         if family == ITL:
             return self._latency(self._intake.inter_token, name, stat, over, now)
         if family == TTFT:
