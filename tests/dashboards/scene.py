@@ -1,5 +1,8 @@
 """The scene that dashboards are judged by: the demo's daemon, a slow engine that is cured, a GPU that idles.
 
+Nothing is left out that a dashboard asks for: references are captured with the encoder where it is installed, and the
+GPUs are read by the real gpu child (see ``gpus``).
+
 ``python -m tests.dashboards.scene DIR`` plays it once and leaves Prometheus' samples in DIR, for pictures.
 """
 
@@ -15,6 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tests.dashboards import gpus
 from tests.dashboards.prometheus import Prometheus, prometheus
 from watchtower.clock import SystemClock
 from watchtower.demonstration.play import Play
@@ -36,9 +40,14 @@ CALM_SECONDS = 6.0
 async def played(directory: Path) -> AsyncIterator[Prometheus]:
     """Play the scene in front of a Prometheus whose samples go to ``directory``; both still run inside the block."""
     clock, secret = SystemClock(), make_secret()
-    plan = replace(simulator_plan(seed=0), faults=FAULTS)
+    limits = {"hardware": {"source": "nvml"}, "placement": gpus.PLACEMENT}
+    plan = replace(simulator_plan(seed=0), faults=FAULTS, limits=limits)
     notices = Notices(secret)
-    with Screen(clock, to_stderr=True) as screen, receiving(notices) as address:
+    with (
+        Screen(clock, to_stderr=True) as screen,
+        receiving(notices) as address,
+        gpus.machine(directory) as machine,
+    ):
         async with (
             httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=64)) as http,
             staged(plan, mode="auto", notices=address, secret=secret) as stage,
@@ -65,6 +74,7 @@ async def played(directory: Path) -> AsyncIterator[Prometheus]:
                 await play.opening()
                 async with asyncio.TaskGroup() as callers:
                     callers.create_task(traffic.run())
+                    mirror = callers.create_task(gpus.Mirror(machine, plan.url, clock, http).run())
                     try:
                         await play.references()
                         await play.healthy_traffic()
@@ -74,6 +84,7 @@ async def played(directory: Path) -> AsyncIterator[Prometheus]:
                         yield server
                     finally:
                         traffic.stop()
+                        mirror.cancel()
 
 
 async def _main(directory: Path) -> None:
