@@ -47,6 +47,8 @@ from dashboards.queries import KNOWN, MODEL, Query, metric
 
 SOURCE = DataSourceRef("prometheus", "${datasource}")
 Panel = Builder[model.Panel]
+HEADROOM = 1.02
+"""A line at its greatest possible value is to be seen below the frame, not under it."""
 
 
 def metrics_in(*queries: Query) -> list[str]:
@@ -159,7 +161,7 @@ def lines(
     elif low is not None:
         panel.min(low)
     if high is not None:
-        panel.max(high)
+        panel.max(high * HEADROOM)
     for place, query in enumerate(queries):
         if query.colour:
             look = [DynamicConfigValue("color", {"mode": "fixed", "fixedColor": query.colour})]
@@ -229,7 +231,9 @@ def heat(title: str, why: str, name: str, *, unit: str, width: int = 12, height:
     )
 
 
-def bars(title: str, why: str, *queries: Query, unit: str, width: int = 8, height: int = 8) -> bargauge.Panel:
+def bars(
+    title: str, why: str, *queries: Query, unit: str, width: int = 8, height: int = 8, missing: str = "UNKNOWN"
+) -> bargauge.Panel:
     """One bar a series: a total over the chosen time range, largest quantities at a glance."""
     return (
         bargauge.Panel()
@@ -240,8 +244,8 @@ def bars(title: str, why: str, *queries: Query, unit: str, width: int = 8, heigh
         .unit(unit)
         .min(0)
         .decimals(0)
-        .no_value("UNKNOWN")
-        .mappings(absent())
+        .no_value(missing)
+        .mappings(absent(missing))
         .thresholds(thresholds((None, UNKNOWN), (0, "blue")))
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
         .orientation(VizOrientation.HORIZONTAL)

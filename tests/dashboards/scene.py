@@ -1,4 +1,5 @@
-"""The scene that dashboards are judged by: the demo's daemon, a slow engine that is cured, a GPU that idles.
+"""The scene that dashboards are judged by: the demo's daemon, a slow engine that is cured, a GPU that idles, and
+other weights that are rolled back.
 
 Nothing is left out that a dashboard asks for: references are captured with the encoder where it is installed, and the
 GPUs are read by the real gpu child (see ``gpus``).
@@ -31,7 +32,9 @@ from watchtower.simulator.faults import SimulatorFaults
 from watchtower.simulator.swap import CheckpointSwap
 from watchtower.simulator.traffic import Traffic, TrafficPlan
 
-FAULTS = ("slow", "imbalance")
+FAULTS = ("slow", "imbalance", "drift")
+SHOWN_SECONDS = 150
+"""From calm before the first fault to calm after the last; on a slow machine the beginning is cut off."""
 CALM_SECONDS = 6.0
 """After the last fault, so that the end of its incident is on the picture too."""
 
@@ -52,6 +55,7 @@ async def played(directory: Path) -> AsyncIterator[Prometheus]:
             httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=64)) as http,
             staged(plan, mode="auto", notices=address, secret=secret) as stage,
         ):
+            plan = stage.plan  # which knows by now where its weights lie
             traffic = Traffic(
                 TrafficPlan(url=stage.relay, model=plan.model, max_tokens=plan.max_tokens, think_seconds=0.1),
                 clock,
