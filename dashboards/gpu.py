@@ -88,6 +88,7 @@ def balance() -> list[Panel]:
 
 
 def straggler() -> list[Panel]:
+    throttled = "watchtower_gpu_throttled_seconds_total"
     return [
         lines(
             "Straggler score",
@@ -107,7 +108,9 @@ def straggler() -> list[Panel]:
         lines(
             "Held down, by reason",
             "Share of the time in which a reason held the clocks down; power_cap is normal at full load.",
-            Query(f"clamp_max({rate('watchtower_gpu_throttled_seconds_total')}, 1) > 0", EACH + " {{reason}}"),
+            Query(
+                f"clamp_max({rate(throttled)}, 1) and increase({metric(throttled)}[$__range]) > 0", EACH + " {{reason}}"
+            ),
             unit="percentunit",
             width=8,
             high=1,

@@ -124,8 +124,8 @@ def relay() -> list[Panel]:
         ),
         lines(
             "What the relay could not read",
-            "Malformed requests, responses and events, answers in a form that is not observed, and news that were lost on "
-            "their way. All was forwarded unchanged, but unseen: not observed is not idle.",
+            "Malformed requests, responses and events, answers in a form that is not observed, and news lost on their "
+            "way. All was forwarded unchanged, but unseen: not observed is not idle.",
             Query(rate("watchtower_relay_requests_malformed_total"), "requests", "orange"),
             Query(rate("watchtower_relay_responses_malformed_total"), "responses", "red"),
             Query(rate("watchtower_relay_responses_unobserved_total"), "unobserved", "purple"),

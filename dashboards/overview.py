@@ -144,7 +144,7 @@ def triad() -> list[Panel]:
             limit("meaning_drift"),
             unit="none",
             width=8,
-            low=0.8,
+            soft_low=0.8,
             high=1,
         ),
     ]

@@ -129,6 +129,7 @@ def lines(
     width: int = 12,
     height: int = 8,
     low: float | None = 0,
+    soft_low: float | None = None,
     high: float | None = None,
     logarithmic: bool = False,
     table: bool = False,
@@ -136,7 +137,8 @@ def lines(
     missing: str = "UNKNOWN",
 ) -> timeseries.Panel:
     """Quantities over time. A gap is a gap: nobody knew. ``table``: the legend shows last and largest values.
-    ``shades``: colours by legend, where one query gives many series."""
+    ``shades``: colours by legend, where one query gives many series. ``soft_low``: where the axis begins,
+    unless a value lies below."""
     legend = common.VizLegendOptions().placement(LegendPlacement.BOTTOM).show_legend(True)
     legend.display_mode(LegendDisplayMode.TABLE if table else LegendDisplayMode.LIST)
     panel = (
@@ -158,6 +160,8 @@ def lines(
     )
     if logarithmic:
         panel.scale_distribution(common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10))
+    elif soft_low is not None:
+        panel.axis_soft_min(soft_low)
     elif low is not None:
         panel.min(low)
     if high is not None:

@@ -13,7 +13,9 @@ import pytest
 from tests.dashboards import prometheus, renderer, scene
 from tests.dashboards.asking import View, ask, panels
 
-EMPTY = {} if find_spec("sentence_transformers") else {"watchtower_similarity_": "the extra 'similarity' is not installed"}
+EMPTY = (
+    {} if find_spec("sentence_transformers") else {"watchtower_similarity_": "the extra 'similarity' is not installed"}
+)
 """Metrics (by the beginning of their names) without which a query may stay empty, and why."""
 DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(renderer.DASHBOARDS.glob("*.json"))}
 

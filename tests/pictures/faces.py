@@ -89,7 +89,9 @@ def teams(posted: Sequence[Posted]) -> str:
 def _card_element(element: Json) -> str:
     match element["type"]:
         case "TextBlock":
-            _only(element, "type", "text", "wrap", "weight", "size", "style", "color", "fontType", "spacing", "isSubtle")
+            _only(
+                element, "type", "text", "wrap", "weight", "size", "style", "color", "fontType", "spacing", "isSubtle"
+            )
             classes = " ".join(str(element.get(key, "")).lower() for key in ("weight", "size", "fontType", "spacing"))
             subtle = " subtle" if element.get("isSubtle") else ""
             shade = CARD_COLOURS[element.get("color", "Default")]
@@ -145,7 +147,9 @@ def opsgenie(posted: Sequence[Posted]) -> str:
             what = "CLOSED" if "/close" in path else "Note"
             shown.append(f"<i>{what}</i><pre>{escape(body['note'])}</pre>")
         elif method == "POST":
-            _only(body, "source", "message", "alias", "description", "entity", "priority", "details", "tags", "responders")
+            _only(
+                body, "source", "message", "alias", "description", "entity", "priority", "details", "tags", "responders"
+            )
             tags = " ".join(f"<span>{escape(tag)}</span>" for tag in body["tags"])
             rows = {"Alias": body["alias"], "Entity": body["entity"], **body["details"]}
             shown.append(
@@ -160,10 +164,8 @@ def opsgenie(posted: Sequence[Posted]) -> str:
 
 
 def _pairs(rows: Json) -> str:
-    body = "".join(
-        f"<tr><td>{escape(name)}</td><td>{'<pre>' + escape(value) + '</pre>' if chr(10) in value else escape(value)}</td></tr>"
-        for name, value in rows.items()
-    )
+    """A receiver's own table: it keeps no line breaks."""
+    body = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows.items())
     return f"<table>{body}</table>"
 
 
@@ -178,10 +180,12 @@ def mail(one: EmailMessage) -> str:
     if one.get_content_type() != "text/plain":
         raise NotKnown(f"mail of type {one.get_content_type()}")
     urgent = '<span class="urgent">!</span> ' if one["Importance"] == "high" else ""
-    heads = f"<h3>{urgent}{escape(one['Subject'])}</h3><div class='heads'>{escape(one['From'])} → {escape(one['To'])}</div>"
+    heads = (
+        f"<h3>{urgent}{escape(one['Subject'])}</h3><div class='heads'>{escape(one['From'])} → {escape(one['To'])}</div>"
+    )
     return f'<div class="mail">{heads}<pre>{escape(one.get_content())}</pre></div>'
 
 
 def phone(text: str) -> str:
     """A lock screen: two short lines of the first words, that is all."""
-    return f'<div class="phone"><b>PagerDuty</b><div>{escape(text)}</div></div>'
+    return f'<div class="phone"><b>PAGERDUTY · now</b><div>{escape(text)}</div></div>'

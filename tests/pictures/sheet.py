@@ -1,6 +1,6 @@
 """The messages of two incidents on one sheet, to be looked at as the engineer on call: at three in the morning.
 
-    python -m tests.pictures.sheet DIR      one picture a receiver, and docs/alerts.png anew
+python -m tests.pictures.sheet DIR      one picture a receiver, and docs/alerts.png anew
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.pictures import faces
 from tests.pictures.story import HTTP, cured, escalated, mailed, posted
+from watchtower.sinks.message import message_of
 from watchtower.vocabulary.incidents import Notice, NoticeKind
 
 CHROMIUM = shutil.which("chromium")
@@ -36,9 +37,10 @@ margin:4px 0;white-space:pre-wrap;overflow-wrap:anywhere}
 .bar{border-left:4px solid;padding:1px 0 1px 11px;margin:6px 0 0} .section{margin:5px 0}
 .fields{display:grid;grid-template-columns:1fr 1fr;gap:6px 14px} .context{font-size:12px}
 .teams .bolder{font-weight:700} .teams .medium{font-size:16px;margin-bottom:6px}
-.teams .monospace{font:12.5px "DejaVu Sans Mono",monospace;margin:8px 0} .teams .subtle{opacity:.7}
+.teams .monospace{font:12.5px "DejaVu Sans Mono",monospace;margin:8px 0}
 .teams .actions a{display:inline-block;border:1px solid #bbb;border-radius:4px;padding:4px 12px;margin-top:4px}
-table{border-collapse:collapse} td{vertical-align:top;padding:2px 12px 2px 0} td:first-child{color:#666;white-space:nowrap}
+table{border-collapse:collapse}
+td{vertical-align:top;padding:2px 12px 2px 0} td:first-child{color:#666;white-space:nowrap}
 .teams td:first-child{font-weight:700;color:#242424}
 .triggered{background:#c4314b;color:#fff;border-radius:3px;padding:1px 6px;font-size:12px}
 .resolved{background:#237b4b;color:#fff;border-radius:3px;padding:1px 6px;font-size:12px}
@@ -52,7 +54,8 @@ table{border-collapse:collapse} td{vertical-align:top;padding:2px 12px 2px 0} td
 def page(title: str, cells: Sequence[tuple[str, str]]) -> str:
     """``cells``: caption and HTML, two a row."""
     inner = "".join(f"<div><h2>{escape(caption)}</h2>{html}</div>" for caption, html in cells)
-    return f'<!doctype html><meta charset=utf-8><style>{STYLE}</style><h1>{escape(title)}</h1><div class="grid">{inner}</div>'
+    head = f"<!doctype html><meta charset=utf-8><style>{STYLE}</style><h1>{escape(title)}</h1>"
+    return f'{head}<div class="grid">{inner}</div>'
 
 
 def caption(notice: Notice) -> str:
@@ -81,27 +84,30 @@ def shot(html: str, to: Path, *, width: int = WIDTH, height: int, scale: float =
     shutil.rmtree(profile, ignore_errors=True)
 
 
-HEIGHTS = {"smtp": 1700, "slack": 1900, "teams": 1650, "pagerduty": 3300, "opsgenie": 2000}
+HEIGHTS = {"smtp": 1050, "slack": 850, "teams": 1000, "pagerduty": 1150, "opsgenie": 1100}
+"""Pixels of each sheet."""
 
 
-async def _main(directory: Path) -> None:
+def main(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    well, ill = cured(), escalated()
-    ill = [notice for notice in ill if notice.kind is NoticeKind.ESCALATED]
-    notices = [*well, *ill]
-    drawn = await faces_of(notices)
+    notices = [*cured(), *(notice for notice in escalated() if notice.kind is NoticeKind.ESCALATED)]
+    drawn = asyncio.run(faces_of(notices))
     for kind, htmls in drawn.items():
         cells = [(caption(notice), html) for notice, html in zip(notices, htmls, strict=True)]
         shot(page(f"As {kind} shows it", cells), directory / f"{kind}.png", height=HEIGHTS[kind])
-    last = len(notices) - 1
+    opened, acting, result, _, person = range(len(notices))
+    lock = "<br>".join(faces.phone(message_of(notices[which]).headline) for which in (opened, person))
     composite = [
-        ("Slack, when the incident opens", drawn["slack"][0]),
-        ("Slack, when a person is needed", drawn["slack"][last]),
-        ("Teams, the same", drawn["teams"][last]),
-        ("E-mail, when the cure was proven", drawn["smtp"][2]),
+        ("What a phone shows: opened, and escalated", lock),
+        ("Slack, when the cure begins", drawn["slack"][acting]),
+        ("E-mail, when the cure was proven", drawn["smtp"][result]),
+        ("Slack, when a person is needed", drawn["slack"][person]),
+        ("Teams, when a person is needed", drawn["teams"][person]),
+        ("PagerDuty, when a person is needed", drawn["pagerduty"][person]),
     ]
-    shot(page("What people get", composite), directory / "alerts.png", height=1000)
+    shot(page("What people get", composite), directory / "alerts.png", height=880)
+    shutil.copyfile(directory / "alerts.png", COMPOSITE)
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(Path(sys.argv[1])))
+    main(Path(sys.argv[1]))
