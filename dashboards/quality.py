@@ -121,7 +121,7 @@ def meaning() -> list[Panel]:
             Query(reading("similarity.floor"), "the one that moved most", "super-light-blue"),
             limit("meaning_drift"),
             unit="none",
-            low=0.8,
+            soft_low=0.8,
             high=1,
         ),
         bands(

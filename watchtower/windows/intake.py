@@ -67,6 +67,8 @@ class Intake:
             asked = self.traffic.at(news.opened.at)
             if asked is not None:
                 asked.asked(news.opened.request_bytes)
+        elif news.opened is not None:
+            self.roster.opened(news.id, frame.worker, news.opened)
         slot = self.traffic.at(frame.at)
         if slot is not None:
             slot.heard += 1
