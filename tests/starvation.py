@@ -1,9 +1,9 @@
 """A failure on a machine whose CPU was taken away says nothing about us: such a test waits, and runs again.
 
 On a virtual machine the neighbours' share shows as "steal" in ``/proc/stat`` (proc(5)); minutes at 90 % have been seen.
-A test that fails while a twentieth of the CPU or more is stolen is run again, at most twice, each time after the machine
-has been left alone for a second (or after a minute without that). Without steal a failure stays a failure. The summary
-names every test that was run again.
+A test that fails while a twentieth of the CPU or more is stolen is run again, at most twice, each time after the
+machine has been left alone for a second (or after a minute without that). Without steal a failure stays a failure.
+The summary names every test that was run again.
 """
 
 from __future__ import annotations

@@ -77,10 +77,10 @@ def now(notice: Notice, **changes: Any) -> Notice:
     return msgspec.structs.replace(notice, wall=wall, since=wall - 5, **changes)
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_an_incident_fires_grows_worse_and_resolves_at_the_receiver(alertmanager: str, port: int) -> None:
     sink = AlertmanagerSink(sink_settings("alertmanager", urls=(alertmanager,)), SystemClock())
-    async with receiving(port=port) as receiver, asyncio.timeout(120):
+    async with receiving(port=port) as receiver, asyncio.timeout(300):
         await ready(alertmanager)
         assert (await sink.send(now(OPENED, severity="warn"), 1)).delivered
         fired = await heard(receiver, "firing", "warning")

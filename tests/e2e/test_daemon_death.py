@@ -33,7 +33,7 @@ def effects(stack: Stack) -> int:
     )
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_sigkill_in_acting_costs_no_request_and_the_next_daemon_cures_that_incident_once(
     stack: Stack,
 ) -> None:

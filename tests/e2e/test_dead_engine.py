@@ -30,7 +30,7 @@ def ask(stack: Stack) -> httpx.Response:
     return stack.http.post(f"{stack.relay}/v1/chat/completions", json=body, timeout=60)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_killed_engine_is_replaced_once_and_proven_while_requests_are_refused_politely_or_wait(stack: Stack) -> None:
     stack.start()
     time.sleep(7)  # the grace after our own start
@@ -60,7 +60,7 @@ def test_a_killed_engine_is_replaced_once_and_proven_while_requests_are_refused_
     stack.until(lambda: stack.status()["incident"] is None, 30, "resolved")
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(300)
 def test_an_engine_that_never_came_up_is_told_to_people_with_the_reason(tmp_path: Path) -> None:
     stack = Stack(tmp_path, supervisor={"kind": "process", "command": ["/no/such/engine"]})
     try:

@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.outside import runs, taken_port, watchtower
 from tests.e2e.stack import Stack
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

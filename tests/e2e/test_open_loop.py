@@ -85,7 +85,7 @@ def calm(stack: Stack) -> None:
     stack.until(well, 60, "calm, for a baseline at this load")
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_a_sickness_that_piles_up_requests_is_not_taken_for_load(stack: Stack) -> None:
     await asyncio.to_thread(stack.start)
     limits = httpx.Limits(max_connections=MOST_OPEN + 10)

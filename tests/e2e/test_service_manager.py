@@ -24,7 +24,7 @@ import yaml
 
 from tests.e2e.stack import free_port
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 ACTIVATE = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3, inheritable=True)

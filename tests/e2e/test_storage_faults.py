@@ -14,7 +14,7 @@ from tests.e2e.outside import Clients, Pager, processes, runs, taken_port, watch
 from tests.e2e.stack import Stack
 from tests.storage.samples import fill, opened
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.outside import Clients, watchtower
 from tests.e2e.stack import Stack, free_port
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

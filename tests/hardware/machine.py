@@ -55,7 +55,7 @@ class Child:
                 self.signs_of_life += 1
         self._reports.put(None)
 
-    def report(self, accept: Callable[[GpuReport], object] = lambda report: True, seconds: float = 10.0) -> GpuReport:
+    def report(self, accept: Callable[[GpuReport], object] = lambda report: True, seconds: float = 30.0) -> GpuReport:
         """The next report that is acceptable."""
         until = time.monotonic() + seconds
         last: GpuReport | None = None
@@ -70,7 +70,7 @@ class Child:
             last = report
         raise AssertionError(f"no such report within {seconds} s; the last: {last}")
 
-    def ended(self, seconds: float = 10.0) -> int:
+    def ended(self, seconds: float = 30.0) -> int:
         return self.process.wait(seconds)
 
     def bury(self) -> None:

@@ -234,7 +234,15 @@ def read(scenario: Scenario, machine: Machine, child: Child) -> str:
     first = child.report(lambda report: report.trouble or sampled(report))
     if first.trouble:
         return described(first)
-    return described(child.report(sampled), first)
+    return described(child.report(lambda report: sampled(report) and long_after(first, report)), first)
+
+
+def long_after(first: GpuReport, report: GpuReport) -> bool:
+    """Where time is counted: far enough apart that a reading which came late is not taken for throttling."""
+    counted = {gpu.uuid: gpu.counted_at for gpu in first.gpus if any(gpu.throttled_ns.values())}
+    return all(
+        gpu.counted_at - (counted.get(gpu.uuid) or gpu.counted_at - 2) >= 2 for gpu in report.gpus if gpu.counted_at
+    )
 
 
 def without_call(because: str) -> str:

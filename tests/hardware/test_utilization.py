@@ -46,13 +46,15 @@ def test_no_sample_claims_more_time_than_passed(gaps: list[int], mark: int) -> N
 
 
 def collect(machine: Machine, seconds: float) -> tuple[list[UtilizationSample], float]:
-    """Everything GPU 0 told in so many seconds, and the end of that."""
+    """What GPU 0 told over at least so many seconds, and when its last report was made."""
     samples: list[UtilizationSample] = []
     with machine.child() as child:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            samples += gpu_of(child.report(sampled), 0).utilization
-    return samples, SystemClock().now().boot
+        began = child.report().at
+        while True:
+            report = child.report(sampled)
+            samples += gpu_of(report, 0).utilization
+            if report.at - began >= seconds:
+                return samples, report.at
 
 
 def seamless(samples: list[UtilizationSample]) -> bool:

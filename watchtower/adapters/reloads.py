@@ -42,7 +42,7 @@ class Reloads:
                 if because := self._refusal(plan, ledger):
                     ledger.append(_operation(plan.op_id, OpState.REFUSED, because, plan.digest))
                     return Reply(ReplyKind.REJECTED, because[:300])
-                ledger.append(_begun(plan))
+                ledger.append(Operation.begun(plan, at=boottime(), boot_id=boot_id()))
             except StorageFault as fault:
                 return Reply(ReplyKind.REJECTED, f"nothing was done: {fault}"[:300])
             self._flying = plan.op_id
@@ -125,20 +125,6 @@ def _again(known: Operation) -> Reply:
     """The same op_id a second time: the same answer, no second effect."""
     kind = {OpState.DONE: ReplyKind.ACKED, OpState.REFUSED: ReplyKind.REJECTED}.get(known.state, ReplyKind.UNKNOWN)
     return Reply(kind, known.because or "it was begun, and how it ended is not on record")
-
-
-def _begun(plan: Plan) -> Operation:
-    return Operation(
-        op_id=plan.op_id,
-        state=OpState.BEGUN,
-        at=boottime(),
-        boot_id=boot_id(),
-        expected=plan.expected_incarnation,
-        not_after=plan.not_after,
-        fence_token=plan.fence_token,
-        reason=plan.reason,
-        digest=plan.digest,
-    )
 
 
 def _operation(op_id: str, state: OpState, because: str, digest: str) -> Operation:

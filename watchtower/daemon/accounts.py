@@ -6,12 +6,20 @@ Nothing here decides; a count is taken from the one place that knows it, at each
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from watchtower.board import Board, SinkHealth
 from watchtower.daemon.deliveries import Line
 from watchtower.daemon.sinks import OpenSink
+from watchtower.hardware.sources import Hardware
+from watchtower.scoring.child import ScorerChild
+from watchtower.storage.outbox import MOST_ROWS
+from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.actions import TERMINAL_ACTIONS, ActionState
 from watchtower.vocabulary.records import Entry
+
+if TYPE_CHECKING:
+    from watchtower.daemon.rooms import Rooms
 
 RESULTS = tuple(state.value for state in ActionState if state in TERMINAL_ACTIONS)
 
@@ -39,3 +47,37 @@ def sink_health(lines: Mapping[str, Line]) -> dict[str, SinkHealth]:
         )
         for name, line in lines.items()
     }
+
+
+def take_stock(board: Board, rooms: Rooms, hardware: Hardware | None, tasks: TaskGroup) -> None:
+    """Put every count, queue and child of ours on the board."""
+    gpu = hardware.child if hardware else None
+    telemetry = rooms.telemetry
+    board.canaries = dict(rooms.canaries.outcomes)
+    board.references |= rooms.meaning.counts()
+    board.outbox = rooms.deliveries.counters()
+    board.sinks = sink_health(rooms.deliveries.lines)
+    board.counters = {
+        "machine_events_dropped": rooms.runner.dropped,
+        "adapter_kills": rooms.adapter.kills,
+        "gpu_kills": gpu.kills if gpu else 0,
+        "gpu_abandoned": gpu.abandoned if gpu else 0,
+        "task_failures": sum(tasks.failures.values()),
+        "facts_refused": rooms.windows.refused,
+        "facts_ignored": rooms.windows.ignored,
+        "telemetry_dropped": telemetry.spans.dropped if telemetry else 0,
+    }
+    board.queues = {
+        "machine": (rooms.runner.events_waiting.qsize(), rooms.runner.events_waiting.maxsize),
+        "outbox": (int(board.outbox["pending"]), MOST_ROWS),
+    }
+    if telemetry:
+        board.queues["telemetry"] = (len(telemetry.spans.waiting), telemetry.spans.capacity)
+    board.children = {"adapter": rooms.adapter.up}
+    if gpu:
+        board.children["gpu"] = gpu.up
+    if isinstance(rooms.encoder, ScorerChild):
+        scorer = rooms.encoder.report
+        board.counters |= {"scorer_kills": scorer.kills, "scorer_live_dropped": scorer.live_dropped}
+        if scorer.children and scorer.state != "never":  # not installed is UNKNOWN, and said so, but nothing is down
+            board.children["scorer"] = scorer.state == "ready"

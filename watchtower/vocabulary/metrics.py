@@ -132,6 +132,8 @@ INTERNAL_EVENTS: dict[str, str] = {
     "machine_events_dropped": "Events that found the remediation queue full; evidence comes again with the next tick.",
     "adapter_kills": "Adapter children killed at a deadline: their answer counts as UNKNOWN.",
     "gpu_kills": "GPU children killed for silence, garbage, or a driver that did not return.",
+    "scorer_kills": "Scorer children that crashed, hung, grew too large or wrote garbage.",
+    "scorer_live_dropped": "Live samples not scored: canaries, or the CPU share, left no time.",
     "gpu_abandoned": "GPU children that even SIGKILL did not end in time: stuck in the driver.",
     "task_failures": "Long-lived tasks of the daemon that ended with an exception; they are started again.",
     "facts_refused": "Facts whose time stamp is no time or lies in the future.",

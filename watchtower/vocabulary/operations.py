@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from watchtower.vocabulary.actions import Incarnation
+from watchtower.vocabulary.actions import Incarnation, Plan
 
 
 class OpState(StrEnum):
@@ -41,6 +41,21 @@ class Operation(msgspec.Struct, frozen=True, tag="operation", kw_only=True, omit
     reason: str = ""
     digest: str = ""
     """Of a reload: what the weights must read when it is done."""
+
+    @classmethod
+    def begun(cls, plan: Plan, *, at: float, boot_id: str) -> Operation:
+        """The first record of what ``plan`` asks for."""
+        return cls(
+            op_id=plan.op_id,
+            state=OpState.BEGUN,
+            at=at,
+            boot_id=boot_id,
+            expected=plan.expected_incarnation,
+            not_after=plan.not_after,
+            fence_token=plan.fence_token,
+            reason=plan.reason,
+            digest=plan.digest,
+        )
 
 
 class EngineStarted(msgspec.Struct, frozen=True, tag="engine_started", kw_only=True, omit_defaults=True):

@@ -52,7 +52,7 @@ class Operations:
                 if because := self._refusal(plan):
                     return self._refuse(plan.op_id, because)
                 try:
-                    begun = self._note(_begun(plan))
+                    begun = self._note(Operation.begun(plan, at=boottime(), boot_id=boot_id()))
                 except StorageFault as fault:
                     return Reply(ReplyKind.REJECTED, f"nothing was done: {fault}"[:300])
                 mine = self._flight = Flight(plan.op_id)
@@ -222,16 +222,3 @@ class Operations:
 
     def _operation(self, op_id: str, state: OpState, because: str) -> Operation:
         return Operation(op_id=op_id, state=state, because=because, at=boottime(), boot_id=boot_id())
-
-
-def _begun(plan: Plan) -> Operation:
-    return Operation(
-        op_id=plan.op_id,
-        state=OpState.BEGUN,
-        at=boottime(),
-        boot_id=boot_id(),
-        expected=plan.expected_incarnation,
-        not_after=plan.not_after,
-        fence_token=plan.fence_token,
-        reason=plan.reason,
-    )

@@ -1,0 +1,56 @@
+"""The daemon's two faces, the web and the local socket: one application over the same rooms.
+
+Only the local one takes commands without a token: who may open the socket may also kill the daemon.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.applications import Starlette
+
+from watchtower.board import Board
+from watchtower.daemon.remembering import Storage
+from watchtower.daemon.rooms import Rooms
+from watchtower.daemon.supervision import Heartbeat
+from watchtower.exporters.gpus import GpuCollector
+from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
+from watchtower.ports import Clock
+from watchtower.remediation.events import Commanded
+from watchtower.settings import WebSettings
+from watchtower.web.application import application
+
+MOST_RECORDS = 5000
+"""Of one incident, shown at once."""
+
+
+def face(
+    settings: WebSettings,
+    *,
+    board: Board,
+    clock: Clock,
+    storage: Storage,
+    rooms: Rooms,
+    heartbeat: Heartbeat,
+    local: bool,
+) -> Starlette:
+    async def timeline(incident: str) -> list[dict[str, Any]]:
+        return [
+            {"seq": row.seq, "wall": row.wall, "kind": row.kind, "op_id": row.op_id, "body": row.body}
+            for row in await storage.journal.read(incident=incident, limit=MOST_RECORDS)
+        ]
+
+    async def command(verb: str, author: str, reason: str, seconds: float) -> str:
+        return await rooms.runner.command(Commanded(verb=verb, author=author, reason=reason, seconds=seconds))
+
+    return application(
+        board=board,
+        clock=clock,
+        settings=settings,
+        render_metrics=Exposition([BoardCollector(board), GpuCollector(board), PROCESS]).render,
+        timeline=timeline,
+        command=command,
+        healthy=heartbeat.because,
+        references=rooms.meaning,
+        local=local,
+    )
