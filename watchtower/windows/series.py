@@ -131,8 +131,8 @@ class Past:
         """By row, the sum over the sub-windows of (sum - mean * size)², in ns². Sums are taken around a usual mean, so
         that their squares lose no digits."""
         full = self._each_size > 0
-        middle = np.rint(np.median(self._each_sum[full] / self._each_size[full])) if full.any() else 0.0
-        each = self._each_sum - middle * self._each_size
+        usual = np.rint(np.median(self._each_sum[full] / self._each_size[full])) if full.any() else 0.0
+        each = self._each_sum - usual * self._each_size
         mean = _from_each_on(each) / np.maximum(1, self.sizes)
         squares, products = _from_each_on(each * each), _from_each_on(each * self._each_size)
         residuals: Floats = np.maximum(0.0, squares - 2 * mean * products + mean * mean * self.squared_sizes)
