@@ -190,7 +190,8 @@ def test_a_sick_data_parallel_rank_does_not_hide_in_the_mean_of_all() -> None:
         sick = rank == 2
         house.answer(100.0, rank=rank, logprob_shift=0.7 if sick else 0.0, cause="weights" if sick else "")
     shift = house.read("logprob_shift.mean")
-    assert (shift.value, shift.samples) == (pytest.approx(0.7), 10)
+    assert shift.value == pytest.approx(0.7)
+    assert shift.samples == 10
     assert "10 of 10 references, data-parallel rank 2" in shift.detail
 
 

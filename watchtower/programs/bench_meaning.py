@@ -21,7 +21,7 @@ from watchtower.benchmarks.scoring import measure
 from watchtower.clock import SystemClock
 from watchtower.programs.bench import exit_code, plain_console, progress, show_budgets, show_machine
 from watchtower.scoring.choosing import local
-from watchtower.scoring.worker.encoder import PACKAGE_SHA256
+from watchtower.scoring.messages import PACKAGE_SHA256
 from watchtower.settings import ScoringSettings
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, NotReachable, Problem
