@@ -88,6 +88,7 @@ def balance() -> list[Panel]:
 
 
 def straggler() -> list[Panel]:
+    throttled = "watchtower_gpu_throttled_seconds_total"
     return [
         lines(
             "Straggler score",
@@ -107,9 +108,13 @@ def straggler() -> list[Panel]:
         lines(
             "Held down, by reason",
             "Share of the time in which a reason held the clocks down; power_cap is normal at full load.",
-            Query(rate("watchtower_gpu_throttled_seconds_total"), EACH + " {{reason}}"),
+            Query(
+                f"clamp_max({rate(throttled)}, 1) and increase({metric(throttled)}[$__range]) > 0", EACH + " {{reason}}"
+            ),
             unit="percentunit",
             width=8,
+            high=1,
+            missing="no card is known to be held down",
         ),
     ]
 
@@ -177,7 +182,7 @@ def cards() -> list[Panel]:
             "A wedged driver shows here: from then on the other panels know nothing of that card.",
             each("watchtower_gpu_readable"),
             states=numbered([("UNREADABLE", BAD), ("READABLE", GOOD)]),
-            width=6,
+            width=5,
             height=7,
         ),
         rows(
@@ -192,18 +197,21 @@ def cards() -> list[Panel]:
             "Xids in this time range",
             "What the driver complained about, by card and kind; one that is fatal ends the card's work.",
             Query(
-                f"sum by (gpu, kind) (increase({metric('watchtower_gpu_xids_total')}[$__range]))", EACH + " {{kind}}"
+                f"sum by (gpu, kind) (increase({metric('watchtower_gpu_xids_total')}[$__range])) > 0",
+                EACH + " {{kind}}",
             ),
             unit="short",
-            width=5,
+            width=4,
             height=7,
+            missing="no Xid is known",
         ),
-        lines(
+        bands(
             "Placement",
-            "GPUs of a stage that are not where `placement` expects them.",
-            Query(metric("watchtower_placement_mismatch"), "{{stage}} {{question}}"),
-            unit="none",
-            width=5,
+            "Does the hardware look as `placement` expects it? One row a stage and question; `watchtower placement` "
+            "names the cards.",
+            Query(f"sgn({metric('watchtower_placement_mismatch')})", "{{stage}} {{question}}"),
+            states={0: ("AS EXPECTED", GOOD), 1: ("MISMATCH", BAD)},
+            width=7,
             height=7,
             missing="nothing is expected",
         ),

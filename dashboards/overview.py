@@ -6,7 +6,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, ValueMap, ValueMa
 
 from dashboards import frame
 from dashboards.limits import Limits
-from dashboards.palette import ACTION, BAD, DOING, GOOD, INCIDENT, STORY, UNKNOWN, WARN, judged, numbered, words
+from dashboards.palette import ACTION, BAD, DOING, GOOD, INCIDENT, STORY, UNKNOWN, WARN, absent, judged, numbered, words
 from dashboards.panels import Panel, bands, lines, tile
 from dashboards.queries import JOB, Query, limit, metric, position, rate, reading, verdicts
 from dashboards.tables import coloured, rows
@@ -144,7 +144,7 @@ def triad() -> list[Panel]:
             limit("meaning_drift"),
             unit="none",
             width=8,
-            low=0.8,
+            soft_low=0.8,
             high=1,
         ),
     ]
@@ -190,13 +190,9 @@ def doing() -> list[Panel]:
 
 
 def fleet(limits: Limits) -> list[Panel]:
-    def judged_cell(name: str, unit: str) -> list[tuple[str, object]]:
-        return [
-            ("unit", unit),
-            ("thresholds", judged(limits[name]).build()),
-            ("custom.cellOptions", {"type": "color-text"}),
-            ("decimals", 3),
-        ]
+    def judged_cell(name: str, unit: str, decimals: int) -> list[tuple[str, object]]:
+        look = [("unit", unit), ("thresholds", judged(limits[name]).build()), ("decimals", decimals)]
+        return [*look, *coloured(absent())]
 
     latency, spread, similarity = (
         "inter_token_latency_seconds.p95",
@@ -227,9 +223,9 @@ def fleet(limits: Limits) -> list[Panel]:
                 "Server": [("links", [{"title": "Overview of this server", **here}])],
                 "Watchtower": coloured(words({1: ("WATCHING", GOOD), 0: ("DOWN", BAD)})),
                 "Incident": coloured(words(INCIDENT_WORDS)),
-                "p95 per token": judged_cell(latency, "s"),
-                "GPU spread": judged_cell(spread, "percentunit"),
-                "Similarity": judged_cell(similarity, "none"),
+                "p95 per token": judged_cell(latency, "s", 0),
+                "GPU spread": judged_cell(spread, "percentunit", 1),
+                "Similarity": judged_cell(similarity, "none", 3),
             },
             width=24,
             height=5,

@@ -47,6 +47,8 @@ from dashboards.queries import KNOWN, MODEL, Query, metric
 
 SOURCE = DataSourceRef("prometheus", "${datasource}")
 Panel = Builder[model.Panel]
+HEADROOM = 1.02
+"""A line at its greatest possible value is to be seen below the frame, not under it."""
 
 
 def metrics_in(*queries: Query) -> list[str]:
@@ -127,6 +129,7 @@ def lines(
     width: int = 12,
     height: int = 8,
     low: float | None = 0,
+    soft_low: float | None = None,
     high: float | None = None,
     logarithmic: bool = False,
     table: bool = False,
@@ -134,7 +137,8 @@ def lines(
     missing: str = "UNKNOWN",
 ) -> timeseries.Panel:
     """Quantities over time. A gap is a gap: nobody knew. ``table``: the legend shows last and largest values.
-    ``shades``: colours by legend, where one query gives many series."""
+    ``shades``: colours by legend, where one query gives many series. ``soft_low``: where the axis begins,
+    unless a value lies below."""
     legend = common.VizLegendOptions().placement(LegendPlacement.BOTTOM).show_legend(True)
     legend.display_mode(LegendDisplayMode.TABLE if table else LegendDisplayMode.LIST)
     panel = (
@@ -156,10 +160,12 @@ def lines(
     )
     if logarithmic:
         panel.scale_distribution(common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10))
+    elif soft_low is not None:
+        panel.axis_soft_min(soft_low)
     elif low is not None:
         panel.min(low)
     if high is not None:
-        panel.max(high)
+        panel.max(high * HEADROOM)
     for place, query in enumerate(queries):
         if query.colour:
             look = [DynamicConfigValue("color", {"mode": "fixed", "fixedColor": query.colour})]
@@ -229,7 +235,9 @@ def heat(title: str, why: str, name: str, *, unit: str, width: int = 12, height:
     )
 
 
-def bars(title: str, why: str, *queries: Query, unit: str, width: int = 8, height: int = 8) -> bargauge.Panel:
+def bars(
+    title: str, why: str, *queries: Query, unit: str, width: int = 8, height: int = 8, missing: str = "UNKNOWN"
+) -> bargauge.Panel:
     """One bar a series: a total over the chosen time range, largest quantities at a glance."""
     return (
         bargauge.Panel()
@@ -240,8 +248,8 @@ def bars(title: str, why: str, *queries: Query, unit: str, width: int = 8, heigh
         .unit(unit)
         .min(0)
         .decimals(0)
-        .no_value("UNKNOWN")
-        .mappings(absent())
+        .no_value(missing)
+        .mappings(absent(missing))
         .thresholds(thresholds((None, UNKNOWN), (0, "blue")))
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
         .orientation(VizOrientation.HORIZONTAL)

@@ -10,7 +10,15 @@ from dashboards.palette import VERDICT, judged
 from dashboards.panels import Panel, bands, bars, lines, tile
 from dashboards.queries import Query, limit, metric, position, rate, reading
 
-MEANING = ("meaning_drift", "weights_changed", "answers_differ", "answers_malformed", "answers_fail", "hang")
+MEANING = (
+    "meaning_drift",
+    "weights_changed",
+    "numerics_changed",
+    "answers_differ",
+    "answers_malformed",
+    "answers_fail",
+    "hang",
+)
 
 
 def now(limits: Limits) -> list[Panel]:
@@ -113,7 +121,7 @@ def meaning() -> list[Panel]:
             Query(reading("similarity.floor"), "the one that moved most", "super-light-blue"),
             limit("meaning_drift"),
             unit="none",
-            low=0.8,
+            soft_low=0.8,
             high=1,
         ),
         bands(

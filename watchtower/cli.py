@@ -281,10 +281,17 @@ def check(
     raise typer.Exit(check_main(find_config(config), os.environ, timing=timing, as_json=json_))
 
 
-@app.command(epilog=example("watchtower compare blessed.jsonl candidate.jsonl --html report.html"))
+@app.command(epilog=example("watchtower compare http://127.0.0.1:8000 http://127.0.0.1:8001"))
 def compare(
-    baseline: Annotated[Path, typer.Argument(help='Answers of today: lines of {"id": …, "output": …}; .gz too.')],
-    candidate: Annotated[Path, typer.Argument(help="Answers of the one to be judged, to the same prompts.")],
+    baseline: Annotated[
+        str, typer.Argument(help='Answers of today: a file with lines of {"id": …, "output": …}, or a live http://….')
+    ],
+    candidate: Annotated[str, typer.Argument(help="The one to be judged, on the same prompts: the same kind.")],
+    prompts: Annotated[
+        Path | None, typer.Option(help="Of live engines: YAML file of the questions; default: the shipped set.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=32, help="Of live engines: requests at a time.")] = 4,
+    max_tokens: Annotated[int, typer.Option(min=8, max=1024, help="Of live engines: longest answer.")] = 48,
     again: Annotated[
         Path | None, typer.Option(help="A second run of the baseline: shows differences without a direction too.")
     ] = None,
@@ -297,13 +304,16 @@ def compare(
     html: Annotated[Path | None, typer.Option(help="Write the page to this file too.")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Same, different or too little data: two sets of answers to the same prompts. Exit 0, 1 or 3."""
+    """Same, different or too little data: two sets of answers, or two live engines. Exit 0, 1 or 3."""
     from watchtower.programs.compare import CompareOptions
     from watchtower.programs.compare import main as compare_main
 
     options = CompareOptions(
         baseline=baseline,
         candidate=candidate,
+        prompts=prompts,
+        concurrency=concurrency,
+        max_tokens=max_tokens,
         again=again,
         config=config,
         no_encoder=no_encoder,

@@ -71,7 +71,8 @@ class EngineSettings(Group):
     """How often the adapter is asked who is running."""
     checkpoint: str = ""
     """Directory of the weights that should be served, as the engine sees it; empty: what the engine was started with
-    (``root`` in ``/v1/models``). A rollback loads the blessed checkpoint from this directory."""
+    (``root`` in ``/v1/models``). A rollback loads the blessed checkpoint from this directory. Part of the references'
+    key: declare another one, and its answers are compared with no references but its own."""
 
 
 class SupervisorKind(StrEnum):

@@ -18,6 +18,7 @@ from typing import Any
 from tests.dashboards import charts, tiles
 from tests.dashboards.asking import Series, View, ask
 from tests.dashboards.prometheus import Prometheus, prometheus
+from tests.dashboards.scene import SHOWN_SECONDS
 
 Json = dict[str, Any]
 DASHBOARDS = Path(__file__).resolve().parents[2] / "dashboards"
@@ -115,7 +116,7 @@ def main() -> None:
     chosen = sys.argv[2:] or [path.stem for path in sorted(DASHBOARDS.glob("*.json"))]
     with prometheus(directory) as server:
         newest, instance = server.newest()
-        view = View(newest - 100, newest - 3, instance)
+        view = View(newest - SHOWN_SECONDS, newest - 3, instance)
         for name in chosen:
             dashboard = json.loads((DASHBOARDS / f"{name}.json").read_text(encoding="utf-8"))
             picture(dashboard, server, view, directory / f"{name}.png")

@@ -1,4 +1,8 @@
-"""The scene that dashboards are judged by: the demo's daemon, a slow engine that is cured, a GPU that idles.
+"""The scene that dashboards are judged by: the demo's daemon, a slow engine that is cured, a GPU that idles, and
+other weights that are rolled back.
+
+Nothing is left out that a dashboard asks for: references are captured with the encoder where it is installed, and the
+GPUs are read by the real gpu child (see ``gpus``).
 
 ``python -m tests.dashboards.scene DIR`` plays it once and leaves Prometheus' samples in DIR, for pictures.
 """
@@ -15,6 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tests.dashboards import gpus
 from tests.dashboards.prometheus import Prometheus, prometheus
 from watchtower.clock import SystemClock
 from watchtower.demonstration.play import Play
@@ -27,7 +32,9 @@ from watchtower.simulator.faults import SimulatorFaults
 from watchtower.simulator.swap import CheckpointSwap
 from watchtower.simulator.traffic import Traffic, TrafficPlan
 
-FAULTS = ("slow", "imbalance")
+FAULTS = ("slow", "imbalance", "drift")
+SHOWN_SECONDS = 150
+"""From calm before the first fault to calm after the last; on a slow machine the beginning is cut off."""
 CALM_SECONDS = 6.0
 """After the last fault, so that the end of its incident is on the picture too."""
 
@@ -36,13 +43,19 @@ CALM_SECONDS = 6.0
 async def played(directory: Path) -> AsyncIterator[Prometheus]:
     """Play the scene in front of a Prometheus whose samples go to ``directory``; both still run inside the block."""
     clock, secret = SystemClock(), make_secret()
-    plan = replace(simulator_plan(seed=0), faults=FAULTS)
+    limits = {"hardware": {"source": "nvml"}, "placement": gpus.PLACEMENT}
+    plan = replace(simulator_plan(seed=0), faults=FAULTS, limits=limits)
     notices = Notices(secret)
-    with Screen(clock, to_stderr=True) as screen, receiving(notices) as address:
+    with (
+        Screen(clock, to_stderr=True) as screen,
+        receiving(notices) as address,
+        gpus.machine(directory) as machine,
+    ):
         async with (
             httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=64)) as http,
             staged(plan, mode="auto", notices=address, secret=secret) as stage,
         ):
+            plan = stage.plan  # which knows by now where its weights lie
             traffic = Traffic(
                 TrafficPlan(url=stage.relay, model=plan.model, max_tokens=plan.max_tokens, think_seconds=0.1),
                 clock,
@@ -65,6 +78,7 @@ async def played(directory: Path) -> AsyncIterator[Prometheus]:
                 await play.opening()
                 async with asyncio.TaskGroup() as callers:
                     callers.create_task(traffic.run())
+                    mirror = callers.create_task(gpus.Mirror(machine, plan.url, clock, http).run())
                     try:
                         await play.references()
                         await play.healthy_traffic()
@@ -74,6 +88,7 @@ async def played(directory: Path) -> AsyncIterator[Prometheus]:
                         yield server
                     finally:
                         traffic.stop()
+                        mirror.cancel()
 
 
 async def _main(directory: Path) -> None:

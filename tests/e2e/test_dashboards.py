@@ -1,9 +1,10 @@
-"""Every query of every dashboard returns data on a real Prometheus that scraped a daemon through two faults."""
+"""Every query of every dashboard returns data on a real Prometheus that scraped a daemon through three faults."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,9 @@ import pytest
 from tests.dashboards import prometheus, renderer, scene
 from tests.dashboards.asking import View, ask, panels
 
-EMPTY = {
-    "watchtower_similarity_": "no encoder is installed in this scene",
-    "watchtower_gpu_nvlink_errors_total": "simulated GPUs have no links",
-    "watchtower_gpu_pcie_replays_total": "simulated GPUs have no links",
-    "watchtower_gpu_xids_total": "simulated GPUs raise no Xids",
-    "watchtower_gpu_memory_used_bytes": "simulated GPUs have no memory",
-    "watchtower_gpu_sm_active_ratio": "simulated GPUs have no GPM",
-    "watchtower_gpu_dram_active_ratio": "simulated GPUs have no GPM",
-    "watchtower_placement_mismatch": "the scene expects no placement",
-}
+EMPTY = (
+    {} if find_spec("sentence_transformers") else {"watchtower_similarity_": "the extra 'similarity' is not installed"}
+)
 """Metrics (by the beginning of their names) without which a query may stay empty, and why."""
 DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(renderer.DASHBOARDS.glob("*.json"))}
 
@@ -55,7 +49,7 @@ async def asked(directory: Path) -> Answers:
     found = Answers()
     async with scene.played(directory) as server:
         newest, instance = server.newest()
-        view = View(newest - 100, newest - 1, instance)
+        view = View(newest - scene.SHOWN_SECONDS, newest - 1, instance)
         found.empty = {
             f"{name}: {panel['title']}": missing
             for name, dashboard in DASHBOARDS.items()
@@ -69,17 +63,17 @@ async def asked(directory: Path) -> Answers:
 
 @pytest.mark.long
 @pytest.mark.skipif(prometheus.BINARY is None, reason="prometheus is not installed")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 class TestALiveScene:
     def test_every_query_returned_data_or_says_why_not(self, answers: Answers) -> None:
         assert answers.empty == {}
 
     def test_the_incidents_and_the_action_were_marked(self, answers: Answers) -> None:
         colours = [colour for _, _, colour in answers.marks]
-        assert colours.count("red") >= 2
+        assert colours.count("red") >= 3
         assert "blue" in colours
 
     def test_the_overview_tells_the_story(self, answers: Answers) -> None:
         page = answers.pages["overview"]
-        for word in ("CLEAR", "ACTING", "VERIFYING", "FIRING", "restart_group", "effective", "WATCHING"):
+        for word in ("CLEAR", "ACTING", "VERIFYING", "FIRING", "restart_group", "rollback", "effective", "WATCHING"):
             assert word in page, word

@@ -22,7 +22,7 @@ def test_the_proof_is_three_sentences_with_values() -> None:
     assert stage.state.actions[-1].verified_by == (
         "the incarnation changed from 4711@t1 to 4711@t2",
         "4711@t2 served a canary in 0.25 s",
-        "slow_tokens is back inside its limit: 0.04 s against 0.13 s",
+        "slow_tokens is back inside its limit: 40 ms against 130 ms",
     )
     assert "worked" in stage.told(NoticeKind.RESULT)[0].text
 

@@ -42,7 +42,7 @@ def test_a_rollback_keeps_the_incarnation_and_is_proven_by_weights_canary_and_re
     assert action.verified_by == (
         f"the checksum of the weights in memory is the blessed one again: {GOOD[:12]}, before {OTHER[:12]}",
         f"{GOOD[:12]} served a canary in 0.25 s",
-        "meaning_drift is back inside its limit: 0.04 s against 0.13 s",
+        "meaning_drift is back inside its limit: 40 ms against 130 ms",
     )
     assert "worked" in stage.told(NoticeKind.RESULT)[0].text
 

@@ -1,8 +1,13 @@
-"""The payloads that docs/alerts.md shows, made by the sinks themselves."""
+"""The payloads that docs/alerts.md shows, made by the sinks themselves.
+
+python -m tests.sinks.page      writes them into it
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 from tests.sinks.samples import ESCALATED, sink_settings
 from watchtower.sinks import opsgenie, pagerduty, slack, teams
@@ -12,6 +17,7 @@ from watchtower.sinks.message import message_of, plain
 from watchtower.sinks.smtp import mail_of
 
 CONSOLE = "https://watch.example"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "alerts.md"
 
 
 def payloads() -> dict[str, str]:
@@ -43,3 +49,16 @@ def payloads() -> dict[str, str]:
 
 def _json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def main() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for name, payload in payloads().items():
+        block = re.compile(rf"(<!-- payload: {name} -->\n```\w+\n).*?(\n```)", flags=re.S)
+        text, found = block.subn(lambda match, payload=payload: match[1] + payload + match[2], text)  # type: ignore[misc]
+        assert found == 1, name
+    PAGE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

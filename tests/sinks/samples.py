@@ -33,7 +33,7 @@ ESCALATED = msgspec.structs.replace(
     wall=OPENED.wall + 600,
     state=IncidentState.ESCALATED,
     news="A person is needed: restart_group (attempt 2) is ineffective: still so afterwards; no attempt is left.",
-    details={**OPENED.details, "release": "watchtower ack inc-6349d2 --resume (or --resolve) --reason '…'"},
+    details={**OPENED.details, "release": "watchtower ack inc-6349d2 --resume --reason '…' # or --resolve"},
 )
 HELD = msgspec.structs.replace(
     OPENED,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.sinks.samples import ESCALATED, HELD, MODE, OPENED, RESOLVED
-from watchtower.sinks.message import HEADLINE_LIMIT, Phase, message_of, plain
+from watchtower.sinks.message import HEADLINE_LIMIT, Phase, message_of, plain, shorter
 from watchtower.sinks.templates import samples
 from watchtower.vocabulary.incidents import Notice, NoticeKind
 
@@ -51,16 +51,13 @@ def test_the_whole_message_reads_in_the_same_order_and_ends_with_the_command() -
         "PERSON NEEDED · chat-7b: p95 per-token latency 254 ms over 130 ms · "
         "restart_group (attempt 2) is ineffective: still so afterwards; no attempt is left\n"
         "\n"
-        "What      p95 per-token latency 254 ms over 130 ms\n"
         "Since     2026-01-01 00:00:12 UTC, for 11 min\n"
-        "Now       A person is needed: restart_group (attempt 2) is ineffective: still so afterwards; "
-        "no attempt is left.\n"
         "Rules     slow_tokens\n"
         "Mode      auto\n"
         "Severity  page\n"
         "Incident  inc-6349d2, escalated\n"
-        "Release   watchtower ack inc-6349d2 --resume (or --resolve) --reason '…'\n"
         "Next      watchtower explain inc-6349d2\n"
+        "Then      watchtower ack inc-6349d2 --resume --reason '…' # or --resolve\n"
         "Console   https://watch.example"
     )
 
@@ -96,6 +93,23 @@ def test_a_headline_too_long_loses_whole_clauses_and_never_exceeds_the_limit() -
     assert message_of(notice).headline.endswith("130 ms · one, two")
     endless = msgspec.structs.replace(ESCALATED, what="x" * 400)
     assert len(message_of(endless).headline) == HEADLINE_LIMIT
+
+
+def test_what_the_first_line_had_no_room_for_stands_below_it() -> None:
+    long = (
+        "GPU utilization differs by 52.4 pp between ranks (limit 15 pp) · GPU 1 works 47 %, the others 99 %: "
+        + "x" * 60
+    )
+    message = message_of(msgspec.structs.replace(OPENED, what=long, news="Nothing is done: observe."))
+    assert ("What", long) in message.untold and ("Now", "Nothing is done: observe.") in message.untold
+    assert {name for name, _ in message_of(ESCALATED).untold}.isdisjoint({"What", "Now"})
+
+
+def test_a_pager_with_less_room_loses_whole_clauses() -> None:
+    message = message_of(ESCALATED)
+    assert len(message.headline) > 130
+    assert shorter(message, 130).endswith("restart_group (attempt 2) is ineffective: still so afterwards")
+    assert shorter(message, 60) == "PERSON NEEDED · chat-7b: p95 per-token latency 254 ms over…"
 
 
 def test_a_notice_of_an_earlier_version_still_reads_well() -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.sinks.page import payloads
+from tests.sinks.page import PAGE, payloads
 from tests.sinks.samples import WHSEC
 from watchtower.daemon.loading import load
 from watchtower.sinks.templates import VARIABLES
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.S)
-SHOWN = dict(re.findall(r"<!-- payload: (\w+) -->\n```\w+\n(.*?)\n```", PAGE, flags=re.S))
+TEXT = PAGE.read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.S)
+SHOWN = dict(re.findall(r"<!-- payload: (\w+) -->\n```\w+\n(.*?)\n```", TEXT, flags=re.S))
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.split("kind: ")[1].split()[0])
@@ -39,4 +39,4 @@ def test_every_payload_of_the_page_is_what_the_sink_sends(name: str) -> None:
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_every_name_that_a_template_may_use_is_on_the_page(name: str) -> None:
-    assert f"`{name}`" in PAGE
+    assert f"`{name}`" in TEXT

@@ -16,7 +16,8 @@ def test_own_words_replace_headline_and_body_and_keep_the_command() -> None:
     message = words.message(ESCALATED)
     assert plain(message) == (
         "PERSON NEEDED chat-7b!\n\np95 per-token latency 254 ms over 130 ms\nslow_tokens\n\n"
-        "Next  watchtower explain inc-6349d2"
+        "Next  watchtower explain inc-6349d2\n"
+        "Then  watchtower ack inc-6349d2 --resume --reason '…' # or --resolve"
     )
     assert words.fallbacks == 0
 

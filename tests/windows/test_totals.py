@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.windows.traffic import START, Relay, absorbed, opened, seen, token
+from watchtower.vocabulary.facts import ExchangeNews, Opened
 from watchtower.vocabulary.metrics import OTHER
 from watchtower.windows import LatencyTotals
 from watchtower.windows.histogram import Histogram
@@ -49,3 +51,16 @@ def test_a_nameless_model_is_among_the_others() -> None:
     totals = TotalsByModel((0.1,))
     totals.of("").add(0.05)
     assert list(totals.models) == [OTHER]
+
+
+def test_a_model_that_became_known_after_the_opening_names_the_tokens_too() -> None:
+    relay = Relay()
+    relay.frame([opened("x", relay.now)])
+    relay.now += 0.25
+    again = Opened(at=relay.now - 0.25, path="/v1/chat/completions", model="tiny", stream=True)
+    relay.frame([ExchangeNews(id="x", opened=again, first_token_at=relay.now, first_tokens=1, last_token_at=relay.now)])
+    relay.now += 0.05
+    relay.frame([token("x", relay.now, 0.05)])
+    windows = absorbed([seen(START - 1), *relay.facts])
+    for name in ("time_to_first_token_seconds", "inter_token_latency_seconds"):
+        assert list(windows.totals_for_export(name).models) == ["tiny"]

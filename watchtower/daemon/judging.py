@@ -65,6 +65,7 @@ class AnswerJudge:
             round=round,
             reference=reference.prompt.id,
             logprob_shift=shift.nats if shift else None,
+            logprob_allowed=shift.allowed if shift else None,
             prefix_agreement=agreed,
             cache_agreement=cached,
             similarity=similarity,

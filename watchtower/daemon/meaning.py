@@ -30,7 +30,8 @@ from watchtower.vocabulary.references import Reference, ReferenceKey, ReferenceS
 
 log = structlog.get_logger("watchtower.references")
 
-NONE = "no references exist: run 'watchtower references capture' while the engine is healthy"
+CAPTURE = "run 'watchtower references capture' while the engine is healthy"
+NONE = f"no references exist: {CAPTURE}"
 
 
 class Meaning:
@@ -67,6 +68,8 @@ class Meaning:
         self._prompts = load_prompts(knobs.prompts)
         asking = Asking(knobs, ask)
         self._blessed: ReferenceSet | None = None
+        self._because = NONE
+        """Why none is in force; "" while one is."""
         self.demand = Demand(clock.now().boot, knobs.concurrency)
         self._captures = Captures(
             knobs,
@@ -111,6 +114,7 @@ class Meaning:
         knobs = self._settings.references
         return ReferenceKey(
             model=self._settings.engine.model,
+            checkpoint=self._settings.engine.checkpoint,
             template=knobs.template,
             sampling=f"greedy, {knobs.max_tokens} tokens",
             prompts=digest(self._prompts),
@@ -127,9 +131,10 @@ class Meaning:
             self._blessed = next((one for one in live if one.key == self.key()), None)
             if self._blessed is None:
                 other = live[0].key.differences(self.key()) if live else ""
-                because = f"the references are for another key ({other}): capture again" if live else NONE
+                because = f"the references are for another key ({other}): {CAPTURE}" if live else NONE
         except StorageFault as fault:
             self._blessed, because = None, str(fault)
+        self._because = because
         if self._blessed is not None and self._blessed.encoder:
             self._need_encoder()
         usable = len(self._blessed.references) if self._blessed else 0
@@ -158,7 +163,7 @@ class Meaning:
         return {
             "key": msgspec.to_builtins(self.key()),
             "in_force": self._blessed.id if self._blessed else "",
-            "because": "" if self._blessed else NONE if not stored else "none of these has today's key",
+            "because": self._because,
             "capture": self._captures.progress.as_json(),
             "sets": [{**_summary(one.references), "retired": one.retired} for one in stored],
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from watchtower.exchanges.backlog import Backlog, LateReader
+from watchtower.exchanges.backlog import Backlog
 from watchtower.exchanges.sampling import Gathering
 from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened
 
@@ -32,6 +32,7 @@ class Exchange:
         "_told_first",
         "_told_open",
         "_waiting",
+        "backlog",
         "completion_tokens",
         "estimated",
         "finish_reason",
@@ -51,6 +52,8 @@ class Exchange:
 
     def __init__(self, ledger: Ledger, id: str, opened_ns: int, path: str, tag: str) -> None:
         self._ledger = ledger
+        self.backlog = ledger.backlog
+        """Takes parts of the answer that are read when there are more of them, or when somebody wants to know."""
         self.id = id
         self.opened_ns = opened_ns
         self.path = path
@@ -96,14 +99,6 @@ class Exchange:
             self.stream = stream or self.stream
             self._told_open = False
             self.touch()
-
-    def put_off(self, reader: LateReader, chunks: list[bytes], ns: int) -> None:
-        """``reader`` reads this part of the answer when there are more of them, or when somebody wants to know."""
-        self._ledger.backlog.add(reader, chunks, ns)
-
-    def catch_up(self) -> None:
-        """Read what was put off, of all exchanges: their order is kept."""
-        self._ledger.backlog.read()
 
     def tokens_read(self, ns: int) -> None:
         """The read at ``ns`` carried the ``fresh`` tokens: they share its gap."""

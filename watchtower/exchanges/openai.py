@@ -147,15 +147,13 @@ class StreamReader(_Reader):
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange)
         self._events = EventSplitter(self._event)
+        self.feed = self._events.feed
+        """Body bytes. Raises ProtocolFault for a stream that is no stream of completions: its tokens cannot be told."""
         self._told: dict[int | None, int] | None = None  # by choice, where usage is continuous
         self._estimating = False
         self._named = False
         self._readable = False
         exchange.describe(stream=True)
-
-    def feed(self, body: bytes) -> None:
-        """Raises ProtocolFault for a stream that is no stream of completions: its tokens cannot be told."""
-        self._events.feed(body)
 
     def finish(self) -> None:
         """The response's framing ended."""
@@ -187,23 +185,21 @@ class StreamReader(_Reader):
             self._typed(answer.type)
 
     def _tokens(self, choices: list[_Choice], usage: _Usage | None) -> int:
-        exact = 0
-        told = False
+        exact = -1
         for choice in choices:
             if choice.finish_reason is not None:
                 self._finish_reason(choice.finish_reason)
-            if isinstance(choice.token_ids, list):
-                told = True
-                exact += len(choice.token_ids)
-        if told:
+            if choice.token_ids is not None and isinstance(choice.token_ids, list):
+                exact = max(0, exact) + len(choice.token_ids)
+        if exact >= 0:
             return exact
         if usage is not None and usage.completion_tokens is not None and not self._estimating:
             if self._told is None:
                 self._told = {}
-            index = choices[0].index
-            grown = usage.completion_tokens - self._told.get(index, 0)
-            self._told[index] = usage.completion_tokens
-            return max(0, grown)
+            index, now = choices[0].index, usage.completion_tokens
+            before = self._told.get(index, 0)
+            self._told[index] = now
+            return now - before if now > before else 0
         if self._told is None and (texts := sum(map(_says_something, choices))):
             self._estimating = True
             self.exchange.estimated = True

@@ -99,8 +99,9 @@ def show_set(daemon: DaemonClient, id: str, *, as_json: bool) -> int:
 def _show(console: Console, answer: dict[str, Any]) -> None:
     key = answer["key"]
     console.print(
-        f"[bold]{answer['id']}[/bold] · model {escape(key['model'] or 'not declared')} · {key['template']} · "
-        f"{key['sampling']} · each asked {answer['repeats']} times · encoder {escape(answer['encoder'] or 'none')}",
+        f"[bold]{answer['id']}[/bold] · model {escape(key['model'] or 'not declared')} · "
+        f"checkpoint {escape(key['checkpoint'] or 'not declared')} · {key['template']} · {key['sampling']} · "
+        f"each asked {answer['repeats']} times · encoder {escape(answer['encoder'] or 'none')}",
         highlight=False,
     )
     table = Table(box=None, pad_edge=False, header_style="dim")

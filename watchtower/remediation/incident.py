@@ -170,7 +170,7 @@ def escalate(step: Step, why: str) -> None:
         NoticeKind.ESCALATED,
         f"{step.incident.title} · A person is needed: {why}.",
         severity=str(Severity.PAGE),
-        release=f"watchtower ack {step.incident.id} --resume (or --resolve) --reason '…'",
+        release=f"watchtower ack {step.incident.id} --resume --reason '…' # or --resolve",
     )
 
 

@@ -14,7 +14,8 @@ from watchtower.remediation.outcome import cool_down, finish
 from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import ActionState, Verb
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind, Refusal
-from watchtower.vocabulary.readings import RuleVerdict, Verdict
+from watchtower.vocabulary.quantities import human
+from watchtower.vocabulary.readings import RuleVerdict, Unit, Verdict
 
 
 def fires(verdict: RuleVerdict) -> bool:
@@ -71,7 +72,8 @@ def effective(step: Step, well: list[RuleVerdict]) -> None:
         ended_wall=step.now.wall,
     )
     cool_down(step)
-    step.tell(NoticeKind.RESULT, f"{step.incident.title} · {action.verb} worked: {', '.join(proof)}.")
+    told = (*proof[-1:], *proof[:-1])  # people want to know first that it is well again
+    step.tell(NoticeKind.RESULT, f"{step.incident.title} · {action.verb} worked: {', '.join(told)}.")
     recover(step, f"{action.verb} was effective", proven=True)
 
 
@@ -79,8 +81,9 @@ def back_inside(verdict: RuleVerdict) -> str:
     """The reading against its limit, in the rule's own unit."""
     if verdict.value is None or verdict.limit is None:
         return f"{verdict.rule} reads ok again"
-    unit = f" {verdict.unit}" if verdict.unit else ""
-    return f"{verdict.rule} is back inside its limit: {verdict.value:.4g}{unit} against {verdict.limit:.4g}{unit}"
+    unit = Unit(verdict.unit) if verdict.unit in set(Unit) else Unit.COUNT
+    value = human(verdict.value, unit, beside=verdict.limit)
+    return f"{verdict.rule} is back inside its limit: {value} against {human(verdict.limit, unit)}"
 
 
 def soak(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:

@@ -93,6 +93,8 @@ class Message:
     facts: tuple[tuple[str, str], ...]
     """Name and value, in the order to read them."""
     command: str
+    release: str
+    """The command that lets the machine go on after a person looked; "" where none is needed."""
     link: str
     """Of the console; "" where it has no address."""
     own_text: str = ""
@@ -102,6 +104,19 @@ class Message:
     def text(self) -> str:
         """The body as running text, without command and link."""
         return self.own_text or (f"{self.what}. {self.news}" if self.news else f"{self.what}.")
+
+    @property
+    def untold(self) -> tuple[tuple[str, str], ...]:
+        """The facts that the first line does not say in full already: nobody reads a sentence twice at night."""
+        return tuple((name, value) for name, value in self.facts if name not in _TOLD or not self._says(value))
+
+    def _says(self, value: str) -> bool:
+        return without_lead(value).rstrip(".") in self.headline
+
+    @property
+    def commands(self) -> tuple[tuple[str, str], ...]:
+        """What to type, in order, each with its name."""
+        return (("Next", self.command), *([("Then", self.release)] if self.release else []))
 
 
 def message_of(notice: Notice, console: str = "") -> Message:
@@ -127,6 +142,7 @@ def message_of(notice: Notice, console: str = "") -> Message:
         wall=notice.wall,
         facts=tuple(_facts(notice, what, news)),
         command=cut(_line(notice.next_command), COMMAND_LIMIT),
+        release=cut(_line(notice.details.get("release", "")), COMMAND_LIMIT),
         link=console,
     )
 
@@ -147,8 +163,8 @@ def plain(message: Message) -> str:
     lines = [message.headline, ""]
     if message.own_text:
         lines += [message.own_text, ""]
-    facts = message.facts if not message.own_text else ()
-    below = [*facts, ("Next", message.command), *([("Console", message.link)] if message.link else [])]
+    facts = message.untold if not message.own_text else ()
+    below = [*facts, *message.commands, *([("Console", message.link)] if message.link else [])]
     width = max(len(name) for name, _ in below)
     lines += [f"{name:<{width}}  {value}" for name, value in below]
     return "\n".join(lines)
@@ -181,25 +197,41 @@ def _facts(notice: Notice, what: str, news: str) -> list[tuple[str, str]]:
     facts.append(("Severity", notice.severity))
     if notice.since:
         facts.append(("Incident", f"{notice.incident}, {notice.state.value}"))
-    if release := _line(notice.details.get("release", "")):
-        facts.append(("Release", cut(release, COMMAND_LIMIT)))
     return facts
 
 
 _SPEAK_OF_THE_ACTION = frozenset({NoticeKind.ACTING, NoticeKind.RESULT})
 _LEADS = ("A person is needed: ", "Nothing is done: ", "Approval wanted: ", "Resolved: ", "Watchtower does ")
 """What the first word of a headline says already."""
+_TOLD = ("What", "Now")
+"""Facts that a headline is made of."""
+_MARKS = (" · ", ": ", "; ", ", ", ". ")
+"""Where a clause ends."""
+
+
+def without_lead(news: str) -> str:
+    for lead in _LEADS:
+        news = news.removeprefix(lead)
+    return news
+
+
+def shorter(message: Message, most: int) -> str:
+    """The first line where even less room is: it loses whole clauses."""
+    return _clauses(message.headline, most, len(f"{message.word} · {message.target}: "))
 
 
 def _headline(what: str, news: str) -> str:
     """As much as one line holds; what does not fit is left out clause by clause, not in the middle of a word."""
-    for lead in _LEADS:
-        news = news.removeprefix(lead)
-    line = f"{what} · {news.rstrip('.')}" if news else what
-    while len(line) > HEADLINE_LIMIT:
-        ends = [end for mark in (": ", "; ", ", ", ". ") if (end := line.rfind(mark, len(what), HEADLINE_LIMIT)) > 0]
+    line = f"{what} · {without_lead(news).rstrip('.')}" if news else what
+    return _clauses(line, HEADLINE_LIMIT, len(what))
+
+
+def _clauses(line: str, most: int, least: int) -> str:
+    """At most ``most`` characters, without the last clauses; a clause that begins before ``least`` stays."""
+    while len(line) > most:
+        ends = [end for mark in _MARKS if (end := line.rfind(mark, least, most)) > 0]
         if not ends:
-            return cut(line, HEADLINE_LIMIT)
+            return cut(line, most)
         line = line[: max(ends)]
     return line
 

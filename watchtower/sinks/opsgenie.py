@@ -18,7 +18,7 @@ from watchtower.ports import Clock, Delivery
 from watchtower.sink_settings import OpsgenieSinkSettings
 from watchtower.sinks.checking import require
 from watchtower.sinks.delivery import DELIVERED, retry
-from watchtower.sinks.message import Message, Phase, cut, plain
+from watchtower.sinks.message import Message, Phase, cut, plain, shorter
 from watchtower.sinks.posting import Answer, Poster
 from watchtower.sinks.templates import Words
 from watchtower.vocabulary.incidents import Notice
@@ -64,7 +64,7 @@ def requests(message: Message, team: str = "", tags: tuple[str, ...] = ()) -> li
     """What tells ``message``, in order."""
     one = f"/{quote(cut(message.key, 512), safe='')}"
     by_alias = "?identifierType=alias"
-    title, description = cut(message.headline, MESSAGE_LIMIT), cut(plain(message), DESCRIPTION_LIMIT)
+    title, description = shorter(message, MESSAGE_LIMIT), cut(plain(message), DESCRIPTION_LIMIT)
     match message.phase:
         case Phase.ANNOUNCE:
             return []
@@ -78,7 +78,11 @@ def requests(message: Message, team: str = "", tags: tuple[str, ...] = ()) -> li
         description=description,
         entity=cut(message.target, 512),
         priority=PRIORITIES.get(message.severity, "P5"),
-        details={"next_command": message.command, "kind": message.kind.value},
+        details={
+            "next_command": message.command,
+            **({"release_command": message.release} if message.release else {}),
+            "kind": message.kind.value,
+        },
         tags=list(tags),
     )
     if team:

@@ -17,7 +17,7 @@ from watchtower.sink_settings import PagerDutySinkSettings
 from watchtower.sinks.checking import require
 from watchtower.sinks.delivery import DELIVERED, retry
 from watchtower.sinks.event import event_type
-from watchtower.sinks.message import Message, Phase, cut, plain
+from watchtower.sinks.message import Message, Phase, cut
 from watchtower.sinks.posting import Answer, Poster
 from watchtower.sinks.templates import Words
 from watchtower.vocabulary.incidents import Notice
@@ -59,7 +59,7 @@ def event(message: Message) -> dict[str, Any]:
             "timestamp": iso(message.wall),
             "component": "inference engine",
             "class": event_type(message.kind),
-            "custom_details": {"message": plain(message), "next_command": message.command},
+            "custom_details": details(message),
         },
         "client": "Watchtower",
     }
@@ -67,6 +67,18 @@ def event(message: Message) -> dict[str, Any]:
         body["client_url"] = message.link
         body["links"] = [{"href": message.link, "text": "Console"}]
     return body
+
+
+def details(message: Message) -> dict[str, str]:
+    """What a responder sees as a table: one row a fact, because running text loses its lines there."""
+    told = (
+        {"message": message.own_text} if message.own_text else {name.lower(): value for name, value in message.untold}
+    )
+    return {
+        **told,
+        "next_command": message.command,
+        **({"release_command": message.release} if message.release else {}),
+    }
 
 
 def _judge(answer: Answer) -> Delivery:

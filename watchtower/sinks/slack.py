@@ -1,9 +1,10 @@
-"""Slack, through an incoming webhook: the first line as text, the facts below it beside a coloured bar.
+"""Slack, through an incoming webhook: the first line as text; below it, beside a coloured bar, what it does not say
+yet, the commands to copy, and small print.
 
 A webhook can neither edit nor thread, so each notice is a message of its own. Slack says no in the body: only HTTP 200
 with exactly ``ok`` is a success. ``&``, ``<`` and ``>`` are escaped, so that nothing inside a message can ping anybody.
 
-Source: Slack, "Sending messages using incoming webhooks"; limits: section 3,000, field 2,000 characters, ten fields.
+Source: Slack, "Sending messages using incoming webhooks"; limit: 3,000 characters a section.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from watchtower.sinks.templates import Words
 from watchtower.vocabulary.incidents import Notice
 
 COLOURS = {Tone.ALARM: "#d92d20", Tone.WARNING: "#f79009", Tone.GOOD: "#12a150", Tone.NEUTRAL: "#667085"}
+SMALL = ("Rules", "Mode", "Severity", "Incident")
 SECTION_LIMIT = 2900
 """Below Slack's 3,000: escaping may not push a text over it."""
 _ABOUT_THE_MESSAGE = frozenset({"invalid_payload", "invalid_blocks", "no_text", "too_many_attachments", "msg_too_long"})
@@ -72,20 +74,18 @@ def payload(message: Message) -> dict[str, Any]:
 
 
 def blocks(message: Message) -> list[dict[str, Any]]:
-    """Block Kit: long facts in full width, short ones in two columns, then the command to copy."""
-    found: list[dict[str, Any]] = []
-    if message.own_text:
-        found.append(_section(escaped(message.own_text)))
-    else:
-        wide = ("What", "Now")
-        lines = [f"*{name}*  {escaped(value)}" for name, value in message.facts if name in wide]
-        short = [_mrkdwn(f"*{name}*\n{escaped(value)}", 2000) for name, value in message.facts if name not in wide]
-        found.append(_section("\n".join(lines)))
-        found.append({"type": "section", "fields": short[:10]})
-    found.append(_section(f"*Next*\n```{escaped(message.command)}```"))
-    if message.link:
-        found.append({"type": "context", "elements": [_mrkdwn(f"<{escaped(message.link)}|Console>", 2000)]})
-    return found
+    """Block Kit: what matters in full width, the commands, and the rest as small print."""
+    small = [f"{name.lower()} {value}" for name, value in message.untold if name in SMALL]
+    lines = [f"*{name}*  {escaped(value)}" for name, value in message.untold if name not in SMALL]
+    body = escaped(message.own_text) or "\n".join(lines)
+    below = [] if message.own_text else [escaped(cut(" · ".join(small), SECTION_LIMIT // 2))]
+    below += [f"<{escaped(message.link)}|Console>"] if message.link else []
+    commands = "\n".join(command for _, command in message.commands)
+    return [
+        _section(body),
+        _section(f"```{escaped(commands)}```"),
+        *([{"type": "context", "elements": [_mrkdwn(" · ".join(below), SECTION_LIMIT)]}] if below else []),
+    ]
 
 
 def escaped(text: str) -> str:

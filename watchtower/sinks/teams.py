@@ -60,9 +60,10 @@ def payload(message: Message) -> dict[str, Any]:
 
 def _body(message: Message) -> list[dict[str, Any]]:
     headline = _text(message.headline, weight="Bolder", size="Medium", style="heading", color=COLOURS[message.tone])
-    facts = [{"title": name, "value": cut(value, VALUE_LIMIT)} for name, value in message.facts]
+    facts = [{"title": name, "value": cut(value, VALUE_LIMIT)} for name, value in message.untold]
     middle = _text(cut(message.own_text, VALUE_LIMIT)) if message.own_text else {"type": "FactSet", "facts": facts}
-    return [headline, middle, _text(message.command, fontType="Monospace")]
+    commands = [_text(command, fontType="Monospace", spacing="Small") for _, command in message.commands]
+    return [headline, middle, _text("Next", weight="Bolder"), *commands]
 
 
 def _text(text: str, **style: str) -> dict[str, Any]:

@@ -215,6 +215,8 @@ class ReferenceAnswered(Fact, frozen=True, tag="reference_answered", kw_only=Tru
     """Why there is nothing to compare (engine saturated, refused, …); then every score below is None."""
     logprob_shift: float | None = None
     """Mean absolute change, in nats per token, of the log-probabilities of a blessed answer."""
+    logprob_allowed: float | None = None
+    """How far the engine moves on its own, by its noise when the references were captured; nats per token."""
     prefix_agreement: float | None = None
     """Share (0…1) of the first 16 words that equal the closest blessed answer's."""
     cache_agreement: float | None = None

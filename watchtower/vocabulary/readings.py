@@ -249,6 +249,12 @@ READINGS: dict[str, ReadingKind] = {
             "forcing. 0 is the same weights and arithmetic; needs an engine that gives prompt_logprobs.",
         ),
         ReadingKind(
+            name="logprob_shift.excess",
+            unit=Unit.COUNT,
+            help="The same as a multiple of what the engine's own noise allows (four times its noise when the "
+            "references were captured, at least 0.001 nats): above 1 it does not compute what it did.",
+        ),
+        ReadingKind(
             name="malformed_output.ratio",
             unit=Unit.RATIO,
             help="Share of the canaries' answers that are empty, looping, garbled, in a wrong script, endless or cut, "

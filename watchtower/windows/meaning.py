@@ -34,6 +34,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "cache_agreement": (0.0, 1.0),
     "logprob_shift": (0.0, math.inf),
 }
+FEWEST_MOVED: Final = 3
+"""Answers whose log-probabilities moved before the cause is told: an incident opens in the middle of a round."""
+MOST: Final = 0.5
+"""Share of the answers that must point at the cache or the template: words may differ by chance."""
 _Z95: Final = 1.96
 WORSE_ABOVE: Final = ("logprob_shift", "malformed_output")
 
@@ -77,6 +81,8 @@ class Meaning:
         because = self._unusable(family)
         every = [] if because else [one for one in self._newest.values() if now - over <= one.at <= now]
         fresh, scores = self._worst(family, every)
+        if stat == "excess":
+            scores = _excess(fresh)
         if not because and len(scores) < self._least(family):
             because = self._too_few(family, len(fresh), len(scores), over, now)
         if because:
@@ -139,10 +145,24 @@ class Meaning:
         return mean, max(least, mean - margin), min(most, mean + margin)
 
     def _detail(self, fresh: list[ReferenceAnswered]) -> str:
-        """What most of the answers point at, in words; "" while nothing changed."""
+        """What most of the answers point at, in words; "" while nothing changed, or too few of them agree."""
         causes = Counter(one.cause for one in fresh if one.cause)
         if not causes:
             return ""
         cause, count = causes.most_common(1)[0]
+        asked = sum(one.cache_agreement is not None for one in fresh) if cause == "kv_cache" else len(fresh)
+        if count < (FEWEST_MOVED if cause in ("weights", "numerics") else MOST * asked):
+            return ""
         where = f", data-parallel rank {fresh[0].rank}" if fresh[0].rank >= 0 else ""
-        return f"{CAUSES.get(cause, cause)} ({count} of {len(fresh)} references{where})"
+        return f"{CAUSES.get(cause, cause)} ({count} of {asked} references{where})"
+
+
+def _excess(answers: list[ReferenceAnswered]) -> list[float]:
+    """Shifts as multiples of what all of them together may move: a quiet reference must not outweigh the others."""
+    known = [
+        (one.logprob_shift, one.logprob_allowed)
+        for one in answers
+        if one.logprob_shift is not None and one.logprob_allowed and math.isfinite(one.logprob_shift)
+    ]
+    allowed = sum(one for _, one in known) / len(known) if known else 1.0
+    return [shift / allowed for shift, _ in known]

@@ -313,11 +313,12 @@ EXPORT int nvmlDeviceGetRemappedRows(void *gpu, u32 *corrected, u32 *uncorrected
 
 /* ── counters ────────────────────────────────────────────────────────────────────────────────── */
 
-/* A counter of throttled time: so many thousandths of the time since boot. */
+/* A counter of throttled time: so many thousandths of the time since boot, and so many milliseconds on top. */
 static u64 throttled_ns(int gpu, u32 field) {
-    char key[WORD];
-    snprintf(key, sizeof key, "permille_%u", field);
-    return clock_ns(CLOCK_BOOTTIME) / 1000 * (u64)value_of(gpu, key, 0);
+    char share[WORD], ms[WORD];
+    snprintf(share, sizeof share, "permille_%u", field);
+    snprintf(ms, sizeof ms, "ms_%u", field);
+    return clock_ns(CLOCK_BOOTTIME) / 1000 * (u64)value_of(gpu, share, 0) + (u64)value_of(gpu, ms, 0) * 1000000ull;
 }
 
 EXPORT int nvmlDeviceGetViolationStatus(void *gpu, u32 policy, u64 *violation) {
