@@ -126,6 +126,7 @@ async def _governed(settings: ScoringSettings, clock: Clock) -> tuple[float, flo
     child, tasks = local(settings, clock), TaskGroup(clock.sleep)
     tasks.start("scorer", child.run, restart_after=None)
     try:
+        await child.embed(_texts(1))  # a canary's text waits until the encoder is loaded, a live one would not
         while child.report.cpu_seconds < BURST_SECONDS:  # the burst is no part of what is kept over time
             if (await child.embed(_texts(BATCH_TEXTS), live=True)).vectors is None:
                 break
