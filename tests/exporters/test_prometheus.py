@@ -58,6 +58,8 @@ def full_board(rules: int = 6) -> Board:
         "answers": {"answered": 70, "unanswered": 2},
         "tokens": 9000,
     }
+    board.samples = {"counts": dict.fromkeys(("compared", "kept", "dropped", "unscored"), 1)}
+    board.output_shift = {"then": 400, "now": 200, "shift": {"moved": {"meaning": 0.2, "form": 0.0}, "p": 0.01}}
     board.outbox = {"sent": 5, "failed": 1, "dropped": 2, "dead": 3, "pending": 4, "oldest_age_seconds": 9}
     board.counters = dict.fromkeys(INTERNAL_EVENTS, 1.0)
     board.incidents_opened, board.engine_restarts = 3, 1
@@ -122,6 +124,14 @@ def test_every_name_is_legal_everywhere_and_documented(accept: str) -> None:
             base = re.sub(r"_(bucket|sum|count)$", "", sample.name) if family.type == "histogram" else sample.name
             assert base in DOCUMENTED, sample.name
         assert family.documentation, family.name
+
+
+def test_how_far_answers_to_users_moved_is_absent_while_unknown() -> None:
+    board = full_board()
+    assert value(board, "watchtower_output_shift_ratio", measure="meaning") == 0.2
+    assert value(board, "watchtower_samples_total", result="lost") == 2
+    board.output_shift = {"then": 3, "now": 0, "shift": None, "because": "still learning"}
+    assert "watchtower_output_shift_ratio" not in families(board)
 
 
 def test_everything_documented_is_exported() -> None:

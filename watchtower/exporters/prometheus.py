@@ -206,20 +206,17 @@ class BoardCollector(Collector):
         yield _counter("watchtower_reference_tokens", known.get("tokens", 0))
 
     def _samples(self) -> Iterator[Metric]:
-        known = self._board.output_shift
-        yield _counters("watchtower_samples", "result", self._board.samples.get("counts", {}))
-        count = "watchtower_output_shift_samples"
-        samples = GaugeMetricFamily(count, METRICS[count], labels=["time"])
-        for time in ("then", "now"):
-            samples.add_metric([time], known.get(time, 0))
-        yield samples
-        if known.get("shift"):
+        counts = self._board.samples.get("counts", {})
+        results = {"kept": ("kept",), "compared": ("compared",), "lost": ("dropped", "unscored")}
+        told = {result: sum(counts.get(one, 0) for one in parts) for result, parts in results.items()}
+        yield _counters("watchtower_samples", "result", told)
+        found = self._board.output_shift.get("shift")
+        if found:
             name = "watchtower_output_shift_ratio"
             moved = GaugeMetricFamily(name, METRICS[name], labels=["measure"])
-            for measure, value in known["shift"]["moved"].items():
+            for measure, value in found["moved"].items():
                 moved.add_metric([measure], value)
             yield moved
-            yield _gauge("watchtower_output_shift_p_value", known["shift"]["p"])
 
 
 class Exposition:

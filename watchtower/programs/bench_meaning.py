@@ -21,7 +21,6 @@ from watchtower.benchmarks.scoring import measure
 from watchtower.clock import SystemClock
 from watchtower.programs.bench import exit_code, plain_console, progress, show_budgets, show_machine
 from watchtower.scoring.choosing import local
-from watchtower.scoring.messages import PACKAGE_SHA256
 from watchtower.settings import ScoringSettings
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, NotReachable, Problem
@@ -107,7 +106,7 @@ async def _drift_with_encoder(folder: Path, kept: KeptVectors) -> Goals:
             answer = await encoder.embed(batch)
             if answer.vectors is None:
                 raise NotReachable(answer.because)
-            kept.keep(batch, answer.vectors)
+            kept.keep(batch, answer.vectors, answer.encoder)
             progress(f"{first + len(batch)} of {len(missing)} answers embedded, the shortest first")
         return kept.rows(texts)
 
@@ -122,30 +121,35 @@ class KeptVectors:
     """Embeddings by the checksum of their text, in memory and, where a file is named, in it."""
 
     def __init__(self, path: Path | None) -> None:
-        """Raises BadInput for a file that cannot be read as embeddings of this encoder."""
+        """Raises BadInput for a file that is none of ours."""
         self._path = path
+        self._encoder = ""
         self._rows: dict[str, NDArray[np.float32]] = {}
         if path is None or not path.exists():
             return
         try:
             with np.load(path, allow_pickle=False) as file:
-                if str(file["encoder"]) != PACKAGE_SHA256:
-                    raise ValueError("another encoder's")
+                self._encoder = str(file["encoder"])
                 self._rows = dict(zip(map(str, file["names"]), file["rows"], strict=True))
         except (OSError, ValueError, KeyError) as problem:
             cure = "name another file; it is written by 'watchtower bench detect --vectors FILE'"
-            raise BadInput([Problem("--vectors", "", f"{path} holds no embeddings of this encoder", cure)]) from problem
+            raise BadInput([Problem("--vectors", "", f"{path} holds no embeddings of ours", cure)]) from problem
 
     def __contains__(self, text: str) -> bool:
         return _name(text) in self._rows
 
-    def keep(self, texts: Sequence[str], vectors: Sequence[Sequence[float]]) -> None:
+    def keep(self, texts: Sequence[str], vectors: Sequence[Sequence[float]], encoder: str) -> None:
+        """Raises BadInput when the file holds another encoder's."""
+        if self._rows and encoder != self._encoder:
+            what = f"{self._path} holds embeddings of {self._encoder}, and this is {encoder}"
+            raise BadInput([Problem("--vectors", "", what, "name another file")])
+        self._encoder = encoder
         for text, vector in zip(texts, vectors, strict=True):
             self._rows[_name(text)] = np.asarray(vector, dtype=np.float32)
         if self._path is not None:
             beside = self._path.with_suffix(".new")
             with beside.open("wb") as file:
-                np.savez(file, encoder=PACKAGE_SHA256, names=list(self._rows), rows=np.array(list(self._rows.values())))
+                np.savez(file, encoder=self._encoder, names=list(self._rows), rows=np.array(list(self._rows.values())))
             beside.replace(self._path)
 
     def rows(self, texts: Sequence[str]) -> NDArray[np.float32]:
