@@ -11,6 +11,7 @@ import random  # noqa: TID251 - the one generator of the process is made here an
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from watchtower.adapters.calls import setup
@@ -26,7 +27,7 @@ from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
 from watchtower.daemon.remembering import Storage
-from watchtower.daemon.sinks import make_sinks
+from watchtower.daemon.sinks import audience, make_sinks
 from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load import LoadExplainsLatency
 from watchtower.exporters.gpus import GpuCollector
@@ -107,7 +108,7 @@ async def furnish(
         limits=settings.remediation,
         capabilities=await adapter.capabilities(),
         clock=clock,
-        memory=JournalMemory(storage.journal, list(deliveries.lines), _committed(board, telemetry)),
+        memory=JournalMemory(storage.journal, partial(audience, settings), _committed(board, telemetry)),
         traffic=RelayTraffic(board=board, clock=clock, settings=settings.relay.hold, order=relays.order),
         hands=adapter,
         send_canary=send_canary,
