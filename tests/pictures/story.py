@@ -77,4 +77,4 @@ async def mailed(notices: list[Notice]) -> list[EmailMessage]:
             assert (await sink.send(notice, 1)).delivered
         await sink.close()
     bodies = [mail.removesuffix(".\r\n") for mail in server.mails]  # the line that ends it belongs to SMTP
-    return [message_from_string(mail, _class=EmailMessage, policy=policy.default) for mail in bodies]  # type: ignore[arg-type]
+    return [message_from_string(mail, _class=EmailMessage, policy=policy.default) for mail in bodies]
