@@ -10,7 +10,15 @@ from dashboards.palette import VERDICT, judged
 from dashboards.panels import Panel, bands, bars, lines, tile
 from dashboards.queries import Query, limit, metric, position, rate, reading
 
-MEANING = ("meaning_drift", "weights_changed", "answers_differ", "answers_malformed", "answers_fail", "hang")
+MEANING = (
+    "meaning_drift",
+    "weights_changed",
+    "numerics_changed",
+    "answers_differ",
+    "answers_malformed",
+    "answers_fail",
+    "hang",
+)
 
 
 def now(limits: Limits) -> list[Panel]:

@@ -80,6 +80,10 @@ class Board:
     canaries: dict[CanaryOutcome, int] = field(default_factory=dict)
     references: dict[str, Any] = field(default_factory=dict)
     """id and usable of the references in force; rounds and answers by result, tokens: what canaries cost so far."""
+    output_shift: dict[str, Any] = field(default_factory=dict)
+    """The JSON of ``/api/v1/drift``: how far live answers have moved, and which prompts most. Names, never text."""
+    samples: dict[str, Any] = field(default_factory=dict)
+    """counts of samples by what became of them, waiting_bytes."""
     histograms: dict[str, dict[str, HistogramTotals]] = field(default_factory=dict)
     """By reading family, e.g. ``inter_token_latency_seconds``, then by model."""
     incidents: list[dict[str, Any]] = field(default_factory=list)

@@ -184,6 +184,17 @@ def _command(
     as_json(answer) if json_ else print(f"{verb.replace('_', ' ')}: done")
 
 
+@app.command(epilog=example("watchtower drift --json"))
+def drift(config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False) -> None:
+    """How far answers to users have moved since the references were captured, and which prompts most. Diagnosis only.
+
+    Prompts are named by keyed hashes or by the reference they ask, never by text."""
+    from watchtower.programs.drift import show_drift
+
+    answer = client(config, state_dir).get("/api/v1/drift")
+    as_json(answer) if json_ else show_drift(Console(), answer)
+
+
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; the next on-call engineer reads it.")]
 
 
@@ -270,10 +281,17 @@ def check(
     raise typer.Exit(check_main(find_config(config), os.environ, timing=timing, as_json=json_))
 
 
-@app.command(epilog=example("watchtower compare blessed.jsonl candidate.jsonl --html report.html"))
+@app.command(epilog=example("watchtower compare http://127.0.0.1:8000 http://127.0.0.1:8001"))
 def compare(
-    baseline: Annotated[Path, typer.Argument(help='Answers of today: lines of {"id": …, "output": …}; .gz too.')],
-    candidate: Annotated[Path, typer.Argument(help="Answers of the one to be judged, to the same prompts.")],
+    baseline: Annotated[
+        str, typer.Argument(help='Answers of today: a file with lines of {"id": …, "output": …}, or a live http://….')
+    ],
+    candidate: Annotated[str, typer.Argument(help="The one to be judged, on the same prompts: the same kind.")],
+    prompts: Annotated[
+        Path | None, typer.Option(help="Of live engines: YAML file of the questions; default: the shipped set.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=32, help="Of live engines: requests at a time.")] = 4,
+    max_tokens: Annotated[int, typer.Option(min=8, max=1024, help="Of live engines: longest answer.")] = 48,
     again: Annotated[
         Path | None, typer.Option(help="A second run of the baseline: shows differences without a direction too.")
     ] = None,
@@ -286,13 +304,16 @@ def compare(
     html: Annotated[Path | None, typer.Option(help="Write the page to this file too.")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Same, different or too little data: two sets of answers to the same prompts. Exit 0, 1 or 3."""
+    """Same, different or too little data: two sets of answers, or two live engines. Exit 0, 1 or 3."""
     from watchtower.programs.compare import CompareOptions
     from watchtower.programs.compare import main as compare_main
 
     options = CompareOptions(
         baseline=baseline,
         candidate=candidate,
+        prompts=prompts,
+        concurrency=concurrency,
+        max_tokens=max_tokens,
         again=again,
         config=config,
         no_encoder=no_encoder,
@@ -390,6 +411,20 @@ def references_export(
     from watchtower.programs.references import export
 
     raise typer.Exit(export(client(config, state_dir), id, output))
+
+
+@references_app.command("pick", epilog=example("watchtower references pick --count 24 --output questions.yaml"))
+def references_pick(
+    count: Annotated[int, typer.Option(min=1, max=500, help="How many questions at most.")] = 24,
+    output: Annotated[Path | None, typer.Option(help="File to write (0600); default: standard output.")] = None,
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+) -> None:
+    """Questions of users that cover what is asked, from kept traffic (samples.keep.text), as a file to read and then
+    to name in references.prompts. Holds text of users."""
+    from watchtower.programs.references import pick
+
+    raise typer.Exit(pick(client(config, state_dir), count, output))
 
 
 @references_app.command("import", epilog=example("watchtower references import references.json"))
@@ -498,11 +533,18 @@ def bench_tick(json_: JsonOption = False) -> None:
 
 
 @bench_app.command("detect", epilog=example("WATCHTOWER_TEST_DATA=./data watchtower bench detect --json"))
-def bench_detect(json_: JsonOption = False) -> None:
-    """The output detectors: delays and false alarms from fixed seeds, and on recorded outputs. Exit 1 on a miss."""
+def bench_detect(
+    vectors: Annotated[
+        Path | None, typer.Option(help="File that keeps the embeddings of the recorded outputs for the next run.")
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """The output detectors: delays and false alarms from fixed seeds, and on recorded outputs. Exit 1 on a miss.
+
+    Embedding the recorded outputs takes minutes; a run that is broken off goes on where its file ends."""
     from watchtower.programs.bench_meaning import detect
 
-    raise typer.Exit(detect(as_json=json_))
+    raise typer.Exit(detect(vectors, as_json=json_))
 
 
 @bench_app.command("score", epilog=example("watchtower bench score --json"))

@@ -63,13 +63,16 @@ class EngineSettings(Group):
     """Model name for canaries; empty: the first that ``/v1/models`` lists."""
     api_key: SecretStr | None = None
     """Sent as Bearer by canaries and scrapes. Better: environment WATCHTOWER__ENGINE__API_KEY."""
+    data_parallel_size: Annotated[int, Field(ge=1, le=64)] = 1
+    """Data-parallel ranks behind this address: reference canaries visit each (``X-data-parallel-rank``)."""
     scrape_seconds: Seconds = 5.0
     """How often the engine's own metrics are read."""
     observe_seconds: Seconds = 2.0
     """How often the adapter is asked who is running."""
     checkpoint: str = ""
     """Directory of the weights that should be served, as the engine sees it; empty: what the engine was started with
-    (``root`` in ``/v1/models``). A rollback loads the blessed checkpoint from this directory."""
+    (``root`` in ``/v1/models``). A rollback loads the blessed checkpoint from this directory. Part of the references'
+    key: declare another one, and its answers are compared with no references but its own."""
 
 
 class SupervisorKind(StrEnum):
@@ -145,6 +148,43 @@ class ReferenceSettings(Group):
     """Go on asking while users ask nothing; false lets an engine that scales to zero rest."""
     idle_seconds: Seconds = 600.0
     """No request of users for so long counts as no load."""
+
+
+class KeepSettings(Group):
+    """Whether the text of samples is written down (``retained.db``, 0600), after credentials were taken out of it."""
+
+    text: bool = False
+    """Keep questions and answers of sampled exchanges. Needs the extra ``retention`` (detect-secrets), which finds keys
+    and passwords; names, addresses and numbers of people stay in the text."""
+    seconds: Seconds = 86400.0
+    """How long; then they are overwritten. Turning ``text`` off forgets all at the next start."""
+    most: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    """Samples kept at most, the newest."""
+
+
+class SampleSettings(Group):
+    """Answers to users whose text is looked at, in memory, to tell how far output has moved (``watchtower drift``).
+    Nothing is sampled before ``watchtower references capture`` has made references."""
+
+    ratio: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """Share of the observed answers. 0: none but those of ``references``."""
+    references: bool = True
+    """Also take every greedy request that asks a reference's question, and compare its answer with the blessed ones."""
+    text_characters: Annotated[int, Field(ge=200, le=200_000)] = 16_384
+    """Of one question, and of one answer; what is longer is cut."""
+    memory_bytes: Annotated[int, Field(ge=64 * 1024)] = 4 * 1024 * 1024
+    """Text that may wait in the daemon to be turned into numbers; beyond it the oldest samples fall off, counted."""
+    then: Annotated[int, Field(ge=50, le=2000)] = 400
+    """Samples that today's answers are compared with: the first ones, while nothing was wrong, after the capture of the
+    references in force. Kept as embeddings and keyed hashes."""
+    now: Annotated[int, Field(ge=50, le=2000)] = 200
+    """Newest samples that are compared with them."""
+    minimum: Annotated[int, Field(ge=20)] = 60
+    """Samples of each time below which nothing is said."""
+    every_seconds: Seconds = 60.0
+    """How often the comparison is made, if new samples came."""
+    keep: KeepSettings = KeepSettings()
+    """Retention of text: off unless asked for."""
 
 
 class EvidenceSettings(Group):
@@ -411,6 +451,8 @@ class Settings(Group):
     supervisor: SupervisorSettings = SupervisorSettings()
     canary: CanarySettings = CanarySettings()
     references: ReferenceSettings = ReferenceSettings()
+    samples: SampleSettings = SampleSettings()
+    """Answers to users that are looked at, in memory."""
     evidence: EvidenceSettings = EvidenceSettings()
     placement: PlacementSettings = PlacementSettings()
     hardware: HardwareSettings = HardwareSettings()

@@ -51,7 +51,7 @@ class Lenient:
 
 
 class House:
-    def __init__(self, **settings: object) -> None:
+    def __init__(self, ranks: int = 1, **settings: object) -> None:
         self.clock = HandClock()
         self.engine = Engine(self.clock)
         self.settings = ReferenceSettings(**settings)
@@ -67,6 +67,7 @@ class House:
             demand=self.demand,
             blessed=lambda: self.blessed,
             on_fact=self.facts.append,
+            ranks=ranks,
         )
 
     def answers(self) -> list[ReferenceAnswered]:
@@ -212,3 +213,27 @@ async def test_without_references_nothing_is_asked_and_nothing_is_told() -> None
     house.rounds.wish("regular", regular=True)
     await house.run(50)
     assert house.engine.asked == [] and house.facts == []
+
+
+async def test_each_data_parallel_rank_is_visited_and_judged_alone() -> None:
+    house = House(ranks=3)
+    house.rounds.wish("regular")
+    await house.run()
+    assert [told.rank for told in house.told()] == [0, 1, 2]
+    assert all(told.answered == len(PROMPTS) for told in house.told())
+    assert {(one.rank, one.reference) for one in house.answers()} == {(n, one.id) for n in range(3) for one in PROMPTS}
+    assert {question.rank for question in house.engine.asked} == {0, 1, 2}
+
+
+async def test_an_engine_that_does_not_answer_at_one_rank_is_not_asked_at_the_next() -> None:
+    house = House(ranks=3)
+    house.engine.because = "no answer in time"
+    house.rounds.wish("regular")
+    await house.run()
+    assert [told.rank for told in house.told()] == [0]
+
+
+async def test_without_data_parallelism_the_engine_chooses() -> None:
+    house = House()
+    await house.round()
+    assert {question.rank for question in house.engine.asked} == {-1}

@@ -79,7 +79,9 @@ async def test_the_same_engine_is_clean(house: House) -> None:
 async def test_other_weights_are_told_apart_from_rounding(house: House) -> None:
     references = await house.blessed()
     house.engine.rounded = True
-    assert house.judge.round(await house.round(references)) == (False, "numerics")
+    judged = await house.round(references)
+    assert house.judge.round(judged) == (False, "numerics")
+    assert all(one.fact.logprob_allowed == pytest.approx(1e-3) for one in judged), "it repeats to the last digit"
     house.engine.rounded, house.engine.checkpoint = False, "other"
     judged = await house.round(references)
     assert house.judge.round(judged) == (False, "weights")

@@ -29,7 +29,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 class House:
-    def __init__(self, directory: Path | None, **settings: object) -> None:
+    def __init__(self, directory: Path | None, checkpoint: str = "", **settings: object) -> None:
         self.clock = HandClock()
         self.engine = Engine(self.clock)
         self.encoder = Letters()
@@ -40,7 +40,7 @@ class House:
         self.facts: list[AnyFact] = []
         self.encoders_wanted = 0
         self.settings = Settings(
-            engine=EngineSettings(model="tiny"),
+            engine=EngineSettings(model="tiny", checkpoint=checkpoint),
             references=ReferenceSettings(**{"repeats": 3, "max_tokens": 16, **settings}),
         )
         self.meaning = Meaning(
@@ -109,8 +109,27 @@ async def test_references_under_another_key_are_a_reason_and_never_used(house: H
     later = House(tmp_path, max_tokens=32)
     later.meaning.start()
     assert later.known().usable == 0
-    assert "sampling greedy, 16 tokens → greedy, 32 tokens: capture again" in later.known().because.replace(")", "")
+    assert "(sampling greedy, 16 tokens → greedy, 32 tokens): run 'watchtower references cap" in later.known().because
+    assert later.meaning.list()["because"] == later.known().because
     await later.tasks.stop()
+
+
+async def test_another_declared_checkpoint_has_references_of_its_own(house: House, tmp_path: Path) -> None:
+    """Declared, not observed: whatever the engine serves, the configuration says which references it must meet."""
+    old = (await house.capture())["id"]
+    declared = House(tmp_path, checkpoint="/models/new")
+    declared.meaning.start()
+    assert declared.known().usable == 0
+    assert "(checkpoint none → /models/new): run 'watchtower references capture'" in declared.known().because
+    with pytest.raises(Refused, match="checkpoint none → /models/new"):
+        declared.meaning.take_in(house.meaning.export(""), "x.json")
+    new = (await declared.capture())["id"]
+    assert declared.known().usable == 24 and declared.meaning.list()["in_force"] == new
+    await declared.tasks.stop()
+    back = House(tmp_path)
+    back.meaning.start()
+    assert back.meaning.list()["in_force"] == old, "declared again, the old ones are in force again"
+    await back.tasks.stop()
 
 
 async def test_without_an_encoder_the_rest_is_captured_and_similarity_says_why_not(house: House) -> None:

@@ -13,7 +13,13 @@ from watchtower.programs import references
 from watchtower.programs.client import DaemonClient
 from watchtower.vocabulary.errors import BadInput, ExitCode
 
-KEY = {"model": "tiny", "template": "chat", "sampling": "greedy, 48 tokens", "prompts": "abc"}
+KEY = {
+    "model": "tiny",
+    "checkpoint": "/models/good",
+    "template": "chat",
+    "sampling": "greedy, 48 tokens",
+    "prompts": "abc",
+}
 ONE = {
     "id": "fact-sea",
     "answers": 5,

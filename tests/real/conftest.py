@@ -77,7 +77,6 @@ def stack(plan: EnginePlan, tmp_path_factory: pytest.TempPathFactory, measured: 
         tmp_path_factory.mktemp("run"),
         engine={"url": plan.url, "model": plan.model},
         supervisor=supervisor,
-        scoring={"encoder": "none"},
         **plan.limits,
     )
     try:

@@ -1,4 +1,4 @@
-"""References on a real vLLM: the same checkpoint loaded again changes nothing; another one is noticed in one round.
+"""References on a real vLLM: the same checkpoint loaded again changes nothing; another one is told apart in one round.
 
 Weights are loaded through the engine's own reload route while requests are frozen (pause mode ``keep``), and the prefix
 cache is reset before they go on. Watchtower is paused meanwhile: what it sees is the subject here, not what it does.
@@ -25,11 +25,12 @@ from watchtower.simulator.vllm_cpu import engine as vllm
 
 pytestmark = [pytest.mark.real_vllm, pytest.mark.long, pytest.mark.timeout(600)]
 RELOADS = 10
+MEANING = ("weights_changed", "numerics_changed", "answers_differ", "answers_malformed", "meaning_drift")
 
 
 @pytest.fixture(scope="module")
-def daemon(stack: Stack) -> Iterator[DaemonClient]:
-    """References are captured; no cure begins."""
+def daemon(stack: Stack, checkpoints: dict[str, Path]) -> Iterator[DaemonClient]:
+    """References are captured, all checkpoints lie ready; no cure begins."""
     daemon = DaemonClient(stack.state)
     daemon.command("pause", author="test", reason="weights are changed on purpose", seconds=1200)
     daemon.post("/api/v1/references/capture")
@@ -40,11 +41,12 @@ def daemon(stack: Stack) -> Iterator[DaemonClient]:
 
 
 @pytest.fixture(scope="module")
-def checkpoints(plan: EnginePlan) -> tuple[Path, Path]:
-    """The one that is served, and another."""
+def checkpoints(plan: EnginePlan) -> dict[str, Path]:
+    """The one that is served (``same``), two that were made from it, and one that was not."""
     environment = vllm.install()
-    served, other = (environment.parent / f"tiny-checkpoint-{seed}" for seed in (0, 1))
-    return served, vllm.checkpoint(other, 1, environment)
+    home, served = environment.parent, Path(plan.weights)
+    found = {kind: vllm.changed(home / f"{served.name}-{kind}", kind, served, environment) for kind in vllm.CHANGES}
+    return {"same": served, "other": Path(plan.other_weights), **found}
 
 
 @pytest_asyncio.fixture
@@ -94,11 +96,19 @@ def reading(stack: Stack, name: str) -> dict[str, Any]:
     return found
 
 
-async def shifted(stack: Stack) -> dict[str, Any]:
-    """The reading once it has moved. The demo's window is shorter than a round of a busy engine: it may be empty."""
-    async with asyncio.timeout(60):
-        while not (found := reading(stack, "logprob_shift.mean"))["value"]:  # noqa: ASYNC110 - a process is polled
-            await asyncio.sleep(0.2)
+def breaches(stack: Stack) -> dict[str, str]:
+    """Rules about meaning in breach → what each says."""
+    return {
+        one["rule"]: one["sentence"]
+        for one in stack.status()["rules"]
+        if one["rule"] in MEANING and one["verdict"] == "breach"
+    }
+
+
+async def checksums(http: httpx.AsyncClient, stack: Stack) -> dict[str, str]:
+    """What the engine says of its tensors. Its build for the CPU hashes no data of most of them."""
+    answer = await http.post(f"{stack.engine}/weight_checker", json={"action": "checksum"})
+    found: dict[str, str] = answer.json()["checksums"]
     return found
 
 
@@ -106,49 +116,68 @@ async def test_the_same_checkpoint_loaded_ten_times_under_load_changes_nothing(
     stack: Stack,
     plan: EnginePlan,
     daemon: DaemonClient,
-    checkpoints: tuple[Path, Path],
+    checkpoints: dict[str, Path],
     http: httpx.AsyncClient,
     measured: Measured,
 ) -> None:
     async with streaming(stack, plan) as traffic:
         assert (await after_rounds(http, stack, 1))["changed"] == 0
         for _ in range(RELOADS):
-            await load(http, stack, checkpoints[0])
+            await load(http, stack, checkpoints["same"])
             await asyncio.sleep(1)
         after = await after_rounds(http, stack, 2)
-    shift = reading(stack, "logprob_shift.mean")
+        shift, found = reading(stack, "logprob_shift.mean"), breaches(stack)
     assert after["changed"] == 0 and after["clean"] >= 2, after
+    assert found == {} and shift["detail"] == "", (found, shift)
     assert traffic.counts(traffic.phase).failed_requests == 0
     measured(f"{RELOADS} reloads of the same checkpoint under load: no round changed, shift {shift['value']} nats")
 
 
-async def test_another_checkpoint_is_noticed_within_one_round_and_named(
+@pytest.mark.parametrize(
+    ("kind", "rule", "cause"),
+    [
+        ("int8", "numerics_changed", "compute differently"),
+        ("zeroed", "weights_changed", "other weights"),
+        ("other", "weights_changed", "other weights"),
+    ],
+)
+async def test_another_checkpoint_is_told_apart_within_one_round_and_its_cause_named(
+    kind: str,
+    rule: str,
+    cause: str,
     stack: Stack,
     plan: EnginePlan,
     daemon: DaemonClient,
-    checkpoints: tuple[Path, Path],
+    checkpoints: dict[str, Path],
     http: httpx.AsyncClient,
     measured: Measured,
 ) -> None:
     async with streaming(stack, plan):
         await after_rounds(http, stack, 1)
+        good = await checksums(http, stack)
         began = boottime()
-        await load(http, stack, checkpoints[1])
+        await load(http, stack, checkpoints[kind])
         try:
             first = await after_rounds(http, stack, 1)
             noticed = boottime() - began
             second = await after_rounds(http, stack, 1)
-            shift = await shifted(stack)
-            opened = stack.api("incidents")["incidents"][0]
+            await asyncio.to_thread(stack.until, lambda: rule in breaches(stack), 60, f"a breach of {rule}")
+            found, shift = breaches(stack), reading(stack, "logprob_shift.mean")
+            excess, cached = reading(stack, "logprob_shift.excess"), reading(stack, "cache_agreement.mean")
+            hashed = await checksums(http, stack)
         finally:
-            await load(http, stack, checkpoints[0])
-        # the round under way while the weights were swapped may be a mixture; the next is all of the other ones
-        assert first["changed"] + second["changed"] >= 1 and second["changed"] >= 1
-        assert "other weights" in shift["detail"] and shift["value"] > 0.1
-        assert "weights_changed" in opened["rules"]
+            await load(http, stack, checkpoints["same"])
         await after_rounds(http, stack, 1)
-        assert (await after_rounds(http, stack, 1))["changed"] == 0, "the old weights are the blessed ones again"
+        again = await after_rounds(http, stack, 1)
+    differ = sum(hashed[name] != good[name] for name in good)
     how = "at once" if first["changed"] else "by the next round"
     measured(
-        f"another checkpoint: noticed {how}, first round after it ended at {noticed:.1f} s, {shift['value']:.2f} nats"
+        f"{kind}: noticed {how}, the first round after it ended at {noticed:.1f} s; {shift['value']:.5f} nats, "
+        f"{excess['value']:.1f} times what its own noise allows; cached answers agree to {cached['value']}; "
+        f"{differ} of {len(good)} checksums differ; {found}"
     )
+    # the round under way while the weights were swapped may be a mixture; the next is all of the new ones
+    assert second == {"clean": 0, "changed": 1, "unclear": 0, "skipped": 0}
+    assert all(cause in sentence for sentence in found.values()), found
+    assert {"numerics_changed", "weights_changed"} & set(found) == {rule}, "one of the two, never both"
+    assert again["changed"] == 0, "the old weights are the blessed ones again"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -55,6 +57,18 @@ def test_a_place_that_cannot_be_written_is_a_fault(tmp_path: Path) -> None:
         ReferenceStore(tmp_path / "missing").bless(made("a", 1.0))
 
 
+def test_a_set_from_before_the_checkpoint_was_noted_is_one_of_an_undeclared_checkpoint(tmp_path: Path) -> None:
+    old = msgspec.to_builtins(made("a", 1.0))
+    del old["key"]["checkpoint"]
+    assert imported(msgspec.json.encode(old), "x.json") == made("a", 1.0)
+    store = ReferenceStore(tmp_path)
+    store.bless(made("a", 1.0))
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as connection, connection:
+        connection.execute("UPDATE sets SET body = ?", (msgspec.json.encode(old),))
+    assert store.blessed(KEY) == made("a", 1.0)
+    assert store.blessed(msgspec.structs.replace(KEY, checkpoint="/models/good")) is None
+
+
 def test_an_exported_set_comes_back_whole() -> None:
     assert imported(msgspec.json.encode(made("a", 1.0)), "x.json") == made("a", 1.0)
 
@@ -62,8 +76,9 @@ def test_an_exported_set_comes_back_whole() -> None:
 @pytest.mark.parametrize(
     ("document", "says"),
     [
-        (b"{}", "no exported reference set"),
-        (b"nonsense", "no exported reference set"),
+        (b"{}", "no exported reference set: Object missing required field 'id'"),
+        (b"nonsense", "no exported reference set: not JSON"),
+        (b'{"id": "a", "key": {"model": "m", "checkpoint": 5}}', r"Expected 'str', got 'int' - at '\$.key.checkpoint'"),
         (msgspec.json.encode(msgspec.structs.replace(made("a", 1.0), format=99)), "format 99 is not known"),
         (msgspec.json.encode(msgspec.structs.replace(made("a", 1.0), references=[])), "the set is empty"),
     ],

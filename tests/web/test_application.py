@@ -49,6 +49,9 @@ class References:
     def capture(self, repeats: int = 0) -> dict[str, Any]:
         return self._said("capture", repeats)
 
+    def pick(self, count: int) -> dict[str, Any]:
+        return self._said("pick", count)
+
     def retire(self, id: str) -> dict[str, Any]:
         return self._said("retire", id)
 
@@ -309,6 +312,17 @@ async def test_references_are_listed_shown_captured_retired_exported_and_importe
         ("export", "ref-1"),
         ("import", b"{}"),
     ]
+
+
+async def test_questions_of_users_are_shown_to_the_local_face_or_with_the_token_alone(house: House) -> None:
+    async with house.client() as client:
+        stranger = await client.get("/api/v1/references/pick?count=3")
+        known = await client.get("/api/v1/references/pick?count=3", headers={"authorization": f"Bearer {TOKEN}"})
+        nonsense = await client.get("/api/v1/references/pick?count=0", headers={"authorization": f"Bearer {TOKEN}"})
+    async with house.client(local=True) as client:
+        beside = await client.get("/api/v1/references/pick?count=4")
+    assert [answer.status_code for answer in (stranger, known, nonsense, beside)] == [403, 200, 400, 200]
+    assert house.references.asked == [("pick", 3), ("pick", 4)]
 
 
 @pytest.mark.parametrize("path", ["references/capture", "references/retire?id=x", "references/import"])

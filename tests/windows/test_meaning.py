@@ -16,6 +16,7 @@ ALL = (
     "prefix_agreement.mean",
     "cache_agreement.mean",
     "logprob_shift.mean",
+    "logprob_shift.excess",
     "malformed_output.ratio",
 )
 
@@ -30,6 +31,7 @@ class House:
         for number in range(count):
             told = {
                 "logprob_shift": 0.001,
+                "logprob_allowed": 0.002,
                 "prefix_agreement": 1.0,
                 "similarity": 0.97,
                 "cache_agreement": 1.0,
@@ -45,7 +47,7 @@ def test_every_family_has_a_mean_over_the_references_with_its_band() -> None:
     house = House()
     house.answer(100.0)
     read = {name: house.read(name) for name in ALL}
-    assert [read[name].value for name in ALL] == pytest.approx([0.97, 0.97, 1.0, 1.0, 0.001, 0.0])
+    assert [read[name].value for name in ALL] == pytest.approx([0.97, 0.97, 1.0, 1.0, 0.001, 0.5, 0.0])
     assert all(one.samples == 10 for one in read.values())
     malformed = read["malformed_output.ratio"]
     assert malformed.low == 0.0 and malformed.high is not None and malformed.high > 0.1
@@ -75,6 +77,33 @@ def test_the_cause_that_most_answers_name_stands_beside_the_number() -> None:
     assert "other weights" in reading.detail and "10 of 10 references" in reading.detail
     house.answer(105.0)
     assert house.read("logprob_shift.mean").detail == ""
+
+
+def test_a_cause_that_few_answers_name_is_not_told() -> None:
+    house = House()
+    house.answer(100.0)
+    house.answer(101.0, count=4, cause="kv_cache", cache_agreement=0.2)
+    assert house.read("logprob_shift.mean").detail == "", "four of the ten whose cache was looked at"
+    house.answer(102.0, cause="numerics", logprob_shift=0.004)
+    house.answer(103.0, count=1, cause="weights", logprob_shift=0.2)
+    assert "compute differently" in house.read("logprob_shift.excess").detail
+
+
+def test_an_incident_in_mid_round_already_has_its_cause() -> None:
+    house = House()
+    house.answer(100.0)
+    house.answer(101.0, count=2, cause="weights", logprob_shift=0.7)
+    assert house.read("logprob_shift.mean").detail == ""
+    house.answer(101.0, count=3, cause="weights", logprob_shift=0.7)
+    assert "other weights" in house.read("logprob_shift.mean").detail
+
+
+def test_the_excess_is_over_what_all_references_together_may_move() -> None:
+    house = House()
+    house.answer(100.0, logprob_shift=0.004)
+    house.answer(101.0, count=5, logprob_shift=0.004, logprob_allowed=0.006)
+    reading = house.read("logprob_shift.excess")
+    assert reading.value == pytest.approx(1.0) and reading.low == pytest.approx(1.0)
 
 
 def test_text_checks_that_fail_are_a_share() -> None:
@@ -153,3 +182,21 @@ def test_other_references_and_another_engine_start_anew() -> None:
     assert house.read("similarity.mean").value is None
     house.answer(109.0)
     assert house.read("similarity.mean").value == pytest.approx(0.97)
+
+
+def test_a_sick_data_parallel_rank_does_not_hide_in_the_mean_of_all() -> None:
+    house = House()
+    for rank in range(4):
+        sick = rank == 2
+        house.answer(100.0, rank=rank, logprob_shift=0.7 if sick else 0.0, cause="weights" if sick else "")
+    shift = house.read("logprob_shift.mean")
+    assert shift.value == pytest.approx(0.7)
+    assert shift.samples == 10
+    assert "10 of 10 references, data-parallel rank 2" in shift.detail
+
+
+def test_a_rank_that_answered_too_little_is_not_judged() -> None:
+    house = House()
+    house.answer(100.0, rank=0, prefix_agreement=0.9)
+    house.answer(100.0, count=3, rank=1, prefix_agreement=0.1)
+    assert house.read("prefix_agreement.mean").value == pytest.approx(0.9)

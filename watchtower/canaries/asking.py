@@ -41,14 +41,27 @@ class Replies:
 class Asking:
     """How this configuration puts its questions."""
 
-    def __init__(self, settings: ReferenceSettings, ask: Ask) -> None:
+    def __init__(self, settings: ReferenceSettings, ask: Ask, rank: int = -1) -> None:
+        """``rank``: the data-parallel rank that is asked; −1: whichever the engine chooses."""
         self._settings = settings
         self._ask = ask
+        self._rank = rank
+
+    def of(self, rank: int) -> Asking:
+        """The same questions to one data-parallel rank."""
+        return Asking(self._settings, self._ask, rank)
 
     def question(self, text: str, salt: str) -> Question:
         knobs = self._settings
         plain = knobs.template == "plain"
-        return Question(text=text, plain=plain, salt=salt, max_tokens=knobs.max_tokens, seconds=knobs.deadline_seconds)
+        return Question(
+            text=text,
+            plain=plain,
+            salt=salt,
+            max_tokens=knobs.max_tokens,
+            rank=self._rank,
+            seconds=knobs.deadline_seconds,
+        )
 
     async def say(self, text: str, salt: str) -> Heard:
         return await self._ask(self.question(text, salt))
@@ -56,7 +69,7 @@ class Asking:
     async def force(self, prompt: list[int], answer: list[int], salt: str) -> Heard:
         """Log-probabilities of ``answer`` alone."""
         seconds = self._settings.deadline_seconds
-        heard = await self._ask(Question(token_ids=[*prompt, *answer], salt=salt, seconds=seconds))
+        heard = await self._ask(Question(token_ids=[*prompt, *answer], salt=salt, rank=self._rank, seconds=seconds))
         return heard if heard.because else Heard(logprobs=heard.logprobs[len(prompt) :], tokens=heard.tokens)
 
     async def again(self, reference: Reference, salt: str, cached_salt: str = "") -> Replies:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
+
+import msgspec
 
 from watchtower.canaries.asking import Asking, Replies
 from watchtower.canaries.demand import Demand
@@ -54,7 +56,10 @@ class Rounds:
         demand: Demand,
         blessed: Callable[[], ReferenceSet | None],
         on_fact: Callable[[ReferenceAnswered | CanaryRound], None],
+        ranks: int = 1,
     ) -> None:
+        """``ranks``: of data parallelism; each is visited, and judged alone: one sick rank of eight must not hide in
+        a mean."""
         self._settings = settings
         self._clock = clock
         self._asking = asking
@@ -62,6 +67,7 @@ class Rounds:
         self._demand = demand
         self._blessed = blessed
         self._on_fact = on_fact
+        self._ranks = tuple(range(ranks)) if ranks > 1 else (-1,)
         self._wish = ""
         self._not_before = -1e18
         self._patience = 1
@@ -97,11 +103,14 @@ class Rounds:
                 self._skip(because)
                 continue
             self._wish, self._patience = "", 1
-            await self.hold(references)
+            for rank in self._ranks:
+                if (await self.hold(references, rank)).because:
+                    break
             self._not_before = now + self._settings.least_interval_seconds
 
-    async def hold(self, references: ReferenceSet) -> CanaryRound:
-        """One round, now."""
+    async def hold(self, references: ReferenceSet, rank: int = -1) -> CanaryRound:
+        """One round, now, of one data-parallel rank (−1: whichever the engine chooses)."""
+        asking = self._asking.of(rank)
         self.count += 1
         number, judged = self.count, list[Judged]()
         chosen = self._affordable(references)
@@ -117,16 +126,17 @@ class Rounds:
                     asked.append(reference.prompt.id)
                     salt = f"{references.id}-{number}-{reference.prompt.id}-{self._clock.now().wall:.3f}"
                     cached = f"{references.id}-{reference.prompt.id}" if reference.prompt.id in checked else ""
-                    replies = await self._asking.again(reference, salt, cached)
+                    replies = await asking.again(reference, salt, cached)
                     self.tokens += replies.tokens
                     because = replies.because
                 if because:
                     stopped.append(because)
-                judged.append(await self._judged(references, reference, replies, because, number))
+                one = await self._judged(references, reference, replies, because, number)
+                judged.append(replace(one, fact=msgspec.structs.replace(one.fact, rank=rank)))
                 self._on_fact(judged[-1].fact)
 
         await asyncio.gather(*(work() for _ in range(self._settings.concurrency)))
-        return self._conclude(number, len(asked), judged, stopped[0] if stopped else "")
+        return self._conclude(number, rank, len(asked), judged, stopped[0] if stopped else "")
 
     async def _judged(
         self, references: ReferenceSet, reference: Reference, replies: Replies | None, because: str, number: int
@@ -138,12 +148,13 @@ class Rounds:
         self.answers["answered"] += 1
         return await self._judge.answer(references, reference, replies, number)
 
-    def _conclude(self, number: int, asked: int, judged: Sequence[Judged], because: str) -> CanaryRound:
+    def _conclude(self, number: int, rank: int, asked: int, judged: Sequence[Judged], because: str) -> CanaryRound:
         answered = [one for one in judged if not one.fact.because]
         clean, cause = self._judge.round(answered)
         fact = CanaryRound(
             at=self._clock.now().boot,
             round=number,
+            rank=rank,
             asked=asked,
             answered=len(answered),
             clean=clean,

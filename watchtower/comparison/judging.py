@@ -63,6 +63,24 @@ class PerPrompt(msgspec.Struct, frozen=True, kw_only=True):
     candidate_words: int
     faults: list[str]
     """Checks that the candidate fails and the baseline does not."""
+    nats: float | None = None
+    """Of live engines: how far apart the two find the baseline's answer, per token."""
+
+
+class Likelihood(msgspec.Struct, frozen=True, kw_only=True):
+    """How far apart two live engines find the baseline's answers. Natural logarithms, per token."""
+
+    nats: float
+    """Mean absolute difference."""
+    noise: float
+    """The same between two readings of the baseline."""
+    excess: float
+    """``nats`` as a multiple of what the baseline's own noise allows; above 1 the two do not compute the same."""
+    low: float
+    high: float
+    """95 % band of ``excess``, over prompts."""
+    tokens: int
+    prompts: int
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +101,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     effects: list[Effect]
     per_prompt: list[PerPrompt]
     """All prompts, what moved most first."""
+    cause: str = ""
+    """Of live engines that differ: weights, numerics or template, as far as log-probabilities tell."""
+    likelihood: Likelihood | None = None
+    no_likelihood: str = "files hold no log-probabilities"
+    """Why there is none."""
 
 
 class Vectors(msgspec.Struct, frozen=True):

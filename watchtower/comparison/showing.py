@@ -16,6 +16,7 @@ from rich.text import Text
 
 from watchtower.comparison.judging import MOVED, Comparison, Effect, Outcome
 from watchtower.vocabulary.errors import BadInput, Problem
+from watchtower.vocabulary.quantities import short
 
 WIDTH = 110
 BINS = 20
@@ -59,12 +60,24 @@ def _page(found: Comparison, baseline: str, candidate: str) -> Group:
         )
     parts.append(Text(counts))
     parts.append(Text(f"meaning by {found.encoder}" if found.encoder else f"no meaning: {found.no_encoder}"))
+    parts.append(Text(_likelihood(found)))
     body: list[Text | Table | Rule] = [*parts]
     if found.effects:
         body += [Rule(style="dim"), _effects(found)]
     if found.per_prompt:
         body += [Rule(style="dim"), _histogram(found), Rule(style="dim"), _moved(found)]
     return Group(*body)
+
+
+def _likelihood(found: Comparison) -> str:
+    read = found.likelihood
+    if read is None:
+        return f"no log-probabilities: {found.no_likelihood}"
+    excess, low, high = (short(value, 2) for value in (read.excess, read.low, read.high))
+    return (
+        f"log-probabilities of {read.tokens} tokens: {short(read.nats, 2)} nats apart, {excess} ({low} … {high}) times "
+        "what the baseline's own noise allows"
+    )
 
 
 def _effects(found: Comparison) -> Table:
@@ -108,12 +121,13 @@ def _histogram(found: Comparison) -> Table:
 
 def _moved(found: Comparison) -> Table:
     table = Table(
-        "prompt", "cosine", "first 16 words", "words", "newly faulty", title="what moved most", title_justify="left",
-        box=None,
+        "prompt", "nats", "cosine", "first 16 words", "words", "newly faulty",
+        title="what moved most", title_justify="left", box=None,
     )  # fmt: skip
     for one in found.per_prompt[:MOVED]:
         table.add_row(
             one.id[:40],
+            "–" if one.nats is None else short(one.nats, 2),
             f"{one.closeness:.3f}",
             f"{100 * one.agreement:.0f} %",
             f"{one.baseline_words} → {one.candidate_words}",

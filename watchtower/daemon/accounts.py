@@ -55,6 +55,7 @@ def take_stock(board: Board, rooms: Rooms, hardware: Hardware | None, tasks: Tas
     telemetry = rooms.telemetry
     board.canaries = dict(rooms.canaries.outcomes)
     board.references |= rooms.meaning.counts()
+    board.samples = rooms.samples.counted()
     board.outbox = rooms.deliveries.counters()
     board.sinks = sink_health(rooms.deliveries.lines)
     board.counters = {

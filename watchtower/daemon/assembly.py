@@ -45,6 +45,10 @@ log = structlog.get_logger("watchtower.daemon")
 SOCKET_NAME = "watchtower.sock"
 BASELINE_SECONDS = 5.0
 """How often the learned baseline is saved: a daemon that is killed loses this much of it."""
+SAMPLES_SECONDS = 60.0
+"""The same for the samples of answers to users."""
+FORGET_SECONDS = 30.0
+"""How late kept text may be overwritten after its end."""
 COMPACT_SECONDS = 3600.0
 
 
@@ -163,6 +167,10 @@ class Daemon:
                 log.warning("baseline.refused", because=because)
             stack.callback(lambda: baseline.write(load.dump()))
             schedule.every(BASELINE_SECONDS, "baseline", lambda: baseline.write(load.dump()))
+            if rooms.archive:
+                schedule.every(FORGET_SECONDS, "archive", rooms.archive.forget)
+            stack.callback(rooms.samples.save)
+            schedule.every(SAMPLES_SECONDS, "samples", rooms.samples.save)
         return schedule
 
     def _start_faces(
@@ -190,6 +198,7 @@ class Daemon:
         supervisor = supervised(self._settings, storage)
         tasks.start("canaries", rooms.canaries.run)
         rooms.meaning.start()
+        tasks.start("samples", rooms.samples.run)
         if supervisor.kind is SupervisorKind.PROCESS:
             tasks.start("keeper", lambda: keep_keeper(keeper_plan(storage.directory, supervisor), clock))
         tasks.start("observe", lambda: observe(rooms.adapter, rooms.pipeline, clock, engine.observe_seconds))

@@ -16,8 +16,10 @@ from watchtower.canaries.capture import Collected
 from watchtower.canaries.rounds import Judged
 from watchtower.ports import Clock, Encoder
 from watchtower.scoring import agreement, calibration, logprobs, texts
-from watchtower.vocabulary.facts import ReferenceAnswered
+from watchtower.scoring.alignment import LIMITED, aligned
+from watchtower.vocabulary.facts import LiveAnswered, ReferenceAnswered
 from watchtower.vocabulary.references import Blessed, Heard, Normal, Reference, ReferenceKey, ReferenceSet
+from watchtower.vocabulary.samples import ExchangeSampled
 
 MOST = 0.5
 """Share of a round's answers from which they speak for the engine."""
@@ -63,6 +65,7 @@ class AnswerJudge:
             round=round,
             reference=reference.prompt.id,
             logprob_shift=shift.nats if shift else None,
+            logprob_allowed=shift.allowed if shift else None,
             prefix_agreement=agreed,
             cache_agreement=cached,
             similarity=similarity,
@@ -72,6 +75,25 @@ class AnswerJudge:
         )
         normal = reference.agreement
         return Judged(fact, Evidence(shift, agreed - normal.mean, normal.sd, cause, cached is not None, bool(faults)))
+
+    async def live(self, references: ReferenceSet, reference: Reference, sample: ExchangeSampled) -> LiveAnswered:
+        """A user's answer to a reference's question. Cut where canaries' answers are, so that lengths do not count;
+        one that its own limit stopped earlier is compared by its words alone."""
+        blessed = [texts.Completion(one.text, one.finish_reason) for one in reference.answers]
+        said = texts.Completion(sample.answer, LIMITED if sample.cut else sample.finish_reason)
+        text, others = aligned(said, blessed)
+        shortest = min(len(one.text.split()) for one in reference.answers)
+        whole = said.finish_reason != LIMITED or len(text.split()) >= shortest - 1
+        similarity = await self._similarity(references, reference, text, live=True) if whole else None
+        normal = reference.similarity
+        return LiveAnswered(
+            at=sample.at,
+            reference=reference.prompt.id,
+            prefix_agreement=agreement.prefix_agreement(text, others),
+            similarity=similarity,
+            centred=None if similarity is None or normal is None else similarity - normal.mean,
+            faults=[] if sample.cut else texts.faults(texts.Completion(text), blessed, reference.prompt.text),
+        )
 
     def round(self, judged: Sequence[Judged]) -> tuple[bool | None, str]:
         evidence = [one.evidence for one in judged if isinstance(one.evidence, Evidence)]
@@ -90,11 +112,13 @@ class AnswerJudge:
             return False, ""
         return True, ""
 
-    async def _similarity(self, references: ReferenceSet, reference: Reference, text: str) -> float | None:
+    async def _similarity(
+        self, references: ReferenceSet, reference: Reference, text: str, *, live: bool = False
+    ) -> float | None:
         vectors = [one.vector for one in reference.answers if one.vector and any(one.vector)]
         if not vectors:
             return None
-        made = await self._encoder.embed([text])
+        made = await self._encoder.embed([text], live=live)
         if not made.vectors or made.encoder != references.encoder or not any(made.vectors[0]):
             return None  # an answer without words may have a vector without direction: nothing to compare
         return calibration.closest(made.vectors[0], vectors)

@@ -17,6 +17,7 @@ from watchtower.canaries.asking import Ask, Asking
 from watchtower.canaries.demand import Demand
 from watchtower.canaries.prompts import load_prompts
 from watchtower.canaries.rounds import Rounds
+from watchtower.daemon.archive import OFF, Archive
 from watchtower.daemon.capturing import Captures
 from watchtower.daemon.judging import AnswerJudge, noise
 from watchtower.ports import Clock, Encoder
@@ -29,7 +30,8 @@ from watchtower.vocabulary.references import Reference, ReferenceKey, ReferenceS
 
 log = structlog.get_logger("watchtower.references")
 
-NONE = "no references exist: run 'watchtower references capture' while the engine is healthy"
+CAPTURE = "run 'watchtower references capture' while the engine is healthy"
+NONE = f"no references exist: {CAPTURE}"
 
 
 class Meaning:
@@ -47,8 +49,11 @@ class Meaning:
         board: Board,
         tasks: TaskGroup,
         on_fact: Callable[[AnyFact], None],
+        on_adopted: Callable[[ReferenceSet | None], None] = lambda references: None,
+        archive: Archive | None = None,
     ) -> None:
-        """``need_encoder`` is called when vectors are wanted for the first time. ``store`` None: there is no state
+        """``need_encoder`` is called when vectors are wanted for the first time. ``on_adopted`` is told which set is in
+        force. ``store`` None: there is no state
         directory, so nothing can be remembered. Raises BadInput for questions that cannot be read."""
         knobs = settings.references
         self._settings = settings
@@ -58,9 +63,13 @@ class Meaning:
         self._board = board
         self._tasks = tasks
         self._on_fact = on_fact
+        self._on_adopted = on_adopted
+        self._archive = archive
         self._prompts = load_prompts(knobs.prompts)
         asking = Asking(knobs, ask)
         self._blessed: ReferenceSet | None = None
+        self._because = NONE
+        """Why none is in force; "" while one is."""
         self.demand = Demand(clock.now().boot, knobs.concurrency)
         self._captures = Captures(
             knobs,
@@ -82,6 +91,7 @@ class Meaning:
             demand=self.demand,
             blessed=lambda: None if self._captures.running else self._blessed,
             on_fact=on_fact,
+            ranks=settings.engine.data_parallel_size,
         )
 
     def start(self) -> None:
@@ -104,6 +114,7 @@ class Meaning:
         knobs = self._settings.references
         return ReferenceKey(
             model=self._settings.engine.model,
+            checkpoint=self._settings.engine.checkpoint,
             template=knobs.template,
             sampling=f"greedy, {knobs.max_tokens} tokens",
             prompts=digest(self._prompts),
@@ -120,9 +131,10 @@ class Meaning:
             self._blessed = next((one for one in live if one.key == self.key()), None)
             if self._blessed is None:
                 other = live[0].key.differences(self.key()) if live else ""
-                because = f"the references are for another key ({other}): capture again" if live else NONE
+                because = f"the references are for another key ({other}): {CAPTURE}" if live else NONE
         except StorageFault as fault:
             self._blessed, because = None, str(fault)
+        self._because = because
         if self._blessed is not None and self._blessed.encoder:
             self._need_encoder()
         usable = len(self._blessed.references) if self._blessed else 0
@@ -131,6 +143,7 @@ class Meaning:
             ReferencesKnown(at=self._clock.now().boot, usable=usable, because=because, encoder_because=without)
         )
         self._board.references |= {"id": self._blessed.id if self._blessed else "", "usable": usable}
+        self._on_adopted(self._blessed)
         log.info("references", usable=usable, because=because)
 
     def _bless(self, references: ReferenceSet) -> None:
@@ -150,7 +163,7 @@ class Meaning:
         return {
             "key": msgspec.to_builtins(self.key()),
             "in_force": self._blessed.id if self._blessed else "",
-            "because": "" if self._blessed else NONE if not stored else "none of these has today's key",
+            "because": self._because,
             "capture": self._captures.progress.as_json(),
             "sets": [{**_summary(one.references), "retired": one.retired} for one in stored],
         }
@@ -183,6 +196,12 @@ class Meaning:
         """Begin one in the background; ``list()["capture"]`` tells how far it is. Raises Refused."""
         self._need_store()
         return self._captures.begin(self._prompts, repeats).as_json()
+
+    def pick(self, count: int) -> dict[str, Any]:
+        """Kept questions of users that cover what is asked, as text. Raises Refused, StorageFault."""
+        if self._archive is None:
+            raise Refused(OFF)
+        return self._archive.pick(count)
 
     def _find(self, id: str) -> ReferenceSet:
         stored = [one.references for one in self._need_store().all()]

@@ -40,6 +40,7 @@ from watchtower.vocabulary.facts import (
     RelayOrder,
     ReleaseOrder,
 )
+from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder
 
 FIRST_BACKOFF_SECONDS: Final = 0.2
 MAX_BACKOFF_SECONDS: Final = 5.0
@@ -64,12 +65,15 @@ class Relays:
         clock: Clock,
         *,
         drain_seconds: float = 30.0,
+        on_sample: Callable[[ExchangeSampled], None] = lambda sample: None,
     ) -> None:
-        """``drain_seconds``: how long a worker that was told to leave may let open answers end."""
+        """``drain_seconds``: how long a worker that was told to leave may let open answers end. ``on_sample`` gets the
+        samples that ``sample`` ordered: they hold text, so they are no facts and go nowhere else."""
         self._settings = settings
         self._upstream = upstream
         self._directory = run_directory
         self._on_fact = on_fact
+        self._on_sample = on_sample
         self._clock = clock
         self._drain_seconds = drain_seconds
         self.address = ""
@@ -78,6 +82,8 @@ class Relays:
         self._server: asyncio.Server | None = None
         self._listening: socket.socket | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._samplers: set[asyncio.StreamWriter] = set()  # those of workers that know how to sample
+        self._sampling = SampleOrder(ratio=0)
         self._workers: dict[int, int] = {}  # number → pidfd of the living process
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._hold: tuple[HoldOrder, float] | None = None  # and when it is over, CLOCK_BOOTTIME
@@ -123,6 +129,13 @@ class Relays:
                 self._hold = None
         message = frame(order)
         for writer in self._writers:
+            writer.write(message)
+
+    def sample(self, order: SampleOrder) -> None:
+        """Every worker, also one that connects later, takes samples like this from now on."""
+        self._sampling = order
+        message = frame(order)
+        for writer in self._samplers:
             writer.write(message)
 
     async def stop(self, leave_running: bool) -> None:
@@ -269,8 +282,12 @@ class Relays:
             self._repeat_hold(writer)
             while data := await reader.read(_READ_BYTES):
                 for message in deframer.feed(data):
+                    if isinstance(message, ExchangeSampled):
+                        self._on_sample(message)
+                        continue
                     if isinstance(message, RelayHello):
                         hello = message
+                        self._begin_sampling(hello, writer)
                     elif message.hold is HoldState.HOLDING and message.hold_op in self._released:
                         writer.write(frame(ReleaseOrder(op_id=message.hold_op)))
                     self._on_fact(message)
@@ -280,9 +297,15 @@ class Relays:
             pass  # it died; its pidfd says so as well
         finally:
             self._writers.discard(writer)
+            self._samplers.discard(writer)
             writer.close()
             if hello is not None:
                 self._on_fact(RelayGone(at=self._clock.now().boot, worker=hello.worker, pid=hello.pid))
+
+    def _begin_sampling(self, hello: RelayHello, writer: asyncio.StreamWriter) -> None:
+        if hello.samples:
+            self._samplers.add(writer)
+            writer.write(frame(self._sampling))
 
     def _repeat_hold(self, writer: asyncio.StreamWriter) -> None:
         if self._hold is None:

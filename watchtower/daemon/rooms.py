@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 from watchtower.adapters.calls import setup
@@ -19,7 +20,9 @@ from watchtower.adapters.child import AdapterChild
 from watchtower.board import Board
 from watchtower.canaries.canaries import Canaries
 from watchtower.daemon.accounts import count_entries
+from watchtower.daemon.archive import Archive, open_archive
 from watchtower.daemon.deliveries import Deliveries
+from watchtower.daemon.judging import AnswerJudge
 from watchtower.daemon.loading import Loaded
 from watchtower.daemon.meaning import Meaning
 from watchtower.daemon.memory import JournalMemory
@@ -27,6 +30,7 @@ from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
 from watchtower.daemon.remembering import Storage
+from watchtower.daemon.sampling import Samples
 from watchtower.daemon.sinks import audience, make_sinks
 from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load import LoadExplainsLatency
@@ -36,16 +40,21 @@ from watchtower.ports import Clock, Encoder
 from watchtower.remediation.runner import Runner
 from watchtower.scoring.choosing import chosen
 from watchtower.settings import Settings, SupervisorSettings
+from watchtower.storage.baseline import BaselineFile
 from watchtower.storage.references import ReferenceStore
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, Problem
 from watchtower.vocabulary.facts import AnyFact
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Entry
+from watchtower.vocabulary.samples import KEY_BYTES, ExchangeSampled
 from watchtower.windows.windows import Windows
 
 if TYPE_CHECKING:
     from watchtower.exporters.telemetry import Telemetry
+
+SAMPLES = "samples.baseline"
+"""File of the numbers that today's answers to users are compared with."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,8 @@ class Rooms:
     canaries: Canaries
     encoder: Encoder
     meaning: Meaning
+    samples: Samples
+    archive: Archive | None
     load: LoadExplainsLatency
     windows: Windows
     pipeline: Pipeline
@@ -77,7 +88,10 @@ async def furnish(
     def on_fact(fact: AnyFact) -> None:
         pipeline.on_fact(fact)
 
-    relays = Relays(settings.relay, settings.engine.url, storage.directory, on_fact, clock)
+    def on_sample(sample: ExchangeSampled) -> None:
+        samples.take(sample)
+
+    relays = Relays(settings.relay, settings.engine.url, storage.directory, on_fact, clock, on_sample=on_sample)
     canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=on_fact)
     encoder = chosen(settings.scoring, clock)
     stack.push_async_callback(encoder.close)
@@ -86,6 +100,20 @@ async def furnish(
         if not tasks.running("scorer"):  # torch costs memory: nobody pays for it before there are references
             tasks.start("scorer", encoder.run)
 
+    archive = open_archive(settings.samples.keep, storage.directory, clock) if storage.lease else None
+    samples = Samples(
+        settings.samples,
+        clock=clock,
+        encoder=encoder,
+        judge=AnswerJudge(encoder, clock, settings.references.minimum_answers),
+        board=board,
+        order=relays.sample,
+        on_fact=on_fact,
+        file=BaselineFile(storage.directory / SAMPLES) if storage.lease else None,
+        fresh_key=partial(token_bytes, KEY_BYTES),
+        plain=settings.references.template == "plain",
+        archive=archive,
+    )
     meaning = Meaning(
         settings,
         clock=clock,
@@ -96,6 +124,8 @@ async def furnish(
         board=board,
         tasks=tasks,
         on_fact=on_fact,
+        on_adopted=samples.adopt,
+        archive=archive,
     )
 
     def send_canary(why: str) -> None:
@@ -128,7 +158,21 @@ async def furnish(
         lease_held=storage.lease_held,
         watch=meaning.demand.absorb,
     )
-    return Rooms(adapter, relays, canaries, encoder, meaning, load, windows, pipeline, runner, deliveries, telemetry)
+    return Rooms(
+        adapter,
+        relays,
+        canaries,
+        encoder,
+        meaning,
+        samples,
+        archive,
+        load,
+        windows,
+        pipeline,
+        runner,
+        deliveries,
+        telemetry,
+    )
 
 
 def supervised(settings: Settings, storage: Storage) -> SupervisorSettings:

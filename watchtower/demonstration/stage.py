@@ -95,6 +95,7 @@ def vllm_plan(seed: int) -> EnginePlan:
         "relay": {"hold": {"wait_seconds": 170, "total_seconds": 180}},
         "canary": {"deadline_seconds": 10},
         "references": {"deadline_seconds": 60},
+        "scoring": {"encoder": "none"},  # two processors already carry an engine of two ranks and its callers
         "remediation": {"verify_seconds": 240, "warmup_seconds": 60, "execute_seconds": 120},
     }
     return EnginePlan(

@@ -22,6 +22,9 @@ def whole_chunks(data: bytes) -> list[bytes]:
     >>> whole_chunks(b"5\\r\\nhel")
     []
     """
+    line = data.find(b"\r\n", 0, 6)
+    if _SIZES.get(data[:line]) == len(data) - line - 4 and data[-2:] == b"\r\n":
+        return [data[line + 2 : -2]]  # exactly one, as nearly always
     chunks: list[bytes] = []
     at, end = 0, len(data)
     while at < end:

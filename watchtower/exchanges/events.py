@@ -38,8 +38,8 @@ class EventSplitter:
         if (
             self._clean
             and body.find(b"\n") == len(body) - 2
-            and body.startswith(b"data: ")
-            and body.endswith(b"\n\n")
+            and body[:6] == b"data: "
+            and body[-1:] == b"\n"
             and b"\r" not in body
         ):
             self._on_event(body[6:-2])

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from watchtower.exchanges.backlog import Backlog, LateReader
+from watchtower.exchanges.backlog import Backlog
+from watchtower.exchanges.sampling import Gathering
 from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened
 
 NANO: Final = 1e-9
@@ -31,6 +32,7 @@ class Exchange:
         "_told_first",
         "_told_open",
         "_waiting",
+        "backlog",
         "completion_tokens",
         "estimated",
         "finish_reason",
@@ -41,6 +43,7 @@ class Exchange:
         "path",
         "prompt_tokens",
         "request_bytes",
+        "sample",
         "status",
         "stream",
         "tag",
@@ -49,6 +52,8 @@ class Exchange:
 
     def __init__(self, ledger: Ledger, id: str, opened_ns: int, path: str, tag: str) -> None:
         self._ledger = ledger
+        self.backlog = ledger.backlog
+        """Takes parts of the answer that are read when there are more of them, or when somebody wants to know."""
         self.id = id
         self.opened_ns = opened_ns
         self.path = path
@@ -57,6 +62,8 @@ class Exchange:
         self.stream = False
         self.request_bytes = 0
         self.traceparent = ""
+        self.sample: Gathering | None = None
+        """Gathers the answer's text, where this exchange is a sample."""
         self.status = 0
         self.fresh = 0
         """Tokens found in the present read and not yet timed."""
@@ -93,14 +100,6 @@ class Exchange:
             self._told_open = False
             self.touch()
 
-    def put_off(self, reader: LateReader, chunks: list[bytes], ns: int) -> None:
-        """``reader`` reads this part of the answer when there are more of them, or when somebody wants to know."""
-        self._ledger.backlog.add(reader, chunks, ns)
-
-    def catch_up(self) -> None:
-        """Read what was put off, of all exchanges: their order is kept."""
-        self._ledger.backlog.read()
-
     def tokens_read(self, ns: int) -> None:
         """The read at ``ns`` carried the ``fresh`` tokens: they share its gap."""
         count = self.fresh
@@ -124,6 +123,9 @@ class Exchange:
             ns * NANO, ending, self.status, self.completion_tokens, self.prompt_tokens, self.finish_reason
         )
         self._ledger.open.pop(self.id, None)
+        if self.sample is not None:
+            self.sample.end(self, ending, ns * NANO)
+            self.sample = None
         self.touch()
 
     def restate(self) -> None:

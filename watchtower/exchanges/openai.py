@@ -4,7 +4,8 @@ Decoding is typed (msgspec skips every field that is not named here). A token co
 ``choices[].token_ids``, or ``usage.completion_tokens`` growing on every event. Otherwise an event with text counts as
 one token and the exchange is marked estimated. Usage that appears only after text was already counted is a final
 total, not progress. ``/v1/messages`` and ``/v1/responses`` send typed deltas: one estimated token each.
-No text is kept, and no mutilated event raises: what cannot be read is counted in ``malformed``.
+No text is kept but of exchanges that are sampled, and no mutilated event raises: what cannot be read is counted in
+``malformed``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 
 from watchtower.exchanges.events import EventSplitter
 from watchtower.exchanges.ledger import Exchange
+from watchtower.exchanges.sampling import Gathering
 from watchtower.vocabulary.errors import ProtocolFault
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
@@ -60,12 +62,28 @@ class _Answer(msgspec.Struct, gc=False):
     type: str | None = None
 
 
+class _Message(msgspec.Struct, gc=False):
+    content: Any = None
+
+
+class _SaidChoice(msgspec.Struct, gc=False):
+    message: _Message | None = None
+    text: Any = None
+
+
+class _Said(msgspec.Struct, gc=False):
+    """A whole body, where its text is wanted."""
+
+    choices: list[_SaidChoice] = []
+
+
 class _Request(msgspec.Struct, gc=False):
     model: str = ""
     stream: bool | None = False
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_said = msgspec.json.Decoder(_Said).decode
 _decode_request = msgspec.json.Decoder(_Request).decode
 
 
@@ -129,15 +147,13 @@ class StreamReader(_Reader):
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange)
         self._events = EventSplitter(self._event)
+        self.feed = self._events.feed
+        """Body bytes. Raises ProtocolFault for a stream that is no stream of completions: its tokens cannot be told."""
         self._told: dict[int | None, int] | None = None  # by choice, where usage is continuous
         self._estimating = False
         self._named = False
         self._readable = False
         exchange.describe(stream=True)
-
-    def feed(self, body: bytes) -> None:
-        """Raises ProtocolFault for a stream that is no stream of completions: its tokens cannot be told."""
-        self._events.feed(body)
 
     def finish(self) -> None:
         """The response's framing ended."""
@@ -162,27 +178,28 @@ class StreamReader(_Reader):
             self._note(answer)
         if answer.choices:
             self.exchange.fresh += self._tokens(answer.choices, answer.usage)
+            if self.exchange.sample is not None and not answer.choices[0].index:
+                first = answer.choices[0]
+                self.exchange.sample.add(first.delta.content if first.delta is not None else first.text)
         elif answer.type is not None:
             self._typed(answer.type)
 
     def _tokens(self, choices: list[_Choice], usage: _Usage | None) -> int:
-        exact = 0
-        told = False
+        exact = -1
         for choice in choices:
             if choice.finish_reason is not None:
                 self._finish_reason(choice.finish_reason)
-            if isinstance(choice.token_ids, list):
-                told = True
-                exact += len(choice.token_ids)
-        if told:
+            if choice.token_ids is not None and isinstance(choice.token_ids, list):
+                exact = max(0, exact) + len(choice.token_ids)
+        if exact >= 0:
             return exact
         if usage is not None and usage.completion_tokens is not None and not self._estimating:
             if self._told is None:
                 self._told = {}
-            index = choices[0].index
-            grown = usage.completion_tokens - self._told.get(index, 0)
-            self._told[index] = usage.completion_tokens
-            return max(0, grown)
+            index, now = choices[0].index, usage.completion_tokens
+            before = self._told.get(index, 0)
+            self._told[index] = now
+            return now - before if now > before else 0
         if self._told is None and (texts := sum(map(_says_something, choices))):
             self._estimating = True
             self.exchange.estimated = True
@@ -226,3 +243,13 @@ class BodyReader(_Reader):
         for choice in answer.choices or ():
             if choice.finish_reason is not None:
                 self._finish_reason(choice.finish_reason)
+        if self.exchange.sample is not None:
+            self._sample(self.exchange.sample)
+
+    def _sample(self, sample: Gathering) -> None:
+        try:
+            said = _decode_said(self._body)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return
+        for choice in said.choices[:1]:
+            sample.add(choice.message.content if choice.message is not None else choice.text)

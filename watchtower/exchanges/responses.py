@@ -68,7 +68,7 @@ class ResponseReader:
             chunks = whole_chunks(data)
             if chunks:
                 if self._body is not None and self._exchange is not None:
-                    self._exchange.put_off(self, chunks, ns)
+                    self._exchange.backlog.add(self, chunks, ns)
                 return
             self._between_chunks = False
             self._catch_up()
@@ -108,7 +108,7 @@ class ResponseReader:
 
     def _catch_up(self) -> None:
         if self._exchange is not None:
-            self._exchange.catch_up()
+            self._exchange.backlog.read()
 
     def eof(self, ns: int) -> bool:
         """The engine closed. True when that is how the present answer ends, or none was outstanding."""

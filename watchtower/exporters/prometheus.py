@@ -151,6 +151,7 @@ class BoardCollector(Collector):
         yield _gauge("watchtower_loop_lag_seconds", board.loop_lag_seconds)
         yield _counters("watchtower_canaries", "outcome", {one.value: count for one, count in board.canaries.items()})
         yield from self._references()
+        yield from self._samples()
         results = ("sent", "failed", "dropped", "dead")
         yield _counters("watchtower_notices", "result", {result: board.outbox.get(result, 0) for result in results})
         yield _gauge("watchtower_outbox_pending", board.outbox.get("pending", 0))
@@ -203,6 +204,22 @@ class BoardCollector(Collector):
                 counter.add_metric([result], count)
             yield counter
         yield _counter("watchtower_reference_tokens", known.get("tokens", 0))
+
+    def _samples(self) -> Iterator[Metric]:
+        known = self._board.output_shift
+        yield _counters("watchtower_samples", "result", self._board.samples.get("counts", {}))
+        count = "watchtower_output_shift_samples"
+        samples = GaugeMetricFamily(count, METRICS[count], labels=["time"])
+        for time in ("then", "now"):
+            samples.add_metric([time], known.get(time, 0))
+        yield samples
+        if known.get("shift"):
+            name = "watchtower_output_shift_ratio"
+            moved = GaugeMetricFamily(name, METRICS[name], labels=["measure"])
+            for measure, value in known["shift"]["moved"].items():
+                moved.add_metric([measure], value)
+            yield moved
+            yield _gauge("watchtower_output_shift_p_value", known["shift"]["p"])
 
 
 class Exposition:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from watchtower.benchmarks import gpu as gpu_benchmark
 from watchtower.benchmarks.budgets import Budget
-from watchtower.benchmarks.daemon import DaemonCost, measure
+from watchtower.benchmarks.daemon import MANY_WINDOWS, DaemonCost, measure
 from watchtower.benchmarks.gpu import GpuCost
 from watchtower.benchmarks.machine import Machine
 from watchtower.benchmarks.relay import DIRECT, Comparison, Plan, compare
@@ -79,7 +79,7 @@ def _compare(plan: Plan) -> Comparison:
 
 
 def _measure() -> DaemonCost:
-    progress("the daemon's own work on three minutes of invented traffic")
+    progress("the daemon's own work on an hour of invented traffic")
     return measure()
 
 
@@ -141,7 +141,9 @@ def _show_cost(cost: DaemonCost) -> None:
     show_machine(console, cost.machine)
     console.print(
         f"one evaluation of the shipped rules: {cost.tick_ms:.2f} ms, {cost.windows_per_tick} windows · "
-        f"{cost.core_share * 100:.2f} % of a core at {cost.tokens_per_second:,} tokens/s"
+        f"{cost.core_share * 100:.2f} % of a core at {cost.tokens_per_second:,} tokens/s\n"
+        f"{MANY_WINDOWS:,} windows of 10 s to 1 h, {cost.many_windows_known:,} of them with a number: "
+        f"{cost.many_windows_ms:.0f} ms with news for each, {cost.many_windows_again_ms:.0f} ms without a new fact"
     )
     show_budgets(console, cost.budgets)
 

@@ -120,7 +120,7 @@ def simulate(seconds: int, *, ranks: int = 4, seed: int = 0) -> Tally:
 
     def read(name: str, over: float) -> Reading:
         worked = work.ratio(over, now)
-        return gpus.read(name, over, now, "" if worked >= settings.gpu_work_ratio else "idle")
+        return gpus.read(name, over, now, lambda: "" if worked >= settings.gpu_work_ratio else "idle")
 
     for second, load in enumerate(bursts(seconds, chance), start=1):
         now = float(second)

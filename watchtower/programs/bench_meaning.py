@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -20,16 +21,26 @@ from watchtower.benchmarks.scoring import measure
 from watchtower.clock import SystemClock
 from watchtower.programs.bench import exit_code, plain_console, progress, show_budgets, show_machine
 from watchtower.scoring.choosing import local
+from watchtower.scoring.messages import PACKAGE_SHA256
 from watchtower.settings import ScoringSettings
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.errors import NotReachable
+from watchtower.vocabulary.errors import BadInput, NotReachable, Problem
 
 DATA = "WATCHTOWER_TEST_DATA"
 RECORDINGS = "alpaca-eval-outputs"
 
 
-def detect(*, as_json: bool) -> int:
-    """Delays and false alarms from fixed seeds; real outputs where recordings and encoder are at hand."""
+BATCH_SECONDS = 600.0
+"""For eight of the longest answers, on a machine that is crowded."""
+EMBEDDED_TOGETHER = 64
+"""Answers, of like length, between two lines of progress and two savings of the file."""
+
+
+def detect(vectors: Path | None = None, *, as_json: bool) -> int:
+    """Delays and false alarms from fixed seeds; real outputs where recordings and encoder are at hand.
+
+    ``vectors``: file that keeps the embeddings, so that a second run, or one that was broken off, need not make them
+    again. Raises BadInput for a file that is none of ours."""
     machine = this_machine({})
     found = []
     for name, goals in (
@@ -39,7 +50,7 @@ def detect(*, as_json: bool) -> int:
     ):
         progress(name)
         found.append(goals())
-    found.append(_drift())
+    found.append(_drift(vectors))
     budgets = [budget for goals in found for budget in goals.budgets]
     notes = [note for goals in found for note in goals.notes]
     if as_json:
@@ -68,35 +79,78 @@ def score(*, as_json: bool) -> int:
     return exit_code(cost.budgets)
 
 
-def _drift() -> Goals:
+def _drift(kept: Path | None) -> Goals:
     folder = Path(os.environ.get(DATA, "/nowhere")) / RECORDINGS
     what = "drift on recorded outputs, with the real encoder"
     if not folder.is_dir():
         because = f"{DATA} names no directory with {RECORDINGS}"
         return Goals([Budget(what=what, limit=60, measured=None, unit="prompts", because=because)], [])
     try:
-        return asyncio.run(_drift_with_encoder(folder))
+        return asyncio.run(_drift_with_encoder(folder, KeptVectors(kept)))
     except (OSError, NotReachable) as problem:
         return Goals([Budget(what=what, limit=60, measured=None, unit="prompts", because=str(problem))], [])
 
 
-async def _drift_with_encoder(folder: Path) -> Goals:
+async def _drift_with_encoder(folder: Path, kept: KeptVectors) -> Goals:
     clock = SystemClock()
-    encoder, tasks = local(ScoringSettings(cpu_ratio=1.0), clock), TaskGroup(clock.sleep)
-    tasks.start("scorer", encoder.run, restart_after=None)
+    encoder, tasks = (
+        local(ScoringSettings(cpu_ratio=1.0, deadline_seconds=BATCH_SECONDS), clock),
+        TaskGroup(clock.sleep),
+    )
 
     async def embed(texts: Sequence[str]) -> NDArray[np.float32]:
-        rows: list[list[float]] = []
-        for first in range(0, len(texts), 64):
-            answer = await encoder.embed(texts[first : first + 64])
+        missing = sorted({text for text in texts if text not in kept}, key=len)
+        if missing and not tasks.running("scorer"):
+            tasks.start("scorer", encoder.run, restart_after=None)
+        for first in range(0, len(missing), EMBEDDED_TOGETHER):
+            batch = missing[first : first + EMBEDDED_TOGETHER]
+            answer = await encoder.embed(batch)
             if answer.vectors is None:
                 raise NotReachable(answer.because)
-            rows += answer.vectors
-        progress(f"{len(rows)} answers embedded")
-        return np.asarray(rows, dtype=np.float32)
+            kept.keep(batch, answer.vectors)
+            progress(f"{first + len(batch)} of {len(missing)} answers embedded, the shortest first")
+        return kept.rows(texts)
 
     try:
         return await detection.drift(folder, embed)
     finally:
         await encoder.close()
         await tasks.stop()
+
+
+class KeptVectors:
+    """Embeddings by the checksum of their text, in memory and, where a file is named, in it."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Raises BadInput for a file that cannot be read as embeddings of this encoder."""
+        self._path = path
+        self._rows: dict[str, NDArray[np.float32]] = {}
+        if path is None or not path.exists():
+            return
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                if str(file["encoder"]) != PACKAGE_SHA256:
+                    raise ValueError("another encoder's")
+                self._rows = dict(zip(map(str, file["names"]), file["rows"], strict=True))
+        except (OSError, ValueError, KeyError) as problem:
+            cure = "name another file; it is written by 'watchtower bench detect --vectors FILE'"
+            raise BadInput([Problem("--vectors", "", f"{path} holds no embeddings of this encoder", cure)]) from problem
+
+    def __contains__(self, text: str) -> bool:
+        return _name(text) in self._rows
+
+    def keep(self, texts: Sequence[str], vectors: Sequence[Sequence[float]]) -> None:
+        for text, vector in zip(texts, vectors, strict=True):
+            self._rows[_name(text)] = np.asarray(vector, dtype=np.float32)
+        if self._path is not None:
+            beside = self._path.with_suffix(".new")
+            with beside.open("wb") as file:
+                np.savez(file, encoder=PACKAGE_SHA256, names=list(self._rows), rows=np.array(list(self._rows.values())))
+            beside.replace(self._path)
+
+    def rows(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([self._rows[_name(text)] for text in texts], dtype=np.float32)
+
+
+def _name(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:24]

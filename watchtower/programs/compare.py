@@ -1,4 +1,4 @@
-"""``watchtower compare BASELINE CANDIDATE``: gate a checkpoint before it is served.
+"""``watchtower compare BASELINE CANDIDATE``: gate a checkpoint before it is served. Two files, or two live engines.
 
 Exit 0: same; 1: different; 3: too little data; 2: an input that cannot be used. Without an encoder the comparison goes
 on with wording, length, markup and text checks, and says so. Nobody waits for anybody here, so the scorer may use the
@@ -16,16 +16,21 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
+from watchtower.canaries.prompts import load_prompts
 from watchtower.clock import SystemClock
 from watchtower.comparison.judging import Outcome, Vectors, judge, pairs
+from watchtower.comparison.likelihood import weighed
 from watchtower.comparison.reading import Answered, read_answers
 from watchtower.comparison.showing import WIDTH, show, write_html
 from watchtower.daemon.loading import load
+from watchtower.programs.endpoints import Live, address, ask_both, is_address
 from watchtower.scoring.choosing import chosen
 from watchtower.settings import EncoderKind, ScoringSettings
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem
 
+Side = Mapping[str, Answered]
+"""One side's answers, by the prompt's id."""
 CODES = {
     Outcome.SAME: ExitCode.OK,
     Outcome.DIFFERENT: ExitCode.PROBLEM_FOUND,
@@ -34,8 +39,14 @@ CODES = {
 
 
 class CompareOptions(msgspec.Struct, frozen=True, kw_only=True):
-    baseline: Path
-    candidate: Path
+    baseline: str
+    """A file, or the address of a live engine."""
+    candidate: str
+    """The same kind."""
+    prompts: Path | None = None
+    """Of live engines: what both are asked; default: the shipped set."""
+    concurrency: int = 4
+    max_tokens: int = 48
     again: Path | None = None
     """A second run of the baseline on the same prompts."""
     config: Path | None = None
@@ -47,18 +58,17 @@ class CompareOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main(options: CompareOptions) -> int:
-    """Raises BadInput."""
-    files = [options.baseline, options.candidate, *([options.again] if options.again else [])]
-    sides = _read(files)
-    baseline, candidate, again = sides[0], sides[1], sides[2] if options.again else None
+    """Raises BadInput, NotReachable."""
+    settings, live = _settings(options), _live(options)
+    baseline, candidate, again = _read(options) if live is None else (live.baseline, live.candidate, live.again)
     paired = pairs(baseline, candidate)
     if again is not None:
         paired = [(one, other) for one, other in paired if one.id in again]
     if not paired:
         cure = "both files need the same ids for the same prompts"
-        raise BadInput([Problem(str(options.candidate), "id", f"no id is also in {options.baseline}", cure)])
+        raise BadInput([Problem(options.candidate, "id", f"no id is also in {options.baseline}", cure)])
     reruns = [again[one.id].output for one, _ in paired] if again is not None else None
-    vectors, encoder, because = asyncio.run(_embedded(paired, reruns, _settings(options)))
+    vectors, encoder, because = asyncio.run(_embedded(paired, reruns, settings))
     found = judge(
         paired,
         vectors=vectors,
@@ -70,7 +80,9 @@ def main(options: CompareOptions) -> int:
         alpha=options.alpha,
         seed=options.seed,
     )
-    names = str(options.baseline), str(options.candidate)
+    if live is not None:
+        found = weighed(found, live.shifts, other_tokens=live.other_tokens, because=live.no_logprobs)
+    names = options.baseline, options.candidate
     if options.html is not None:
         write_html(options.html, found, *names)
     if options.json:
@@ -83,9 +95,32 @@ def main(options: CompareOptions) -> int:
     return CODES[found.outcome]
 
 
-def _read(files: Sequence[Path]) -> list[Mapping[str, Answered]]:
-    """All files, or all their mistakes at once."""
-    found: list[Mapping[str, Answered]] = []
+def _live(options: CompareOptions) -> Live | None:
+    """Both engines' answers; None where files are compared. Raises BadInput, NotReachable."""
+    given = [is_address(side) for side in (options.baseline, options.candidate)]
+    if not any(given):
+        if options.prompts is not None:
+            cure = "leave it out, or give two addresses http://…"
+            raise BadInput([Problem("--prompts", "", "files hold their answers already: nobody is asked", cure)])
+        return None
+    if not all(given):
+        cure = "give two files of answers, or two addresses http://…"
+        raise BadInput([Problem("the command line", "", "one side is a file, the other a live engine", cure)])
+    if options.again is not None:
+        raise BadInput([Problem("--again", "", "a live baseline is asked twice anyway", "leave it out")])
+    return ask_both(
+        address(options.baseline),
+        address(options.candidate),
+        load_prompts(options.prompts),
+        concurrency=options.concurrency,
+        max_tokens=options.max_tokens,
+    )
+
+
+def _read(options: CompareOptions) -> tuple[Side, Side, Side | None]:
+    """Baseline, candidate and second run from all files, or all their mistakes at once."""
+    files = [Path(options.baseline), Path(options.candidate), *([options.again] if options.again else [])]
+    found: list[Side] = []
     problems: list[Problem] = []
     for file in files:
         try:
@@ -94,7 +129,7 @@ def _read(files: Sequence[Path]) -> list[Mapping[str, Answered]]:
             problems += problem.problems
     if problems:
         raise BadInput(problems)
-    return found
+    return found[0], found[1], found[2] if options.again else None
 
 
 def _settings(options: CompareOptions) -> ScoringSettings:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
@@ -98,8 +99,9 @@ def show_set(daemon: DaemonClient, id: str, *, as_json: bool) -> int:
 def _show(console: Console, answer: dict[str, Any]) -> None:
     key = answer["key"]
     console.print(
-        f"[bold]{answer['id']}[/bold] · model {escape(key['model'] or 'not declared')} · {key['template']} · "
-        f"{key['sampling']} · each asked {answer['repeats']} times · encoder {escape(answer['encoder'] or 'none')}",
+        f"[bold]{answer['id']}[/bold] · model {escape(key['model'] or 'not declared')} · "
+        f"checkpoint {escape(key['checkpoint'] or 'not declared')} · {key['template']} · {key['sampling']} · "
+        f"each asked {answer['repeats']} times · encoder {escape(answer['encoder'] or 'none')}",
         highlight=False,
     )
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -129,16 +131,30 @@ def retire(daemon: DaemonClient, id: str, *, as_json: bool) -> int:
 
 def export(daemon: DaemonClient, id: str, output: Path | None) -> int:
     """Raises NotReachable, Refused, BadInput."""
-    document = json.dumps(daemon.get(f"{PATH}/export?id={quote(id)}"))
+    _write(json.dumps(daemon.get(f"{PATH}/export?id={quote(id)}")), output)
+    return ExitCode.OK
+
+
+def pick(daemon: DaemonClient, count: int, output: Path | None) -> int:
+    """Write a file of questions for ``references.prompts``. Raises NotReachable, Refused, BadInput."""
+    answer = daemon.get(f"{PATH}/pick?count={count}")
+    prompts = [{"id": f"live-{number:03}", "text": text} for number, text in enumerate(answer["prompts"], start=1)]
+    head = f"# {len(prompts)} of {answer['of']} kept questions of users. Read them before they become references.\n"
+    document = {"version": 1, "name": "picked from live traffic", "prompts": prompts}
+    _write(head + yaml.safe_dump(document, allow_unicode=True, sort_keys=False), output)
+    return ExitCode.OK
+
+
+def _write(document: str, output: Path | None) -> None:
+    """To the file (0600) or standard output."""
     if output is None:
         print(document)
-        return ExitCode.OK
+        return
     try:
         with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(document)
     except OSError as problem:
         raise BadInput([Problem("--output", "", f"{output}: {problem.strerror}", "name another file")]) from problem
-    return ExitCode.OK
 
 
 def take_in(daemon: DaemonClient, file: Path, *, as_json: bool) -> int:

@@ -13,6 +13,8 @@ import msgspec
 
 MOST_BYTES = 64 * 1024 * 1024
 LENGTH_BYTES = 4
+PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""The offline encoder: of the weights that sentence-transformers publishes as all-MiniLM-L6-v2."""
 
 
 class ScorerPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -93,7 +93,9 @@ def imported(document: bytes, name: str) -> ReferenceSet:
         references = msgspec.json.decode(document, type=ReferenceSet)
     except msgspec.MsgspecError as problem:
         cure = "write it with 'watchtower references export'"
-        raise BadInput([Problem(name, "", "this is no exported reference set", cure)]) from problem
+        # of a wrong shape msgspec names the field and both types, never a value
+        wrong = str(problem).replace("`", "'") if isinstance(problem, msgspec.ValidationError) else "not JSON"
+        raise BadInput([Problem(name, "", f"this is no exported reference set: {wrong}", cure)]) from problem
     if references.format != FORMAT:
         what = f"format {references.format} is not known"
         raise BadInput([Problem(name, "format", what, f"this Watchtower reads format {FORMAT}")])

@@ -188,7 +188,10 @@ class ClientConnection(asyncio.Protocol):
 
     def _request_ended(self) -> None:
         if self._body is not None and self._exchange is not None:
-            describe_request(self._exchange, bytes(self._body))
+            body = bytes(self._body)
+            describe_request(self._exchange, body)
+            if self._relay.sampler.on:
+                self._relay.sampler.consider(self._exchange, body)
         self._body = None
 
     def _forward_opaque(self, piece: bytes) -> None:

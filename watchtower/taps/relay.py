@@ -9,6 +9,7 @@ from typing import Final
 
 from watchtower.clock import boottime_ns
 from watchtower.exchanges.ledger import Ledger
+from watchtower.exchanges.sampling import Sampler
 from watchtower.taps.client import ClientConnection
 from watchtower.taps.guard import Guard
 from watchtower.taps.hold import Hold
@@ -31,6 +32,7 @@ class Relay:
         """Called when a hold began or ended."""
         self.hold = Hold(loop, lambda: self.on_change())
         self.counters = dict.fromkeys(RELAY_COUNTERS, 0)
+        self.sampler = Sampler(self.count)
         self.draining = False
         self._connections: set[ClientConnection] = set()
         self._server: asyncio.Server | None = None

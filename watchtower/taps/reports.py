@@ -17,7 +17,8 @@ from watchtower.clock import boottime, boottime_ns
 from watchtower.taps.framing import Deframer, frame
 from watchtower.taps.relay import Relay
 from watchtower.vocabulary.errors import ProtocolFault
-from watchtower.vocabulary.facts import RelayFrame, RelayHello, RelayOrder
+from watchtower.vocabulary.facts import RelayFrame, RelayHello, WorkerOrder
+from watchtower.vocabulary.samples import SampleOrder
 
 TICK_SECONDS: Final = 0.05
 """How often the loop's lateness is measured."""
@@ -28,7 +29,7 @@ MAX_GAPS_KEPT: Final = 50_000
 """Gaps that wait for an absent daemon; more than this are dropped and counted."""
 _RETRY_SECONDS: Final = (0.2, 0.4, 0.8, 1.0)
 
-_orders: msgspec.msgpack.Decoder[RelayOrder] = msgspec.msgpack.Decoder(RelayOrder)
+_orders: msgspec.msgpack.Decoder[WorkerOrder] = msgspec.msgpack.Decoder(WorkerOrder)
 
 
 class Reporter(asyncio.Protocol):
@@ -109,6 +110,8 @@ class Reporter(asyncio.Protocol):
         )
         self._lag_ns = 0
         self._transport.write(frame(message))
+        for sample in relay.sampler.take():
+            self._transport.write(frame(sample))
 
     # asyncio calls these.
 
@@ -124,6 +127,7 @@ class Reporter(asyncio.Protocol):
             version=self._version,
             listening=self._listening,
             upstream=self._relay.plan.upstream,
+            samples=True,
         )
         self._transport.write(frame(hello))
         self._relay.ledger.restate()
@@ -132,7 +136,10 @@ class Reporter(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for order in self._deframer.feed(data):
-                self._relay.hold.obey(order)
+                if isinstance(order, SampleOrder):
+                    self._relay.sampler.obey(order)
+                else:
+                    self._relay.hold.obey(order)
         except ProtocolFault:
             if self._transport is not None:
                 self._transport.abort()
@@ -145,5 +152,6 @@ class Reporter(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._relay.sampler.stop()
         if not self._relay.draining:
             self._retry()

@@ -12,6 +12,7 @@ import msgspec
 
 from watchtower.vocabulary.actions import Incarnation
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble, Xid
+from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder
 
 
 class Fact(msgspec.Struct, frozen=True, tag_field="fact", omit_defaults=True, kw_only=True):
@@ -127,6 +128,8 @@ class RelayHello(Fact, frozen=True, tag="relay_hello", kw_only=True):
     listening: str
     """``host:port`` it accepts clients on."""
     upstream: str
+    samples: bool = False
+    """It obeys a ``SampleOrder``; a worker of an earlier version would not understand one."""
 
 
 class RelayGone(Fact, frozen=True, tag="relay_gone", kw_only=True):
@@ -154,7 +157,8 @@ class ReleaseOrder(msgspec.Struct, frozen=True, tag="release", tag_field="order"
 
 
 RelayOrder = HoldOrder | ReleaseOrder
-RelayMessage = RelayHello | RelayFrame
+WorkerOrder = RelayOrder | SampleOrder
+RelayMessage = RelayHello | RelayFrame | ExchangeSampled
 
 # ── from everything else ────────────────────────────────────────────────────────────────────────
 
@@ -205,10 +209,14 @@ class ReferenceAnswered(Fact, frozen=True, tag="reference_answered", kw_only=Tru
     round: int
     reference: str
     """Id of the reference."""
+    rank: int = -1
+    """The data-parallel rank that was asked; −1: the engine chose."""
     because: str = ""
     """Why there is nothing to compare (engine saturated, refused, …); then every score below is None."""
     logprob_shift: float | None = None
     """Mean absolute change, in nats per token, of the log-probabilities of a blessed answer."""
+    logprob_allowed: float | None = None
+    """How far the engine moves on its own, by its noise when the references were captured; nats per token."""
     prefix_agreement: float | None = None
     """Share (0…1) of the first 16 words that equal the closest blessed answer's."""
     cache_agreement: float | None = None
@@ -223,10 +231,23 @@ class ReferenceAnswered(Fact, frozen=True, tag="reference_answered", kw_only=Tru
     """What changed, when the scores say it: weights, numerics, kv_cache, template."""
 
 
+class LiveAnswered(Fact, frozen=True, tag="live_answered", kw_only=True):
+    """A user asked a reference's question greedily, and the answer was compared with the blessed ones. Numbers only."""
+
+    reference: str
+    prefix_agreement: float
+    """As in ``ReferenceAnswered``, over the words that both answers were allowed to have."""
+    similarity: float | None = None
+    centred: float | None = None
+    faults: list[str] = []
+
+
 class CanaryRound(Fact, frozen=True, tag="canary_round", kw_only=True):
     """All references were asked once."""
 
     round: int
+    rank: int = -1
+    """The data-parallel rank that was asked; −1: the engine chose."""
     asked: int
     answered: int
     clean: bool | None = None
@@ -304,6 +325,7 @@ AnyFact = (
     | CanaryStarted
     | CanaryEnded
     | ReferenceAnswered
+    | LiveAnswered
     | CanaryRound
     | ReferencesKnown
     | CheckpointSeen

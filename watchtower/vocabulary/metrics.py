@@ -69,6 +69,13 @@ METRICS: dict[str, str] = {
     "unclear (too few answers), skipped (engine saturated, no users).",
     "watchtower_reference_answers_total": "References asked again, by result: answered or unanswered.",
     "watchtower_reference_tokens_total": "Prompt and completion tokens that reference canaries have cost the engine.",
+    "watchtower_output_shift_ratio": "How far answers to users have moved since the references were captured, for like "
+    "prompts, by measure: 0 not at all, 1 by the usual distance of two answers. For diagnosis; absent: unknown.",
+    "watchtower_output_shift_p_value": "Share of random swaps of then and now that move at least as far. Looked at "
+    "again and again it will be small one day: never a reason to act.",
+    "watchtower_output_shift_samples": "Sampled answers that are compared, by time: then or now.",
+    "watchtower_samples_total": "Samples by what became of them: kept as numbers, compared with a reference, dropped "
+    "for lack of memory, unscored for lack of an encoder.",
     "watchtower_canaries_total": "One-token canaries by outcome.",
     "watchtower_notices_total": "Deliveries of notices to sinks by result.",
     "watchtower_sink_attempts_total": "Attempts to deliver a notice, by sink and result: ok or failed.",
@@ -106,6 +113,9 @@ LABELS: dict[str, tuple[str, ...]] = {
     "watchtower_placement_mismatch": ("stage", "question"),
     "watchtower_reference_rounds_total": ("result",),
     "watchtower_reference_answers_total": ("result",),
+    "watchtower_output_shift_ratio": ("measure",),
+    "watchtower_output_shift_samples": ("time",),
+    "watchtower_samples_total": ("result",),
     "watchtower_canaries_total": ("outcome",),
     "watchtower_notices_total": ("result",),
     "watchtower_sink_attempts_total": ("sink", "result"),

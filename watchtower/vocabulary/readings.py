@@ -226,6 +226,17 @@ READINGS: dict[str, ReadingKind] = {
             help="Mean share of the first 16 words that a canary's answer has in common with the closest blessed one.",
         ),
         ReadingKind(
+            name="live_agreement.mean",
+            unit=Unit.RATIO,
+            help="Mean share of the first 16 words that answers to users have in common with the closest blessed one, "
+            "where a user asked a reference's question greedily. Users choose when: a gauge beside the canaries.",
+        ),
+        ReadingKind(
+            name="live_similarity.mean",
+            unit=Unit.COSINE,
+            help="Mean cosine of the same answers to the closest blessed one, −1 to 1. Needs an encoder.",
+        ),
+        ReadingKind(
             name="cache_agreement.mean",
             unit=Unit.RATIO,
             help="The same for answers that may have been read from the prefix cache: they differ from fresh ones only "
@@ -236,6 +247,12 @@ READINGS: dict[str, ReadingKind] = {
             unit=Unit.NATS,
             help="Mean absolute change per token of the log-probabilities of blessed answers, read again by teacher "
             "forcing. 0 is the same weights and arithmetic; needs an engine that gives prompt_logprobs.",
+        ),
+        ReadingKind(
+            name="logprob_shift.excess",
+            unit=Unit.COUNT,
+            help="The same as a multiple of what the engine's own noise allows (four times its noise when the "
+            "references were captured, at least 0.001 nats): above 1 it does not compute what it did.",
         ),
         ReadingKind(
             name="malformed_output.ratio",

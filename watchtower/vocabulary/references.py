@@ -38,6 +38,9 @@ class ReferenceKey(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     """The declared model (``engine.model``); "" where none is declared."""
+    checkpoint: str = ""
+    """The declared weights (``engine.checkpoint``), never those that the engine says it has; "" where none are
+    declared, and of sets from before this was noted."""
     template: str
     """How a question is put: ``chat`` (the engine's template) or ``plain``."""
     sampling: str
@@ -110,6 +113,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     salt: str = ""
     """Divides the prefix cache."""
     max_tokens: int = 1
+    rank: int = -1
+    """Which data-parallel rank is to answer; −1: whichever the engine chooses."""
     seconds: float = 30.0
     """Deadline."""
 

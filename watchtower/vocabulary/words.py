@@ -20,6 +20,8 @@ RELAY_COUNTERS: dict[str, str] = {
     "clients_left": "Clients that went away before their answer had ended.",
     "clients_slow": "Times that a client's full buffer stopped us from reading the engine.",
     "upstream_deaths": "Answers cut short by the engine; mirrored to the client as a reset.",
+    "sampled": "Answers whose text was taken as a sample, in memory (samples.ratio, or a reference's question).",
+    "samples_skipped": "Answers that were to be sampled while too many others were, or whose end was not regular.",
     "parked": "Generation requests parked by a hold.",
     "released": "Parked requests forwarded when their hold ended.",
     CAUSED + "upstream_unreachable": "502: the engine did not accept the connection.",

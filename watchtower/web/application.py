@@ -24,7 +24,7 @@ from watchtower.board import Board
 from watchtower.ports import Clock
 from watchtower.settings import WebSettings
 from watchtower.vocabulary.errors import BadInput, Deadline, Refused, StorageFault
-from watchtower.vocabulary.references import FEWEST_REPEATS, MOST_REPEATS
+from watchtower.vocabulary.references import FEWEST_REPEATS, MOST_PROMPTS, MOST_REPEATS
 
 COMMANDS = ("pause", "resume", "ack_resume", "ack_resolve", "breaker_reset", "bless", "unbless")
 
@@ -49,6 +49,8 @@ class References(Protocol):
     def export(self, id: str) -> bytes: ...
 
     def capture(self, repeats: int = 0) -> dict[str, Any]: ...
+
+    def pick(self, count: int) -> dict[str, Any]: ...
 
     def retire(self, id: str) -> dict[str, Any]: ...
 
@@ -115,6 +117,9 @@ def application(
     async def gpus(request: Request) -> Response:
         return JSONResponse(board.gpus or {"source": None, "because": "not looked yet", "gpus": [], "placement": []})
 
+    async def drift(request: Request) -> Response:
+        return JSONResponse(board.output_shift)
+
     async def checkpoints(request: Request) -> Response:
         return JSONResponse(board.checkpoints)
 
@@ -147,6 +152,14 @@ def application(
         if not local:
             _need_token(request, settings)
         return _told(lambda: references.export(request.query_params.get("id", "")))
+
+    async def pick_references(request: Request) -> Response:
+        if not local:
+            _need_token(request, settings)  # what it answers is text of users
+        count = request.query_params.get("count", "")
+        if not count.isdigit() or not 1 <= int(count) <= MOST_PROMPTS:
+            raise HTTPException(400, f"count is a number from 1 to {MOST_PROMPTS}")
+        return _told(lambda: references.pick(int(count)))
 
     async def change_references(request: Request) -> Response:
         if not local:
@@ -191,9 +204,11 @@ def application(
             Route("/api/v1/actions", actions),
             Route("/api/v1/gpus", gpus),
             Route("/api/v1/checkpoints", checkpoints),
+            Route("/api/v1/drift", drift),
             Route("/api/v1/references", list_references),
             Route("/api/v1/references/show", show_references),
             Route("/api/v1/references/export", export_references),
+            Route("/api/v1/references/pick", pick_references),
             Route("/api/v1/references/{what}", change_references, methods=["POST"]),
             Route("/api/v1/commands/{verb}", post_command, methods=["POST"]),
         ],

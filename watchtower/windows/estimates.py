@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from watchtower.windows.series import Sample
+from watchtower.windows.histogram import Floats
+from watchtower.windows.series import Bands, Past, Sample
 
 Z95: Final = 1.959963984540054
 
@@ -30,28 +33,18 @@ class Estimate:
 def quantile(sample: Sample, q: float) -> Estimate | None:
     """The q-quantile and its band; None with fewer than two clusters. Where the band of the share passes 0 or 1
     the data cannot bound the quantile on that side, and the band ends at the smallest or largest bin seen."""
-    value = sample.histogram.quantile(q)
-    clusters = len(sample.cluster_counts)
-    if value is None or clusters < 2:
-        return None
-    total = sample.histogram.count
-    place = int(np.searchsorted(np.cumsum(sample.histogram.counts), max(1, math.ceil(q * total - 1e-9))))
-    below = sample.clusters_below(int(sample.histogram.indices[place]))
-    residuals = below - (below.sum() / total) * sample.cluster_counts
-    reach = student_t(clusters - 1) * _standard_error(residuals, total)
-    low, high = sample.histogram.quantile(q - reach), sample.histogram.quantile(q + reach)
-    return Estimate(value, value if low is None else min(low, value), value if high is None else max(high, value))
+    past = sample.past
+    if q not in past.estimates and past.bins:
+        past.estimates[q] = _quantiles(past, q)
+    return _of(sample, q)
 
 
 def mean(sample: Sample) -> Estimate | None:
     """The mean and its band from the same clusters; None with fewer than two."""
-    value = sample.histogram.mean
-    clusters = len(sample.cluster_counts)
-    if value is None or clusters < 2:
-        return None
-    residuals = sample.cluster_sums - value * sample.cluster_counts
-    reach = student_t(clusters - 1) * _standard_error(residuals, sample.histogram.count)
-    return Estimate(value, max(0.0, value - reach), value + reach)
+    past = sample.past
+    if "mean" not in past.estimates:
+        past.estimates["mean"] = _means(past)
+    return _of(sample, "mean")
 
 
 def share(hits: int, total: int) -> Estimate | None:
@@ -64,6 +57,7 @@ def share(hits: int, total: int) -> Estimate | None:
     return Estimate(p, max(0.0, min(p, middle - reach)), min(1.0, max(p, middle + reach)))
 
 
+@cache
 def student_t(freedom: int) -> float:
     """97.5 % point of Student's t: exact for 1 to 3 degrees of freedom, then Fisher's expansion (within 0.3 %)."""
     exact = {1: 12.706, 2: 4.303, 3: 3.182}
@@ -78,6 +72,50 @@ def student_t(freedom: int) -> float:
     )
 
 
-def _standard_error(residuals: np.ndarray[tuple[int], np.dtype[np.float64]], total: int) -> float:
-    clusters = len(residuals)
-    return math.sqrt(clusters / (clusters - 1) * float(np.dot(residuals, residuals))) / total
+def _of(sample: Sample, what: float | str) -> Estimate | None:
+    if sample.clusters < 2:
+        return None
+    values, lows, highs = sample.past.estimates[what]
+    return Estimate(values[sample.start], lows[sample.start], highs[sample.start])
+
+
+def _quantiles(past: Past, q: float) -> Bands:
+    """For every row of ``past``, which has bins."""
+    ranks = _ranks(past, q)
+    columns, rows = past.ranked(ranks), np.arange(len(ranks))
+    share = past.below[rows, columns] / np.maximum(1, past.sizes)
+    squares, products = (sums[rows, columns] for sums in past.scatter_below)
+    reach = _reach(past, squares - 2 * share * products + share * share * past.squared_sizes)
+    values = _values(past, ranks, columns)
+    lows, highs = (
+        _values(past, edge, past.ranked(edge)) for edge in (_ranks(past, q - reach), _ranks(past, q + reach))
+    )
+    return Bands(values.tolist(), np.minimum(lows, values).tolist(), np.maximum(highs, values).tolist())
+
+
+def _means(past: Past) -> Bands:
+    values = past.sums_ns / np.maximum(1, past.sizes) * 1e-9
+    reach = _reach(past, past.residuals_of_sums()) * 1e-9
+    return Bands(values.tolist(), np.maximum(0.0, values - reach).tolist(), (values + reach).tolist())
+
+
+def _ranks(past: Past, q: float | Floats) -> Floats:
+    """From 1: the rank of the smallest observation that at least a share ``q`` does not exceed."""
+    ranks: Floats = np.maximum(1.0, np.ceil(np.round(np.clip(q, 0.0, 1.0) * past.sizes, 9)))
+    return ranks
+
+
+def _values(past: Past, ranks: Floats, columns: NDArray[np.intp]) -> Floats:
+    """What stands for the observations of these ranks: see ``Histogram.quantile``."""
+    values: Floats = past.middles[columns]
+    for limit, inside in zip(past.limits, (ranks[:, None] <= past.at_limits).T, strict=True):
+        values = np.where(inside, np.minimum(values, limit), np.maximum(values, math.nextafter(limit, math.inf)))
+    return values
+
+
+def _reach(past: Past, residuals: Floats) -> Floats:
+    """Half the band of a ratio, from the sum of the squared residuals of the clusters; 0 where there is no band."""
+    clusters = np.maximum(2, past.clusters)
+    t = np.array([student_t(freedom) for freedom in range(1, clusters[0])])[clusters - 2]
+    reach: Floats = t * np.sqrt(clusters / (clusters - 1) * np.maximum(0.0, residuals)) / np.maximum(1, past.sizes)
+    return reach

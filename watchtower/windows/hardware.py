@@ -75,12 +75,12 @@ class GpuWindows:
         gone = report.at - self._settings.longest_window_seconds
         self._tracks = {uuid: track for uuid, track in self._tracks.items() if track.told_at > gone}
 
-    def read(self, name: str, over: float, now: float, not_at_work: str = "") -> Reading:
-        """``not_at_work``: why the engine's work of the window cannot be compared; "" when it can."""
+    def read(self, name: str, over: float, now: float, not_at_work: Callable[[], str] = str) -> Reading:
+        """``not_at_work`` tells why the engine's work of the window cannot be compared; "" when it can."""
         if name == FATAL_XIDS:
             return self._fatal_xids(over, now)
         groups = self._groups()
-        because = self._dark(now) or self._nothing_to_compare(groups) or not_at_work
+        because = self._dark(now) or self._nothing_to_compare(groups) or not_at_work()
         measured: list[list[Rank]] = []
         for group in groups if not because else ():
             if len(group) > 1:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +28,7 @@ RELATIVE_ERROR: Final = (BASE - 1) / (BASE + 1)
 
 SMALLEST: Final = 2.0**-20
 """About 1 µs; shorter durations are counted in the lowest bin."""
+LOWEST_BIN: Final = -20 * BINS_PER_OCTAVE - 1
 LARGEST: Final = 2.0**17
 """About 36 hours; longer durations are counted in the highest bin."""
 
@@ -154,8 +156,7 @@ class Histogram:
             return None
         rank = max(1, math.ceil(round(min(max(q, 0.0), 1.0) * total, 9)))
         place = int(np.searchsorted(np.cumsum(self.counts), rank))
-        low, high = edges(int(self.indices[place]))
-        value = 2 * low * high / (low + high)
+        value = middle(int(self.indices[place]))
         for limit, at_limit in zip(self.limits, self.at_limits, strict=True):
             value = min(value, limit) if rank <= at_limit else max(value, math.nextafter(limit, math.inf))
         return value
@@ -182,6 +183,13 @@ class Histogram:
 def edges(index: int) -> tuple[float, float]:
     """Lower (exclusive) and upper (inclusive) edge of a bin, seconds."""
     return 2.0 ** (index / BINS_PER_OCTAVE), 2.0 ** ((index + 1) / BINS_PER_OCTAVE)
+
+
+@cache
+def middle(index: int) -> float:
+    """The harmonic middle of a bin, seconds."""
+    low, high = edges(index)
+    return 2 * low * high / (low + high)
 
 
 def bin_of(seconds: float) -> int:

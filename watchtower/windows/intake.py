@@ -11,11 +11,12 @@ import math
 from watchtower.vocabulary.facts import Ending, ExchangeNews, RelayFrame
 from watchtower.windows.continuity import Continuity
 from watchtower.windows.knobs import WindowSettings
+from watchtower.windows.lookback import Lookback
 from watchtower.windows.relays import Relays
 from watchtower.windows.roster import OpenExchange, Roster
 from watchtower.windows.series import MOST_TOKENS_IN_A_READ, Series
 from watchtower.windows.timeline import Timeline
-from watchtower.windows.traffic import TrafficSlot
+from watchtower.windows.traffic import TrafficPast, TrafficSlot
 
 
 class Intake:
@@ -30,6 +31,7 @@ class Intake:
         self.inter_token = Series(settings.limits, settings.inter_token_bounds, longest, settings.model)
         self.first_token = Series(settings.limits, settings.first_token_bounds, longest, settings.model)
         self.traffic = Timeline(TrafficSlot, longest)
+        self.traffic_past = Lookback(self.traffic, TrafficPast)
         self.ignored = 0
         """News of exchanges whose opening was not seen at this incarnation, and frames seen before."""
 

@@ -1,7 +1,8 @@
 """What the reference canaries say of meaning: the newest answer of each reference inside the window, and their mean.
 
 Pairing is what gives power, so one reference counts once, however often it was asked. A band is a normal one over the
-references. Answers from before a restart of the engine, or under other references, count no more.
+references. Where data-parallel ranks are asked one by one, a reading is that of the worst: it must not hide in a mean.
+Answers from before a restart of the engine, or under other references, count no more.
 """
 
 from __future__ import annotations
@@ -33,7 +34,16 @@ _RANGES: dict[str, tuple[float, float]] = {
     "cache_agreement": (0.0, 1.0),
     "logprob_shift": (0.0, math.inf),
 }
+FEWEST_MOVED: Final = 3
+"""Answers whose log-probabilities moved before the cause is told: an incident opens in the middle of a round."""
+MOST: Final = 0.5
+"""Share of the answers that must point at the cache or the template: words may differ by chance."""
 _Z95: Final = 1.96
+WORSE_ABOVE: Final = ("logprob_shift", "malformed_output")
+
+
+def _scores(family: str, answers: list[ReferenceAnswered]) -> list[float]:
+    return [score for one in answers if (score := _SCORES[family](one)) is not None and math.isfinite(score)]
 
 
 class Meaning:
@@ -42,7 +52,7 @@ class Meaning:
     def __init__(self, minimum_answers: int) -> None:
         self._minimum = minimum_answers
         self._known: ReferencesKnown | None = None
-        self._newest: dict[str, ReferenceAnswered] = {}
+        self._newest: dict[tuple[int, str], ReferenceAnswered] = {}  # by rank and reference
         self._unasked: CanaryRound | None = None
         self._since = -math.inf
 
@@ -54,9 +64,9 @@ class Meaning:
     def answered(self, fact: ReferenceAnswered) -> None:
         if fact.because or fact.at < self._since:
             return
-        before = self._newest.get(fact.reference)
+        before = self._newest.get((fact.rank, fact.reference))
         if before is None or fact.at >= before.at:
-            self._newest[fact.reference] = fact
+            self._newest[fact.rank, fact.reference] = fact
 
     def round_ended(self, fact: CanaryRound) -> None:
         self._unasked = fact if fact.because else None
@@ -69,9 +79,11 @@ class Meaning:
     def read(self, name: str, over: float, now: float) -> Reading:
         family, _, stat = name.partition(".")
         because = self._unusable(family)
-        fresh = [] if because else [one for one in self._newest.values() if now - over <= one.at <= now]
-        scores = [score for one in fresh if (score := _SCORES[family](one)) is not None and math.isfinite(score)]
-        if not because and len(scores) < (FEWEST_CHECKS if family == "cache_agreement" else self._needed()):
+        every = [] if because else [one for one in self._newest.values() if now - over <= one.at <= now]
+        fresh, scores = self._worst(family, every)
+        if stat == "excess":
+            scores = _excess(fresh)
+        if not because and len(scores) < self._least(family):
             because = self._too_few(family, len(fresh), len(scores), over, now)
         if because:
             return Reading(name=name, over=over, at=now, value=None, because=because, samples=len(scores))
@@ -82,6 +94,22 @@ class Meaning:
         return Reading(
             name=name, over=over, at=now, value=value, low=low, high=high, samples=len(scores), detail=detail
         )
+
+    def _worst(self, family: str, every: list[ReferenceAnswered]) -> tuple[list[ReferenceAnswered], list[float]]:
+        """Answers and scores of the rank that is worst off; where none has enough, of the one with most."""
+        ranks: dict[int, list[ReferenceAnswered]] = {}
+        for one in every:
+            ranks.setdefault(one.rank, []).append(one)
+        found = [(answers, _scores(family, answers)) for answers in ranks.values()]
+        enough = [one for one in found if len(one[1]) >= self._least(family)]
+        if not enough:
+            return max(found, key=lambda one: len(one[1]), default=([], []))
+        sign = -1 if family in WORSE_ABOVE else 1
+        return min(enough, key=lambda one: sign * sum(one[1]) / len(one[1]))
+
+    def _least(self, family: str) -> int:
+        """Scores below which a reading says nothing."""
+        return FEWEST_CHECKS if family == "cache_agreement" else self._needed()
 
     def _needed(self) -> int:
         return min(self._minimum, self._known.usable) if self._known else self._minimum
@@ -117,9 +145,24 @@ class Meaning:
         return mean, max(least, mean - margin), min(most, mean + margin)
 
     def _detail(self, fresh: list[ReferenceAnswered]) -> str:
-        """What most of the answers point at, in words; "" while nothing changed."""
+        """What most of the answers point at, in words; "" while nothing changed, or too few of them agree."""
         causes = Counter(one.cause for one in fresh if one.cause)
         if not causes:
             return ""
         cause, count = causes.most_common(1)[0]
-        return f"{CAUSES.get(cause, cause)} ({count} of {len(fresh)} references)"
+        asked = sum(one.cache_agreement is not None for one in fresh) if cause == "kv_cache" else len(fresh)
+        if count < (FEWEST_MOVED if cause in ("weights", "numerics") else MOST * asked):
+            return ""
+        where = f", data-parallel rank {fresh[0].rank}" if fresh[0].rank >= 0 else ""
+        return f"{CAUSES.get(cause, cause)} ({count} of {asked} references{where})"
+
+
+def _excess(answers: list[ReferenceAnswered]) -> list[float]:
+    """Shifts as multiples of what all of them together may move: a quiet reference must not outweigh the others."""
+    known = [
+        (one.logprob_shift, one.logprob_allowed)
+        for one in answers
+        if one.logprob_shift is not None and one.logprob_allowed and math.isfinite(one.logprob_shift)
+    ]
+    allowed = sum(one for _, one in known) / len(known) if known else 1.0
+    return [shift / allowed for shift, _ in known]

@@ -10,13 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from watchtower.windows.histogram import Histogram, Ints
+from watchtower.windows.histogram import LOWEST_BIN, Floats, Histogram, Ints, middle
+from watchtower.windows.lookback import Lookback
 from watchtower.windows.timeline import Timeline
 from watchtower.windows.totals import TotalsByModel
+
+T = TypeVar("T", bound=np.generic)
 
 MOST_TOKENS_IN_A_READ = 1_000_000
 """More than that in one read is a mistake of somebody's counting."""
@@ -58,59 +63,145 @@ class LatencySlot:
         self.longest_gap = max(self.longest_gap, other.longest_gap)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Past:
+    """Sub-windows of one latency in order of time, added up from the last of them backwards: row ``i`` holds what was
+    observed in sub-window ``i`` and all after it, and the row after the last holds nothing. So a window that ends with
+    the last sub-window is a row, whatever its length, and what is computed, is computed for all windows at once.
+    """
+
+    def __init__(self, slots: Sequence[LatencySlot], limits: tuple[float, ...]) -> None:
+        parts = [slot.histogram() for slot in slots]
+        indices = np.concatenate([np.empty(0, np.int32), *(part.indices for part in parts)]) - LOWEST_BIN
+        filled = np.bincount(indices) > 0
+        rows = np.repeat(np.arange(len(parts)), [len(part.indices) for part in parts])
+        counts = np.zeros((len(parts), np.count_nonzero(filled)))
+        counts[rows, np.cumsum(filled)[indices] - 1] = np.concatenate([[], *(part.counts for part in parts)])
+        self.limits = limits
+        self.bins: list[int] = (np.flatnonzero(filled) + LOWEST_BIN).tolist()
+        """Those that are not empty everywhere, ascending."""
+        self._each_below = np.cumsum(counts, axis=1)
+        """Of each sub-window, at or below each bin."""
+        self._each_size = counts.sum(axis=1)
+        self._each_sum = np.array([part.sum_ns for part in parts], np.float64)
+        self.below = _from_each_on(self._each_below)
+        self.at_limits = _from_each_on(np.array([part.at_limits for part in parts]).reshape(len(parts), len(limits)))
+        self.sizes = _from_each_on(self._each_size)
+        """Observations. Like all counts here: whole numbers, exact up to 2**53."""
+        self.sums_ns = _from_each_on(self._each_sum)
+        self.squared_sizes = _from_each_on(self._each_size**2)
+        self.clusters: list[int] = _from_each_on((self._each_size > 0).astype(np.int64)).tolist()
+        """Sub-windows that have any observation."""
+        self.counts: list[int] = self.sizes.astype(np.int64).tolist()
+        self.exchanges = _distinct([slot.exchanges for slot in slots])
+        """How many different ones contributed."""
+        self.longest_gaps: list[float] = _from_each_on(
+            np.array([slot.longest_gap for slot in slots]), np.maximum
+        ).tolist()
+        """Seconds; 0 where there is none."""
+        self.estimates: dict[float | str, Bands] = {}
+        """Kept by whoever makes them."""
+
+    def ranked(self, ranks: Floats) -> NDArray[np.intp]:
+        """By row, the first column up to which as many as ``ranks`` observations lie."""
+        above, ascending = self._one_sequence
+        rows, columns = self.below.shape
+        places = np.searchsorted(ascending, ranks + above) - np.arange(rows) * columns
+        found: NDArray[np.intp] = np.minimum(places, columns - 1)
+        return found
+
+    @cached_property
+    def _one_sequence(self) -> tuple[Floats, Floats]:
+        """What is added to each row of ``below`` so that all of them are one ascending sequence, and this sequence."""
+        above = np.arange(len(self.below)) * (self.sizes[0] + 1)
+        return above, (self.below + above[:, None]).ravel()
+
+    @cached_property
+    def middles(self) -> Floats:
+        """Of the bins, seconds."""
+        return np.array([middle(index) for index in self.bins])
+
+    @cached_property
+    def scatter_below(self) -> tuple[Floats, Floats]:
+        """By row and column, sums over the sub-windows: of (observations at or below the column's bin)², and of these
+        observations * the sub-window's size."""
+        each = self._each_below
+        return _from_each_on(each * each), _from_each_on(each * self._each_size[:, None])
+
+    def residuals_of_sums(self) -> Floats:
+        """By row, the sum over the sub-windows of (sum - mean * size)², in ns². Sums are taken around a usual mean, so
+        that their squares lose no digits."""
+        full = self._each_size > 0
+        usual = np.rint(np.median(self._each_sum[full] / self._each_size[full])) if full.any() else 0.0
+        each = self._each_sum - usual * self._each_size
+        mean = _from_each_on(each) / np.maximum(1, self.sizes)
+        squares, products = _from_each_on(each * each), _from_each_on(each * self._each_size)
+        residuals: Floats = np.maximum(0.0, squares - 2 * mean * products + mean * mean * self.squared_sizes)
+        return residuals
+
+
+class Bands(NamedTuple):
+    """By row of a past: an estimate and its band, seconds."""
+
+    values: list[float]
+    lows: list[float]
+    highs: list[float]
+
+
+@dataclass(slots=True, eq=False)
 class Sample:
-    """What a window holds: the merged counts, and the same counts per sub-window for the confidence band."""
+    """What one window holds: the row ``start`` of a past."""
 
-    histogram: Histogram
-    exchanges: int
-    """Distinct exchanges that contributed."""
-    longest_gap: float
-    """Seconds; 0 when there is none."""
-    cluster_counts: Ints
-    """Observations per sub-window that has any."""
-    cluster_sums: NDArray[np.float64]
-    """Seconds per such sub-window."""
-    _bins: NDArray[np.int32]
-    _bin_counts: Ints
-    _bin_cluster: NDArray[np.int64]
-
-    def clusters_below(self, last_bin: int) -> NDArray[np.float64]:
-        """Per sub-window, how many observations are in ``last_bin`` or below it."""
-        below = self._bins <= last_bin
-        weights = self._bin_counts[below].astype(np.float64)
-        counted = np.bincount(self._bin_cluster[below], weights=weights, minlength=len(self.cluster_counts))
-        return counted.astype(np.float64)
+    past: Past
+    start: int
 
     @staticmethod
     def of(slots: Sequence[LatencySlot], limits: tuple[float, ...]) -> Sample:
-        parts = [(slot.histogram(), slot) for slot in slots]
-        held = [histogram for histogram, _ in parts if len(histogram.counts)]
-        heard = [slot.exchanges for _, slot in parts if len(slot.exchanges)]
-        sizes = [len(histogram.counts) for histogram in held]
-        return Sample(
-            histogram=Histogram.merged([histogram for histogram, _ in parts], limits),
-            exchanges=len(np.unique(np.concatenate(heard))) if heard else 0,
-            longest_gap=max((slot.longest_gap for _, slot in parts), default=0.0),
-            cluster_counts=np.array([histogram.count for histogram in held], np.int64),
-            cluster_sums=np.array([histogram.sum_seconds for histogram in held]),
-            _bins=np.concatenate([histogram.indices for histogram in held]) if held else np.empty(0, np.int32),
-            _bin_counts=np.concatenate([histogram.counts for histogram in held]) if held else np.empty(0, np.int64),
-            _bin_cluster=np.repeat(np.arange(len(held)), sizes),
-        )
+        """All of ``slots``, which are in order of time."""
+        return Sample(Past(slots, limits), 0)
+
+    @property
+    def count(self) -> int:
+        return self.past.counts[self.start]
+
+    @property
+    def clusters(self) -> int:
+        return self.past.clusters[self.start]
+
+    @property
+    def exchanges(self) -> int:
+        return self.past.exchanges[self.start]
+
+    @property
+    def longest_gap(self) -> float:
+        return self.past.longest_gaps[self.start]
+
+
+def _from_each_on(values: NDArray[T], add: np.ufunc = np.add) -> NDArray[T]:
+    """Each row with all after it added, and nothing in one row more."""
+    after = np.zeros((len(values) + 1, *values.shape[1:]), values.dtype)
+    add.accumulate(values[::-1], axis=0, out=after[-2::-1])
+    return after
+
+
+def _distinct(heard: Sequence[Ints]) -> list[int]:
+    """From each sub-window on, how many different exchanges were heard: each counts where it was heard last."""
+    slots = np.repeat(np.arange(len(heard)), [len(one) for one in heard])
+    keys = np.sort(np.concatenate([np.empty(0, np.int64), *heard]) * max(1, len(heard)) + slots)
+    who, slot = np.divmod(keys, max(1, len(heard)))
+    last = slot[np.diff(who, append=-1) != 0]
+    counted: list[int] = _from_each_on(np.bincount(last, minlength=len(heard))).tolist()
+    return counted
 
 
 class Series:
-    """One latency over time. ``add`` is on the path of every token; ``window`` is cached until the next ``add``."""
+    """One latency over time. ``add`` is on the path of every token; ``window`` is a look-up until the next ``add``."""
 
     def __init__(
         self, limits: tuple[float, ...], bounds: tuple[float, ...], longest_seconds: float, model: str = ""
     ) -> None:
         """``model``: the one that the configuration names, if it names one."""
-        self._limits = limits
         self._slots = Timeline(lambda: LatencySlot(limits), longest_seconds)
-        self._cache: dict[tuple[float, float], Sample] = {}
-        self._cached_version = -1
+        self._past = Lookback(self._slots, lambda slots: Past(slots, limits))
         self.totals = TotalsByModel(bounds, model)
         self.invalid = 0
         """Observations refused: no positive finite duration, or no sane number of tokens."""
@@ -127,12 +218,4 @@ class Series:
 
     def window(self, after: float, until: float) -> Sample:
         """Everything observed in the sub-windows between (CLOCK_BOOTTIME seconds)."""
-        if self._cached_version != self._slots.version:
-            self._cache.clear()
-            self._cached_version = self._slots.version
-        key = (after, until)
-        if key not in self._cache:
-            if len(self._cache) > 32:
-                self._cache.clear()
-            self._cache[key] = Sample.of(self._slots.between(after, until), self._limits)
-        return self._cache[key]
+        return Sample(*self._past.since(after, until))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Final, Generic, Protocol, Self, TypeVar
 
 FINE_SECONDS: Final = 600
@@ -57,17 +58,14 @@ class Timeline(Generic[S]):
 
     def between(self, after: float, until: float) -> list[S]:
         """Every sub-window that begins at or after ``after`` and holds nothing later than the second of ``until``."""
-        if self._epoch is None:
-            return []
-        first, last = math.ceil(after - self._epoch), math.floor(until - self._epoch)
-        found = [
-            part
-            for block, part in sorted(self._coarse.items())
-            if block * COARSE_SECONDS >= first and block * COARSE_SECONDS <= last
-        ]
-        if last - first > len(self._fine):
-            return found + [part for second, part in sorted(self._fine.items()) if first <= second <= last]
-        return found + [self._fine[second] for second in range(first, last + 1) if second in self._fine]
+        return [part for _, part in self.listed(after, until)]
+
+    def listed(self, after: float, until: float) -> list[tuple[float, S]]:
+        """The same, in order of time, each with its beginning."""
+        epoch = self._epoch or 0.0
+        parts = [(epoch + block * COARSE_SECONDS, part) for block, part in self._coarse.items()]
+        parts += [(epoch + second, part) for second, part in self._fine.items()]
+        return sorted((one for one in parts if after <= one[0] <= until), key=itemgetter(0))
 
     def begin(self, after: float) -> float:
         """Where the first sub-window at or after ``after`` begins."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import add, attrgetter
+from typing import Final
 
 from watchtower.vocabulary.facts import Closed, Ending
+
+Areas = dict[int, tuple[float, float]]
+"""Worker → (exchange-seconds, seconds observed)."""
 
 
 class TrafficSlot:
@@ -44,8 +50,7 @@ class TrafficSlot:
         self.lagged = 0
         """Of these, those in which the relay measured itself."""
         self.worst_lag = 0.0
-        self.open_area: dict[int, tuple[float, float]] = {}
-        """Worker → (exchange-seconds, seconds observed)."""
+        self.open_area: Areas = {}
 
     def watched(self, worker: int, open_exchanges: int, seconds: float) -> None:
         """``open_exchanges`` were open for the last ``seconds``."""
@@ -72,32 +77,54 @@ class TrafficSlot:
         self.failed += failed(closed)
 
     def take_in(self, other: TrafficSlot) -> None:
-        self.tokens += other.tokens
-        self.opened += other.opened
-        self.asked_bytes += other.asked_bytes
-        self.answered_bytes += other.answered_bytes
-        self.unsized += other.unsized
-        self.ended += other.ended
-        self.failed += other.failed
-        self.heard += other.heard
-        self.seconds += other.seconds
-        self.lagged += other.lagged
+        for name, total in zip(_SUMMED, map(add, _sums(self), _sums(other)), strict=True):
+            setattr(self, name, total)
         self.worst_lag = max(self.worst_lag, other.worst_lag)
-        for worker, (area, seconds) in other.open_area.items():
-            mine = self.open_area.get(worker, (0.0, 0.0))
-            self.open_area[worker] = (mine[0] + area, mine[1] + seconds)
-
-    @staticmethod
-    def merged(parts: Iterable[TrafficSlot]) -> TrafficSlot:
-        whole = TrafficSlot()
-        for part in parts:
-            whole.take_in(part)
-        return whole
+        self.open_area = _joined(self.open_area, other.open_area)
 
     def mean_open(self) -> float | None:
         """Time-weighted mean over each worker, added up; None when no worker was watched."""
         means = [area / seconds for area, seconds in self.open_area.values() if seconds > 0]
         return sum(means) if means else None
+
+
+class TrafficPast:
+    """Sub-windows in order of time, added up from the last of them backwards: entry ``i`` is number ``i`` with all
+    after it, and the one after the last is empty."""
+
+    def __init__(self, parts: Sequence[TrafficSlot]) -> None:
+        backwards = parts[::-1]
+        self._sums = list(accumulate(map(_sums, backwards), _added, initial=(0,) * len(_SUMMED)))
+        self._lags = list(accumulate((part.worst_lag for part in backwards), max, initial=0.0))
+        nothing: Areas = {}
+        self._areas = list(accumulate((part.open_area for part in backwards), _joined, initial=nothing))
+
+    def __getitem__(self, start: int) -> TrafficSlot:
+        whole = TrafficSlot()
+        for name, total in zip(_SUMMED, self._sums[-1 - start], strict=True):
+            setattr(whole, name, total)
+        whole.worst_lag, whole.open_area = self._lags[-1 - start], self._areas[-1 - start]
+        return whole
+
+
+_SUMMED: Final = (
+    *("tokens", "opened", "asked_bytes", "answered_bytes", "unsized"),
+    *("ended", "failed", "heard", "seconds", "lagged"),
+)
+_sums: Final = attrgetter(*_SUMMED)
+
+
+def _added(some: Sequence[int], more: Sequence[int]) -> tuple[int, ...]:
+    return tuple(map(add, some, more))
+
+
+def _joined(areas: Areas, more: Areas) -> Areas:
+    """Both, by worker."""
+    both = dict(more)
+    for worker, (area, seconds) in areas.items():
+        known = both.get(worker, (0.0, 0.0))
+        both[worker] = (known[0] + area, known[1] + seconds)
+    return both
 
 
 def failed(closed: Closed) -> bool:

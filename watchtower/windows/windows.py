@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 from watchtower.vocabulary.facts import (
     AnyFact,
@@ -22,6 +23,7 @@ from watchtower.vocabulary.facts import (
     EngineScrape,
     EngineSeen,
     GpuReport,
+    LiveAnswered,
     LoopLagged,
     ReferenceAnswered,
     ReferencesKnown,
@@ -30,11 +32,12 @@ from watchtower.vocabulary.facts import (
     RelayHello,
 )
 from watchtower.vocabulary.readings import READINGS, Reading
-from watchtower.windows import estimates, meaning
+from watchtower.windows import estimates, live, meaning
 from watchtower.windows.continuity import Continuity
 from watchtower.windows.hardware import FAMILIES, GpuWindows
 from watchtower.windows.intake import Intake
 from watchtower.windows.knobs import WindowSettings
+from watchtower.windows.live import Live
 from watchtower.windows.meaning import Meaning
 from watchtower.windows.presence import Presence
 from watchtower.windows.probes import Canaries, Probed, Scrapes
@@ -70,10 +73,12 @@ class Windows:
         self._scrapes = Scrapes()
         self._presence = Presence()
         self._meaning = Meaning(self.settings.minimum_answers)
+        self._live = Live()
         self._workload = Workload(self.settings.longest_window_seconds)
         self.gpus = GpuWindows(self.settings)
         self._read_at = -math.inf
-        self._merged: tuple[tuple[float, float, int], TrafficSlot] | None = None
+        self._moment: Moment | None = None
+        self._readers = {name: self._reader(name) for name in READINGS}
         self.refused = 0
         """Facts whose time stamp is no time, or lies in the future."""
 
@@ -81,6 +86,7 @@ class Windows:
 
     def absorb(self, fact: AnyFact) -> None:
         """Take in one fact. Never raises for what a fact says; what cannot be believed is counted."""
+        self._moment = None
         if not math.isfinite(fact.at):
             self.refused += 1
             return
@@ -108,12 +114,16 @@ class Windows:
                 self._meaning.round_ended(fact)
             case ReferencesKnown():
                 self._meaning.known(fact)
+                self._live.known(fact)
+            case LiveAnswered():
+                self._live.answered(fact)
             case EngineSeen():
                 self._presence.seen(fact)
                 if self._continuity.engine_seen(fact):
                     self._intake.new_incarnation()
                     self._canaries.reset(fact.at)
                     self._meaning.reset(fact.at)
+                    self._live.reset(fact.at)
             case GpuReport():
                 if self._read_at > -math.inf and fact.at > self._read_at + STAMP_TOLERANCE_SECONDS:
                     self.refused += 1
@@ -132,30 +142,33 @@ class Windows:
 
         Raises KeyError for a name that is not in READINGS: rules are checked before they are evaluated.
         """
-        if name not in READINGS:
+        reader = self._readers.get(name)
+        if reader is None:
             raise KeyError(f"no reading is called {name!r}")
-        self._read_at = max(self._read_at, now)
-        over = max(1.0, over)
+        if now > self._read_at:
+            self._read_at = now
+        return reader(over if over > 1.0 else 1.0, now)
+
+    def _reader(self, name: str) -> Callable[[float, float], Reading]:
+        """(over, now) → the reading of this name."""
         family, _, stat = name.partition(".")
         if family in FAMILIES:
-            return self.gpus.read(name, over, now, self._not_at_work(over, now))
+            return lambda over, now: self.gpus.read(name, over, now, lambda: self._not_at_work(over, now))
         if family in meaning.FAMILIES:
-            return self._meaning.read(name, over, now)
-        if family == ITL:
-            return self._latency(self._intake.inter_token, name, stat, over, now)
-        if family == TTFT:
-            return self._latency(self._intake.first_token, name, stat, over, now)
+            return partial(self._meaning.read, name)
+        if family in live.FAMILIES:
+            return partial(self._live.read, name)
+        if family in (ITL, TTFT):
+            series = self._intake.inter_token if family == ITL else self._intake.first_token
+            return partial(self._latency, series, name, stat)
         if family == "canary":
-            read: Callable[[float, float], Probed] = getattr(self._canaries, stat)
-            return _probed(name, over, now, read(over, now))
+            probe: Callable[[float, float], Probed] = getattr(self._canaries, stat)
+            return lambda over, now: _probed(name, over, now, probe(over, now))
         if family.startswith("engine_"):
-            field = family.removeprefix("engine_")
-            return _probed(name, over, now, self._scrapes.read(field, over, now, self._continuity.changed_at))
-        if name == "engine.absent":
-            return self._absent(name, over, now)
-        if name == "token_progress.stalled":
-            return self._stalled(name, over, now)
-        return self._counted(name, over, now)
+            scrape = partial(self._scrapes.read, family.removeprefix("engine_"))
+            return lambda over, now: _probed(name, over, now, scrape(over, now, self._continuity.changed_at))
+        other = {"engine.absent": self._absent, "token_progress.stalled": self._stalled}
+        return partial(other.get(name, self._counted), name)
 
     @property
     def clean_since(self) -> float:
@@ -204,7 +217,7 @@ class Windows:
     def _missing(self, series: Series, sample: Sample) -> str:
         """What keeps a sample from being enough; empty when nothing does."""
         knobs = self.settings
-        count = sample.histogram.count
+        count = sample.count
         if not count:
             waiting = len(self._intake.roster)
             return f"{waiting} exchanges are open and none gave a token" if waiting else "idle: no exchange"
@@ -212,14 +225,12 @@ class Windows:
             return f"too few requests: {sample.exchanges} of {knobs.minimum_requests}"
         if series is self._intake.inter_token and count < knobs.minimum_tokens:
             return f"too few tokens: {count} of {knobs.minimum_tokens}"
-        clusters = len(sample.cluster_counts)
-        if clusters < knobs.minimum_clusters:
-            return f"too few sub-windows with data for a confidence band: {clusters} of {knobs.minimum_clusters}"
+        if sample.clusters < knobs.minimum_clusters:
+            return f"too few sub-windows with data for a confidence band: {sample.clusters} of {knobs.minimum_clusters}"
         return ""
 
     def _longest(self, sample: Sample, name: str, over: float, now: float) -> Reading:
-        still_open = self._intake.roster.longest_open_gap(now, self.clean_since)
-        longest = max(sample.longest_gap, still_open)
+        longest = max(sample.longest_gap, self._now(now).open_gap)
         if longest <= 0:
             return _unknown(name, over, now, self._missing(self._intake.inter_token, sample) or "no gap seen")
         return Reading(name=name, over=over, at=now, value=longest, samples=max(1, sample.exchanges))
@@ -231,17 +242,16 @@ class Windows:
         return _probed(name, over, end, probed)
 
     def _stalled(self, name: str, over: float, now: float) -> Reading:
-        roster = self._intake.roster
+        roster, moment = self._intake.roster, self._now(now)
         dark = self._intake.relays.unheard(now) or self._presence.gone or self._continuity.warming(now)
-        oldest = roster.oldest_opened_at()
-        if dark or oldest is None:
+        if dark or moment.oldest is None:
             return _unknown(name, over, now, dark or "idle: no exchange is open, so no token is owed")
-        clean, hole = self._clean_since()
-        since = max(oldest, roster.progress_at)
-        if since < clean and now - clean < over:
-            return _unknown(name, over, now, f"{hole} {now - clean:.1f} s ago and no token was seen since")
-        seconds = now - max(since, clean)
-        waiting = roster.waiting_for_first_token()
+        since = max(moment.oldest, roster.progress_at)
+        if since < moment.clean and now - moment.clean < over:
+            hole = f"{moment.hole} {now - moment.clean:.1f} s ago and no token was seen since"
+            return _unknown(name, over, now, hole)
+        seconds = now - max(since, moment.clean)
+        waiting = moment.waiting
         remark = f"{waiting} of {len(roster)} open exchanges still wait for their first token" if waiting else ""
         value = 0.0 if seconds < FLOWING_SECONDS else seconds
         detail = self.gpus.hang_signature(value, now)
@@ -293,22 +303,47 @@ class Windows:
     # ── what all of them ask ────────────────────────────────────────────────────────────────────
 
     def _traffic(self, over: float, now: float) -> TrafficSlot:
-        key = (over, now, self._intake.traffic.version)
-        if self._merged is None or self._merged[0] != key:
-            self._merged = (key, TrafficSlot.merged(self._intake.traffic.between(now - over, now)))
-        return self._merged[1]
+        past, start = self._intake.traffic_past.since(now - over, now)
+        return past[start]
 
     def _unseen(self, over: float, now: float) -> str:
         """Why a window of the traffic cannot be read; empty when it can."""
-        dark = self._intake.relays.unheard(now) or self._continuity.warming(now)
-        if dark:
-            return dark
-        clean, hole = self._clean_since()
-        return f"{hole} {now - clean:.1f} s ago, inside the window of {over:g} s" if now - over < clean else ""
+        moment = self._now(now)
+        if moment.dark or now - over >= moment.clean:
+            return moment.dark
+        return f"{moment.hole} {now - moment.clean:.1f} s ago, inside the window of {over:g} s"
+
+    def _now(self, now: float) -> Moment:
+        if self._moment is None or self._moment.at != now:
+            dark = self._intake.relays.unheard(now) or self._continuity.warming(now)
+            clean, hole = self._clean_since()
+            roster = self._intake.roster
+            self._moment = Moment(
+                now, dark, clean, hole, roster.oldest_opened_at(), roster.waiting_for_first_token(),
+                roster.longest_open_gap(now, clean),
+            )  # fmt: skip
+        return self._moment
 
     def _clean_since(self) -> tuple[float, str]:
         relays = self._intake.relays
         return max(self._continuity.clean_since(), (relays.clean_since, relays.hole))
+
+
+class Moment(NamedTuple):
+    """What all windows that end at one instant share, until the next fact."""
+
+    at: float
+    dark: str
+    """Why nothing of the traffic can be seen; empty when something can."""
+    clean: float
+    """Since when the story has no hole."""
+    hole: str
+    oldest: float | None
+    """When the oldest of the open exchanges was opened."""
+    waiting: int
+    """Open exchanges without a token."""
+    open_gap: float
+    """Longest time since the last token of one of them, seconds."""
 
 
 def _unknown(name: str, over: float, now: float, because: str, samples: int = 0) -> Reading:

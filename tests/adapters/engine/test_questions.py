@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.adapters.scripted import Script, served
@@ -95,3 +96,13 @@ def test_a_sick_engine_is_a_reason_and_no_exception() -> None:
         assert "no completion" in VllmEngine(EngineSettings(url=script.url, model="tiny")).ask(CHAT).because
     with served(Script(v1__chat__completions=(200, SAID))) as script:
         assert VllmEngine(EngineSettings(url=script.url, model="tiny")).ask(CHAT).text == "address optional"
+
+
+def test_a_question_goes_to_its_data_parallel_rank() -> None:
+    script = Script(v1__chat__completions=(200, SAID))
+    with served(script):
+        engine = VllmEngine(EngineSettings(url=script.url, model="tiny"))
+        engine.ask(msgspec.structs.replace(CHAT, rank=3))
+        engine.ask(CHAT)
+    sent = [{name.lower(): value for name, value in headers.items()} for _, headers, _ in script.asked]
+    assert [headers.get("x-data-parallel-rank") for headers in sent] == ["3", None]

@@ -11,6 +11,9 @@ from typing import Any
 
 from watchtower.vocabulary.references import Heard, Question
 
+RANK_HEADER = "X-data-parallel-rank"
+"""Read by vLLM's chat and completion routes (vllm-project/vllm#42330)."""
+
 
 class Unusable(Exception):
     """The engine answered, but with no completion. ``str()`` is a kind, never a body."""
@@ -27,6 +30,11 @@ def asked(question: Question, model: str) -> tuple[str, dict[str, Any]]:
     if question.plain:
         return "/v1/completions", {**body, "prompt": question.text}
     return "/v1/chat/completions", {**body, "messages": [{"role": "user", "content": question.text}]}
+
+
+def directed(question: Question) -> dict[str, str]:
+    """Headers that send the question to its data-parallel rank."""
+    return {RANK_HEADER: str(question.rank)} if question.rank >= 0 else {}
 
 
 def heard(answer: dict[str, Any], question: Question) -> Heard:

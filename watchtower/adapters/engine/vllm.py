@@ -15,7 +15,7 @@ import httpx
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from watchtower.adapters.engine.questions import Unusable, asked, heard
+from watchtower.adapters.engine.questions import Unusable, asked, directed, heard
 from watchtower.adapters.engine.vllm_weights import VllmWeights
 from watchtower.clock import boottime, boottime_ns
 from watchtower.settings import EngineSettings
@@ -130,7 +130,8 @@ class VllmEngine:
             model = self._model or self._first_model(question.seconds)
             path, body = asked(question, model)
             remaining = max(0.1, until - boottime())
-            return heard(_decoded(self._request("POST", path, remaining, json=body)), question)
+            answer = self._request("POST", path, remaining, json=body, headers=directed(question))
+            return heard(_decoded(answer), question)
         except (Failed, Unusable) as problem:
             return Heard(because=str(problem))
 
@@ -166,11 +167,13 @@ class VllmEngine:
     def _get(self, path: str, seconds: float) -> bytes:
         return self._request("GET", path, seconds)
 
-    def _request(self, method: str, path: str, seconds: float, json: object = None) -> bytes:
+    def _request(
+        self, method: str, path: str, seconds: float, json: object = None, headers: Mapping[str, str] | None = None
+    ) -> bytes:
         """The body of a 200, read within about ``seconds`` however slowly it drips. Raises ``Failed``."""
         until = boottime() + seconds
         try:
-            with self._client.stream(method, path, json=json, timeout=seconds) as reply:
+            with self._client.stream(method, path, json=json, headers=headers, timeout=seconds) as reply:
                 if reply.status_code != httpx.codes.OK:
                     raise Failed(f"HTTP {reply.status_code}")
                 body = b""

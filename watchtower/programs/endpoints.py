@@ -1,0 +1,156 @@
+"""Two live engines asked the same questions, for ``watchtower compare http://… http://…``.
+
+Greedy answers, each prompt once to the candidate and twice to the baseline, whose second answer shows what repeating
+alone changes. Where the baseline gives token ids its answer is read out by both, which needs one generated token each.
+Every request carries a fresh salt, so that no prefix cache answers for the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.progress import Progress
+
+from watchtower.adapters.engine.vllm import VllmEngine
+from watchtower.clock import boottime_ns, sleep_blocking
+from watchtower.comparison.reading import Answered
+from watchtower.scoring.logprobs import Shift, shift
+from watchtower.settings import EngineSettings
+from watchtower.vocabulary.errors import BadInput, NotReachable, Problem
+from watchtower.vocabulary.references import Heard, Prompt, Question
+
+SECONDS = 120.0
+"""For one answer."""
+TRIES = 3
+AGAIN_SECONDS = 1.0
+READINGS = 2
+"""Times that the baseline reads its own answer out: the difference is its noise."""
+
+
+@dataclass(slots=True)
+class Live:
+    """What two engines said; in the prompts' order."""
+
+    baseline: dict[str, Answered] = field(default_factory=dict)
+    candidate: dict[str, Answered] = field(default_factory=dict)
+    again: dict[str, Answered] = field(default_factory=dict)
+    shifts: dict[str, Shift] = field(default_factory=dict)
+    other_tokens: int = 0
+    """Prompts that reached the two as other tokens."""
+    no_logprobs: str = ""
+    """Why log-probabilities cannot be compared; "" when they can."""
+
+
+@dataclass(frozen=True, slots=True)
+class _One:
+    """Everything heard for one prompt."""
+
+    prompt: Prompt
+    baseline: Heard
+    again: Heard
+    candidate: Heard
+    own: list[Heard]
+    """The baseline's answer read out by itself."""
+    other: Heard
+    """The same by the candidate."""
+
+    @property
+    def other_tokens(self) -> bool:
+        tokens = self.baseline.prompt_token_ids, self.candidate.prompt_token_ids
+        return all(tokens) and tokens[0] != tokens[1]
+
+
+def is_address(given: str) -> bool:
+    return given.startswith(("http://", "https://"))
+
+
+def address(given: str) -> str:
+    """The base of an OpenAI-compatible server, with or without ``/v1``. Raises BadInput."""
+    parts = urlsplit(given)
+    if not parts.hostname or parts.query or parts.fragment:
+        raise BadInput([Problem("the command line", "", "an address without a host", "e.g. http://127.0.0.1:8000")])
+    if parts.username or parts.password:
+        what = "an address with a user or password in it"
+        raise BadInput([Problem(parts.hostname, "", what, "leave it out: what stands here is printed and logged")])
+    return given.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def ask_both(baseline: str, candidate: str, prompts: Sequence[Prompt], *, concurrency: int, max_tokens: int) -> Live:
+    """At most ``concurrency`` requests at a time, over both. Raises NotReachable at the first question that stays
+    without an answer: half a comparison would be of the easy half."""
+    engines = [VllmEngine(EngineSettings(url=url)).ask for url in (baseline, candidate)]
+    sides = [_patient(ask, url) for ask, url in zip(engines, (baseline, candidate), strict=True)]
+    console = Console(stderr=True)
+    with (
+        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+        ThreadPoolExecutor(concurrency, "asking") as pool,
+    ):
+        task = progress.add_task("asking both", total=len(prompts))
+        heard = []
+        try:
+            for one in pool.map(lambda prompt: _ask(prompt, sides, engines, max_tokens), prompts):
+                heard.append(one)
+                progress.advance(task)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return _live(heard)
+
+
+def _patient(ask: Callable[[Question], Heard], url: str) -> Callable[[Question, str], Heard]:
+    """Ask ``TRIES`` times; raises NotReachable after that."""
+
+    def say(question: Question, id: str) -> Heard:
+        for left in reversed(range(TRIES)):
+            found = ask(question)
+            if not found.because:
+                return found
+            if left:
+                sleep_blocking(AGAIN_SECONDS)
+        raise NotReachable(f"{url} did not answer question {id}: {found.because}")
+
+    return say
+
+
+def _ask(
+    prompt: Prompt,
+    sides: Sequence[Callable[[Question, str], Heard]],
+    engines: Sequence[Callable[[Question], Heard]],
+    max_tokens: int,
+) -> _One:
+    def salt() -> str:
+        return f"compare-{prompt.id}-{boottime_ns():x}"
+
+    def say(side: int) -> Heard:
+        return sides[side](Question(text=prompt.text, salt=salt(), max_tokens=max_tokens, seconds=SECONDS), prompt.id)
+
+    baseline, again, candidate = say(0), say(0), say(1)
+    asked, answer = baseline.prompt_token_ids, baseline.token_ids
+
+    def read_out(side: int) -> Heard:
+        if not asked or not answer:
+            return Heard(because="the baseline gives no token ids")
+        found = engines[side](Question(token_ids=[*asked, *answer], salt=salt(), seconds=SECONDS))
+        return found if found.because else Heard(logprobs=found.logprobs[len(asked) :])
+
+    own = [read_out(0) for _ in range(READINGS)]
+    other = read_out(1) if not any(one.because for one in own) else Heard(because="the baseline's were not to be had")
+    return _One(prompt, baseline, again, candidate, own, other)
+
+
+def _live(heard: Sequence[_One]) -> Live:
+    live = Live(other_tokens=sum(one.other_tokens for one in heard))
+    for one in heard:
+        for side, said in ((live.baseline, one.baseline), (live.again, one.again), (live.candidate, one.candidate)):
+            side[one.prompt.id] = Answered(one.prompt.id, said.text, one.prompt.text, said.finish_reason)
+        missing = next((f"baseline: {own.because}" for own in one.own if own.because), "")
+        missing = missing or (f"candidate: {one.other.because}" if one.other.because else "")
+        live.no_logprobs = live.no_logprobs or missing
+        found = None if missing or one.other_tokens else shift(one.other.logprobs, [own.logprobs for own in one.own])
+        if found is not None:
+            live.shifts[one.prompt.id] = found
+    return live

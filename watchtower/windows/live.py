@@ -1,0 +1,61 @@
+"""Answers to users who asked a reference's question greedily: the newest for each reference inside the window.
+
+Paired like a canary, yet nobody chose the moment, and one user may ask the same thing a thousand times: a reference
+counts once. Read by whoever looks closer; no shipped rule judges it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from watchtower.vocabulary.facts import LiveAnswered, ReferencesKnown
+from watchtower.vocabulary.readings import Reading
+
+FAMILIES: Final = ("live_agreement", "live_similarity")
+FEWEST: Final = 3
+"""References that users asked, below which nothing is said."""
+_SCORES: dict[str, Callable[[LiveAnswered], float | None]] = {
+    "live_agreement": lambda answer: answer.prefix_agreement,
+    "live_similarity": lambda answer: answer.similarity,
+}
+_RANGES: dict[str, tuple[float, float]] = {"live_agreement": (0.0, 1.0), "live_similarity": (-1.0, 1.0)}
+_Z95: Final = 1.96
+
+
+class Live:
+    """Absorbs scored answers; reads the families above."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, LiveAnswered] = {}
+        self._because = ""
+        self._since = -math.inf
+
+    def known(self, fact: ReferencesKnown) -> None:
+        """Other references than before."""
+        self._newest.clear()
+        self._because = "" if fact.usable else fact.because
+
+    def answered(self, fact: LiveAnswered) -> None:
+        before = self._newest.get(fact.reference)
+        if fact.at >= self._since and (before is None or fact.at >= before.at):
+            self._newest[fact.reference] = fact
+
+    def reset(self, mark: float) -> None:
+        """Another incarnation of the engine."""
+        self._since = mark
+        self._newest.clear()
+
+    def read(self, name: str, over: float, now: float) -> Reading:
+        family = name.partition(".")[0]
+        fresh = [one for one in self._newest.values() if now - over <= one.at <= now]
+        scores = [score for one in fresh if (score := _SCORES[family](one)) is not None]
+        if self._because or len(scores) < FEWEST:
+            because = self._because or f"users asked too few references' questions: {len(scores)} of {FEWEST}"
+            return Reading(name=name, over=over, at=now, value=None, because=because, samples=len(scores))
+        mean = sum(scores) / len(scores)
+        margin = _Z95 * math.sqrt(sum((one - mean) ** 2 for one in scores) / (len(scores) - 1) / len(scores))
+        least, most = _RANGES[family]
+        low, high = max(least, mean - margin), min(most, mean + margin)
+        return Reading(name=name, over=over, at=now, value=mean, low=low, high=high, samples=len(scores))
