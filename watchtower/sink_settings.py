@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from watchtower.knobs import Group, Seconds
+from watchtower.vocabulary.readings import Severity
 
 SinkName = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -28,6 +29,9 @@ class SinkGroup(Group):
     """What every sink has."""
 
     templates: TemplateSettings = TemplateSettings()
+    min_severity: Severity = Severity.INFO
+    """Only notices of at least this severity go here: ``page``, ``warn`` or ``info`` (everything). An escalation is
+    always a page, and so is the end of an incident that was escalated."""
 
 
 class LogSinkSettings(SinkGroup):

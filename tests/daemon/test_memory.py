@@ -33,7 +33,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
 
 async def test_records_state_and_notices_are_one_step(tmp_path: Path, journal: Journal) -> None:
     clock = HandClock()
-    memory = JournalMemory(journal, ["log", "hook"])
+    memory = JournalMemory(journal, lambda notice: ["log", "hook"])
     records = [Record("action.intent", {"incident": "inc-1", "op_id": "op-1", "verb": "restart_group"})]
     await memory.commit(records, b"state", [a_notice()], clock.now())
     entries = await journal.read(kind="action.")
@@ -47,7 +47,7 @@ async def test_records_state_and_notices_are_one_step(tmp_path: Path, journal: J
 
 async def test_a_failed_step_is_raised_and_the_next_one_is_kept_in_memory(tmp_path: Path) -> None:
     clock, journal = HandClock(), opened(tmp_path / "state")
-    memory = JournalMemory(journal, ["hook"])
+    memory = JournalMemory(journal, lambda notice: ["hook"])
     await memory.commit([Record("a.first", {})], b"1", [a_notice("ntc-1")], clock.now())
     await asyncio.to_thread(journal._ledger.close)  # the file is gone from under the writer
     with pytest.raises(StorageFault):
@@ -92,7 +92,7 @@ async def test_the_machine_hears_of_a_failed_disk_once_and_people_are_told(tmp_p
         limits=RemediationSettings(),
         capabilities=Capabilities(),
         clock=HandClock(),
-        memory=JournalMemory(journal, ["hook"]),
+        memory=JournalMemory(journal, lambda notice: ["hook"]),
         traffic=Traffic(),
         hands=Hands(),
         send_canary=lambda why: None,

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from tests.remediation.stage import Rule, Stage, limits
+from tests.sinks.samples import ESCALATED, MODE, OPENED
 from watchtower.daemon.loading import load
+from watchtower.daemon.sinks import audience
 from watchtower.vocabulary.errors import BadInput
+from watchtower.vocabulary.incidents import IncidentState, Notice
+from watchtower.vocabulary.readings import Severity
 
 
 @pytest.mark.parametrize(
@@ -42,3 +48,39 @@ def test_a_mistake_has_its_line_and_its_path(sinks: str, place: str, what: str, 
     assert problem.where.startswith(f"{file}:")
     assert (problem.path, what in problem.what) == (place, True), problem
     assert "T0P" not in str(problem)
+
+
+SINKS = "version: 1\nsinks:\n- {kind: log}\n- {kind: log, name: channel, min_severity: warn}\n"
+SINKS += "- {kind: log, name: pager, min_severity: page}\n"
+
+
+def heard(tmp_path: Path, notice: Notice) -> list[str]:
+    file = tmp_path / "watchtower.yaml"
+    file.write_text(SINKS)
+    return audience(load(file, {}).settings, notice)
+
+
+def test_a_sink_hears_of_its_own_severity_and_worse(tmp_path: Path) -> None:
+    warning = msgspec.structs.replace(OPENED, severity="warn")
+    assert heard(tmp_path, OPENED) == ["log", "channel", "pager"]
+    assert heard(tmp_path, warning) == ["log", "channel"]
+    assert heard(tmp_path, MODE) == ["log"]
+
+
+def test_an_escalation_and_what_nobody_knows_go_to_all(tmp_path: Path) -> None:
+    for notice in (
+        msgspec.structs.replace(ESCALATED, severity="info"),
+        msgspec.structs.replace(OPENED, severity="new"),
+    ):
+        assert heard(tmp_path, notice) == ["log", "channel", "pager"]
+
+
+def test_the_end_of_an_escalated_warning_reaches_whom_the_escalation_woke(tmp_path: Path) -> None:
+    stage = Stage(
+        limits(attempts_per_rung=1, attempts_per_incident=1), rules=[Rule(severity=Severity.WARN)], cures=False
+    )
+    stage.acting().until(IncidentState.ESCALATED, within=1000)
+    stage.well()
+    stage.command("ack_resolve", reason="mended")
+    kinds = [str(notice.kind) for notice in stage.notices if "pager" in heard(tmp_path, notice)]
+    assert kinds == ["escalated", "resolved"]

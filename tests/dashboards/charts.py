@@ -75,7 +75,7 @@ def lines(
     if not series:
         return f'<div class="none">{config["noValue"]}</div>'
     values = [value for one in series for _, value in one.points]
-    low = config.get("min", min([custom["axisSoftMin"]] * ("axisSoftMin" in custom) + values, default=0.0))
+    low = config.get("min", min([custom.get("axisSoftMin", math.inf), *(values or [0.0])]))
     high = config.get("max", max(values)) if values else low + 1.0
     high = high if high > low else low + 1.0
     if logarithmic:

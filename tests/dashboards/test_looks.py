@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from dashboards.limits import read_limits
 from dashboards.palette import BAD, GOOD, UNKNOWN, judged
+from tests.dashboards import renderer
 from tests.dashboards.asking import View
 from tests.dashboards.looks import COLOURS, ink, number, show
+from tests.dashboards.prometheus import Prometheus
 
 LATENCY = {
     "unit": "s",
@@ -53,3 +58,21 @@ def test_variables_are_filled_in_as_grafana_does() -> None:
     view = View(1000, 4600, "server:9470")
     filled = view.fill('rate(x{job=~"$job", instance="$instance"}[$__rate_interval]) + increase(y[$__range])')
     assert filled == 'rate(x{job=~".+", instance="server:9470"}[7s]) + increase(y[3600s])'
+
+
+class OneSeries(Prometheus):
+    """Answers every question with the same two points."""
+
+    def over(self, expression: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
+        return [{"metric": {"le": "0.1"}, "values": [[start, "0.5"], [start + step, "0.7"]]}]
+
+    def instant(self, expression: str, at: float) -> list[dict[str, Any]]:
+        return [{"metric": {"le": "0.1"}, "value": [at, "0.5"]}]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in renderer.DASHBOARDS.glob("*.json")))
+def test_every_panel_of_every_dashboard_can_be_drawn(name: str) -> None:
+    dashboard = json.loads((renderer.DASHBOARDS / f"{name}.json").read_text(encoding="utf-8"))
+    html, height = renderer.page(dashboard, OneSeries("http://nowhere"), View(0, 150, "server:9470"))
+    assert html.count('class="panel"') == sum(panel["type"] != "row" for panel in dashboard["panels"])
+    assert height > 1000

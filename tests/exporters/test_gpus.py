@@ -19,7 +19,7 @@ from watchtower.vocabulary.gpus import GpuSource, Trouble, Xid
 from watchtower.vocabulary.instants import Instant
 from watchtower.windows.knobs import WindowSettings
 
-THROTTLES = ("thermal", "power_brake", "power_cap", "sync_boost", "board_limit", "reliability")
+THROTTLES = ("thermal", "power_brake", "power_cap", "board_limit", "reliability")
 MIG: dict[int, Change] = {
     1: lambda second: {"unavailable": {"utilization": Trouble.MIG}, "utilization": [], "power_watts": None}
 }

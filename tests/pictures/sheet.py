@@ -21,6 +21,8 @@ from watchtower.vocabulary.incidents import Notice, NoticeKind
 CHROMIUM = shutil.which("chromium")
 COMPOSITE = Path(__file__).resolve().parents[2] / "docs" / "alerts.png"
 WIDTH = 1500
+COMPOSITE_SCALE = 0.8
+"""Keeps the file below 200 kB."""
 QUIET = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -105,7 +107,7 @@ def main(directory: Path) -> None:
         ("Teams, when a person is needed", drawn["teams"][person]),
         ("PagerDuty, when a person is needed", drawn["pagerduty"][person]),
     ]
-    shot(page("What people get", composite), directory / "alerts.png", height=880)
+    shot(page("What people get", composite), directory / "alerts.png", height=1000, scale=COMPOSITE_SCALE)
     shutil.copyfile(directory / "alerts.png", COMPOSITE)
 
 

@@ -108,7 +108,7 @@ def test_what_the_first_line_had_no_room_for_stands_below_it() -> None:
 def test_a_pager_with_less_room_loses_whole_clauses() -> None:
     message = message_of(ESCALATED)
     assert len(message.headline) > 130
-    assert shorter(message, 130).endswith("restart_group (attempt 2) is ineffective: still so afterwards")
+    assert shorter(message, 130).endswith("restart_group (attempt 2) is ineffective")
     assert shorter(message, 60) == "PERSON NEEDED · chat-7b: p95 per-token latency 254 ms over…"
 
 

@@ -21,13 +21,14 @@ class JournalMemory:
     def __init__(
         self,
         journal: Journal,
-        sinks: Sequence[str],
+        audience: Callable[[Notice], Sequence[str]],
         on_entries: Callable[[Sequence[Entry], Instant], None] = lambda entries, now: None,
     ) -> None:
-        """``on_entries`` hears of every committed entry, on disk or in memory."""
+        """``audience``: names of the sinks that a notice goes to. ``on_entries`` hears of every committed entry, on
+        disk or in memory."""
         self._journal = journal
         self._on_entries = on_entries
-        self._sinks = tuple(sinks)
+        self._audience = audience
 
     async def commit(self, records: Sequence[Record], snapshot: bytes, notices: Sequence[Notice], now: Instant) -> None:
         entries = [
@@ -40,7 +41,7 @@ class JournalMemory:
             for record in records
         ]
         try:
-            await self._journal.commit(entries, snapshot, [(notice, self._sinks) for notice in notices], now)
+            await self._journal.commit(entries, snapshot, [(notice, self._audience(notice)) for notice in notices], now)
         except StorageFault:
             await self._journal.go_on_in_memory()
             raise

@@ -31,7 +31,7 @@ from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
 from watchtower.daemon.remembering import Storage
 from watchtower.daemon.sampling import Samples
-from watchtower.daemon.sinks import make_sinks
+from watchtower.daemon.sinks import audience, make_sinks
 from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load import LoadExplainsLatency
 from watchtower.exporters.gpus import GpuCollector
@@ -138,7 +138,7 @@ async def furnish(
         limits=settings.remediation,
         capabilities=await adapter.capabilities(),
         clock=clock,
-        memory=JournalMemory(storage.journal, list(deliveries.lines), _committed(board, telemetry)),
+        memory=JournalMemory(storage.journal, partial(audience, settings), _committed(board, telemetry)),
         traffic=RelayTraffic(board=board, clock=clock, settings=settings.relay.hold, order=relays.order),
         hands=adapter,
         send_canary=send_canary,

@@ -15,6 +15,8 @@ from watchtower.settings import Settings
 from watchtower.sinks import checking
 from watchtower.sinks.templates import Words
 from watchtower.vocabulary.errors import Problem
+from watchtower.vocabulary.incidents import Notice, NoticeKind
+from watchtower.vocabulary.readings import Severity
 
 
 @runtime_checkable
@@ -29,6 +31,16 @@ class OpenSink(Sink, Protocol):
 def make_sinks(settings: Settings, clock: Clock) -> list[OpenSink]:
     """Every configured sink. Raises BadInput for one that cannot be used. Whoever makes them closes them."""
     return [catalogue.load("sinks", sink.kind)(sink, clock, settings.web.public_url) for sink in settings.sinks]
+
+
+def audience(settings: Settings, notice: Notice) -> list[str]:
+    """The sinks that want to hear of ``notice``, by name. Escalations go to all; a severity that nobody knows counts as
+    the worst, because a filter must never lose an alert."""
+    ranks = list(Severity)
+    rank = ranks.index(Severity(notice.severity)) if notice.severity in set(Severity) else len(ranks)
+    if notice.kind is NoticeKind.ESCALATED:
+        rank = len(ranks)
+    return [sink.name for sink in settings.sinks if rank >= ranks.index(sink.min_severity)]
 
 
 def sink_problems(settings: Settings, tree: Tree) -> list[Problem]:

@@ -63,11 +63,6 @@ NAMES: dict[str, tuple[str, ...]] = {
     "ns_thermal": ("DCGM_FI_DEV_THERMAL_VIOLATION",),
     "ns_power_brake": ("DCGM_FI_DEV_CLOCKS_EVENT_REASON_HW_POWER_BRAKE_SLOWDOWN_NS",),
     "ns_power_cap": ("DCGM_FI_DEV_CLOCKS_EVENT_REASON_SW_POWER_CAP_NS", "DCGM_FI_DEV_POWER_VIOLATION"),
-    "ns_sync_boost": (
-        "DCGM_FI_DEV_CLOCKS_EVENT_REASON_SYNC_BOOST_NS",
-        "DCGM_FI_DEV_CLOCKS_EVENT_REASON_SYNC_BOOST_COUNT_NS",
-        "DCGM_FI_DEV_SYNC_BOOST_VIOLATION",
-    ),
     "ns_board_limit": ("DCGM_FI_DEV_BOARD_LIMIT_VIOLATION",),
     "ns_reliability": ("DCGM_FI_DEV_RELIABILITY_VIOLATION",),
 }
@@ -261,7 +256,6 @@ def _throttled(row: _Row) -> dict[str, int]:
         "thermal": get("ns_thermal") if software is None or hardware is None else software + hardware,
         "power_brake": get("ns_power_brake"),
         "power_cap": get("ns_power_cap"),
-        "sync_boost": get("ns_sync_boost"),
         "board_limit": get("ns_board_limit"),
         "reliability": get("ns_reliability"),
     }

@@ -45,14 +45,15 @@ def list_(
     """Print every configured sink. Raises BadInput."""
     out = out or Console()
     rows = [
-        {"name": sink.name, "kind": sink.kind, "templates": _own(sink)} for sink in load(config, environ).settings.sinks
+        {"name": sink.name, "kind": sink.kind, "min_severity": str(sink.min_severity), "templates": _own(sink)}
+        for sink in load(config, environ).settings.sinks
     ]
     if as_json:
         _json(out, {"sinks": rows})
         return ExitCode.OK
     for row in rows:
         own = f"   own words: {', '.join(row['templates'])}" if row["templates"] else ""
-        _line(out, f"{row['name']:<16}  {row['kind']}{own}")
+        _line(out, f"{row['name']:<16}  {row['kind']:<13}  from {row['min_severity']} on{own}")
     if not rows:
         _line(out, "nobody is told: no sink is configured")
     return ExitCode.OK

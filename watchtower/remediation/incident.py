@@ -165,11 +165,10 @@ def hold(step: Step, refusals: tuple[Refusal, ...]) -> None:
 
 def escalate(step: Step, why: str) -> None:
     """→ ESCALATED: a person is needed, and only a person can release it."""
-    step.move(IncidentState.ESCALATED, why)
+    step.move(IncidentState.ESCALATED, why, severity=str(Severity.PAGE))
     step.tell(
         NoticeKind.ESCALATED,
         f"{step.incident.title} · A person is needed: {why}.",
-        severity=str(Severity.PAGE),
         release=f"watchtower ack {step.incident.id} --resume --reason '…' # or --resolve",
     )
 

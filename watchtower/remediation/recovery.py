@@ -14,7 +14,7 @@ from watchtower.remediation.outcome import cool_down, finish
 from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import ActionState, Verb
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind, Refusal
-from watchtower.vocabulary.quantities import human
+from watchtower.vocabulary.quantities import human, seconds
 from watchtower.vocabulary.readings import RuleVerdict, Unit, Verdict
 
 
@@ -106,7 +106,7 @@ def soak(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
         mild = next(verdict for verdict in own if fires(verdict))
         return hold(step, (Refusal(HoldReason.NO_CURE, f"{mild.rule} still fires, and only alerts"),))
     if incident.proven and not troubled:
-        return resolve(step, f"{incident.why}, and it stayed well for {limits.soak_seconds:.0f} s")
+        return resolve(step, f"{incident.why}, and it stayed well for {seconds(limits.soak_seconds)}")
     return None
 
 

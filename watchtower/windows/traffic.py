@@ -99,8 +99,13 @@ class TrafficPast:
         nothing: Areas = {}
         self._areas = list(accumulate((part.open_area for part in backwards), _joined, initial=nothing))
 
+        self._wholes: dict[int, TrafficSlot] = {}
+
     def __getitem__(self, start: int) -> TrafficSlot:
-        whole = TrafficSlot()
+        whole = self._wholes.get(start)
+        if whole is not None:
+            return whole
+        whole = self._wholes[start] = TrafficSlot()
         for name, total in zip(_SUMMED, self._sums[-1 - start], strict=True):
             setattr(whole, name, total)
         whole.worst_lag, whole.open_area = self._lags[-1 - start], self._areas[-1 - start]

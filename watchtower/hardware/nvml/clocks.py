@@ -1,7 +1,8 @@
 """Clocks and what cuts them: the momentary reasons, and the cumulative nanoseconds that miss nothing in between.
 
 Newer drivers count thermal slowdown in two fields and the power brake in one; older ones keep one thermal counter,
-still older ones only ``nvmlDeviceGetViolationStatus``. SW power cap is normal at full load; readers judge, not we.
+still older ones only ``nvmlDeviceGetViolationStatus``. Sync boost holds a GPU to the pace of its group and is not read:
+the group has a reason of its own. SW power cap is normal at full load; readers judge, not we.
 """
 
 from __future__ import annotations
@@ -16,19 +17,17 @@ HERTZ_PER_MEGAHERTZ = 1_000_000.0
 
 POWER_CAP: Field = (pynvml.NVML_FI_DEV_PERF_POLICY_POWER, 0)
 ANY_THERMAL: Field = (pynvml.NVML_FI_DEV_PERF_POLICY_THERMAL, 0)
-SYNC_BOOST: Field = (pynvml.NVML_FI_DEV_PERF_POLICY_SYNC_BOOST, 0)
 BOARD_LIMIT: Field = (pynvml.NVML_FI_DEV_PERF_POLICY_BOARD_LIMIT, 0)
 RELIABILITY: Field = (pynvml.NVML_FI_DEV_PERF_POLICY_RELIABILITY, 0)
 SW_THERMAL: Field = (pynvml.NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_THERM_SLOWDOWN, 0)
 HW_THERMAL: Field = (pynvml.NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_THERM_SLOWDOWN, 0)
 POWER_BRAKE: Field = (pynvml.NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_POWER_BRAKE_SLOWDOWN, 0)
 
-FIELDS = (POWER_CAP, ANY_THERMAL, SYNC_BOOST, BOARD_LIMIT, RELIABILITY, SW_THERMAL, HW_THERMAL, POWER_BRAKE)
+FIELDS = (POWER_CAP, ANY_THERMAL, BOARD_LIMIT, RELIABILITY, SW_THERMAL, HW_THERMAL, POWER_BRAKE)
 COUNTED: tuple[tuple[str, tuple[tuple[Field, ...], ...]], ...] = (
     ("thermal", ((SW_THERMAL, HW_THERMAL), (ANY_THERMAL,))),
     ("power_brake", ((POWER_BRAKE,),)),
     ("power_cap", ((POWER_CAP,),)),
-    ("sync_boost", ((SYNC_BOOST,),)),
     ("board_limit", ((BOARD_LIMIT,),)),
     ("reliability", ((RELIABILITY,),)),
 )
