@@ -359,6 +359,9 @@ def references_capture(
     repeats: Annotated[
         int | None, typer.Option(min=3, max=20, help="How often each question is asked; default: references.repeats.")
     ] = None,
+    meant: Annotated[
+        bool, typer.Option("--meant", help="The answers were meant to change: an incident about them alone is no bar.")
+    ] = False,
     config: ConfigOption = None,
     state_dir: StateOption = None,
     json_: JsonOption = False,
@@ -366,7 +369,7 @@ def references_capture(
     """Ask the engine, which must be healthy now, every question several times and bless its answers."""
     from watchtower.programs.references import capture
 
-    raise typer.Exit(capture(client(config, state_dir), repeats or 0, as_json=json_))
+    raise typer.Exit(capture(client(config, state_dir), repeats or 0, meant=meant, as_json=json_))
 
 
 @references_app.command("list", epilog=example("watchtower references list --json"))

@@ -18,6 +18,7 @@ from watchtower.tasks import TaskGroup
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.errors import BadInput, Refused
 from watchtower.vocabulary.facts import AnyFact, CanaryRound, ReferencesKnown
+from watchtower.vocabulary.readings import Reading, RuleVerdict, Verdict
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -141,7 +142,7 @@ async def test_without_an_encoder_the_rest_is_captured_and_similarity_says_why_n
 
 
 async def test_a_sick_moment_is_no_measure(house: House) -> None:
-    house.board.incident = {"id": "inc-1"}
+    house.board.incident = {"id": "inc-1", "state": "open", "rules": ["slow_tokens"]}
     with pytest.raises(Refused, match="inc-1 is open"):
         house.meaning.capture()
     house.board.incident = None
@@ -157,9 +158,44 @@ async def test_a_sick_moment_is_no_measure(house: House) -> None:
 
 async def test_an_incident_that_opens_on_the_way_spoils_the_capture(house: House) -> None:
     house.meaning.capture()
-    house.board.incident = {"id": "inc-7"}
+    house.board.incident = {"id": "inc-7", "state": "open", "rules": ["slow_tokens"]}
     await until(house.idle)
     assert "inc-7" in house.meaning.list()["capture"]["because"] and house.known().usable == 0
+
+
+@pytest.mark.parametrize(
+    ("rules", "state", "allowed"),
+    [
+        (["numerics_changed"], "open", True),
+        (["numerics_changed"], "escalated", True),
+        (["numerics_changed"], "acting", False),
+        (["numerics_changed", "slow_tokens"], "open", False),
+        (["unheard_of"], "open", False),
+    ],
+)
+async def test_a_change_that_was_meant_becomes_the_measure_unless_something_else_is_wrong(
+    house: House, rules: list[str], state: str, allowed: bool
+) -> None:
+    seen = {"numerics_changed": "logprob_shift.excess", "slow_tokens": "inter_token_latency_seconds.p95"}
+    house.board.verdicts = tuple(
+        RuleVerdict(
+            rule=rule,
+            verdict=Verdict.BREACH,
+            firing=True,
+            readings=(Reading(name=name, over=300, at=0, value=2.0),),
+        )
+        for rule, name in seen.items()
+    )
+    house.board.incident = {"id": "inc-8", "state": state, "rules": rules}
+    with pytest.raises(Refused, match="inc-8.*--meant" if allowed else "inc-8"):
+        house.meaning.capture()
+    if not allowed:
+        with pytest.raises(Refused, match="inc-8"):
+            house.meaning.capture(meant=True)
+        return
+    house.meaning.capture(meant=True)
+    await until(house.idle)
+    assert house.meaning.list()["capture"]["state"] == "done" and house.known().usable > 0
 
 
 async def test_one_capture_at_a_time_and_a_failed_one_keeps_what_was(house: House) -> None:

@@ -75,7 +75,7 @@ def listing(**capture: Any) -> dict[str, Any]:
 
 def test_a_capture_ends_with_a_picture_its_cost_and_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     daemon = Daemon(capture={}, references=listing(), show={**SET, "references": [ONE]})
-    assert references.capture(daemon, 5, as_json=False) == ExitCode.OK
+    assert references.capture(daemon, 5, meant=False, as_json=False) == ExitCode.OK
     said = " ".join(capsys.readouterr().out.split())
     assert daemon.asked[0].endswith("/capture?repeats=5")
     for words in ("fact-sea", "██████████░░░░░░░░░░ 50%", "0.970 ± 0.010", "0.0021", "1,234 tokens"):
@@ -85,13 +85,13 @@ def test_a_capture_ends_with_a_picture_its_cost_and_what_is_missing(capsys: pyte
 
 def test_a_capture_that_fails_blesses_nothing_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     daemon = Daemon(capture={}, references=listing(state="failed", because="the engine is saturated"))
-    assert references.capture(daemon, 0, as_json=False) == ExitCode.REFUSED
+    assert references.capture(daemon, 0, meant=False, as_json=False) == ExitCode.REFUSED
     assert "nothing was blessed: the engine is saturated" in capsys.readouterr().err
 
 
 def test_scripts_get_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
     daemon = Daemon(capture={}, references=listing(), show={**SET, "references": [ONE]}, retire=SET)
-    references.capture(daemon, 0, as_json=True)
+    references.capture(daemon, 0, meant=False, as_json=True)
     assert json.loads(capsys.readouterr().out) == DONE
     references.show_list(daemon, as_json=True)
     assert json.loads(capsys.readouterr().out)["in_force"] == "ref-1"

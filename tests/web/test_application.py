@@ -46,8 +46,8 @@ class References:
         self._said("export", id)
         return b'{"format": 1}'
 
-    def capture(self, repeats: int = 0) -> dict[str, Any]:
-        return self._said("capture", repeats)
+    def capture(self, repeats: int = 0, *, meant: bool = False) -> dict[str, Any]:
+        return self._said("capture", repeats, *(["meant"] if meant else []))
 
     def pick(self, count: int) -> dict[str, Any]:
         return self._said("pick", count)
@@ -299,6 +299,7 @@ async def test_references_are_listed_shown_captured_retired_exported_and_importe
         assert (await client.get("/api/v1/references")).json() == {"said": "list"}
         await client.get("/api/v1/references/show?id=ref-1")
         await client.post("/api/v1/references/capture?repeats=4")
+        await client.post("/api/v1/references/capture?meant=true")
         await client.post("/api/v1/references/retire?id=ref-1")
         assert (await client.get("/api/v1/references/export?id=ref-1")).json() == {"format": 1}
         await client.post("/api/v1/references/import", content=b"{}")
@@ -308,6 +309,7 @@ async def test_references_are_listed_shown_captured_retired_exported_and_importe
         ("list",),
         ("show", "ref-1"),
         ("capture", 4),
+        ("capture", 0, "meant"),
         ("retire", "ref-1"),
         ("export", "ref-1"),
         ("import", b"{}"),

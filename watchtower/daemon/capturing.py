@@ -1,8 +1,12 @@
-"""Captures: one at a time, in the background, only while nothing is wrong. One that fails changes nothing."""
+"""Captures: one at a time, in the background, only while nothing is wrong. One that fails changes nothing.
+
+A change of the answers that was meant (another quantization, a new version of the engine) is an incident that only a
+new measure ends. So a person may say that it was meant; that covers nothing but the answers, and no cure under way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +20,16 @@ from watchtower.ports import Clock, Encoder
 from watchtower.settings import ReferenceSettings
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import Refused, WatchtowerError
+from watchtower.vocabulary.incidents import IncidentState
 from watchtower.vocabulary.references import Prompt, ReferenceKey, ReferenceSet
+from watchtower.windows.meaning import FAMILIES
 
 log = structlog.get_logger("watchtower.references")
+
+UNDER_WAY = (IncidentState.ACTING, IncidentState.VERIFYING)
+"""A cure changes the answers while they are being asked for."""
+MEANT = frozenset(FAMILIES) - {"malformed_output"}
+"""What may change on purpose; nobody means garbage."""
 
 
 @dataclass(slots=True)
@@ -81,11 +92,11 @@ class Captures:
     def running(self) -> bool:
         return self.progress.state == "running"
 
-    def begin(self, prompts: list[Prompt], repeats: int) -> Progress:
-        """``repeats`` 0: as configured. Raises Refused."""
+    def begin(self, prompts: list[Prompt], repeats: int, *, meant: bool = False) -> Progress:
+        """``repeats`` 0: as configured. ``meant``: see above. Raises Refused."""
         if self.running:
             raise Refused("a capture is under way")
-        if because := self._unfit():
+        if because := self._unfit(meant):
             raise Refused(because)
         self._need_encoder()
         capture = Capture(self._asking, self._clock, concurrency=self._settings.concurrency, busy=self._busy)
@@ -93,23 +104,35 @@ class Captures:
         self._count += 1
         times = repeats or self._settings.repeats
         self._tasks.start(
-            f"capture {self._count}", lambda: self._run(capture, progress, prompts, times), restart_after=None
+            f"capture {self._count}", lambda: self._run(capture, progress, prompts, times, meant), restart_after=None
         )
         return progress
 
-    def _unfit(self) -> str:
+    def _unfit(self, meant: bool) -> str:
         """Why the engine of this moment must not become the measure of all later ones."""
-        if self._board.incident is not None:
-            return f"incident {self._board.incident['id']} is open: references are made while nothing is wrong"
+        if (incident := self._board.incident) is not None:
+            open_ = f"incident {incident['id']} is open: references are made while nothing is wrong"
+            if incident["state"] in UNDER_WAY or not self._about_answers(incident["rules"]):
+                return open_
+            if not meant:
+                return f"{open_}; if the answers were meant to change: watchtower references capture --meant"
         engine = self._board.engine
         if engine is not None and engine.known and not engine.serving:
             return "the engine does not say that it serves"
         return ""
 
-    async def _run(self, capture: Capture, progress: Progress, prompts: list[Prompt], repeats: int) -> None:
+    def _about_answers(self, rules: Collection[str]) -> bool:
+        """Whether these rules read nothing but what references measure."""
+        seen = {verdict.rule: verdict.readings for verdict in self._board.verdicts}
+        families = [reading.name.partition(".")[0] for rule in rules for reading in seen.get(rule, ())]
+        return all(seen.get(rule) for rule in rules) and all(family in MEANT for family in families)
+
+    async def _run(
+        self, capture: Capture, progress: Progress, prompts: list[Prompt], repeats: int, meant: bool
+    ) -> None:
         try:
             collected = await capture.run(prompts, repeats)
-            if because := self._unfit() or _unsteady(collected):
+            if because := self._unfit(meant) or _unsteady(collected):
                 raise Refused(because)
             made = await self._calibrated(collected, progress)
             self._bless(made)

@@ -192,10 +192,10 @@ class Meaning:
         self._adopt()
         return _summary(found)
 
-    def capture(self, repeats: int = 0) -> dict[str, Any]:
+    def capture(self, repeats: int = 0, *, meant: bool = False) -> dict[str, Any]:
         """Begin one in the background; ``list()["capture"]`` tells how far it is. Raises Refused."""
         self._need_store()
-        return self._captures.begin(self._prompts, repeats).as_json()
+        return self._captures.begin(self._prompts, repeats, meant=meant).as_json()
 
     def pick(self, count: int) -> dict[str, Any]:
         """Kept questions of users that cover what is asked, as text. Raises Refused, StorageFault."""

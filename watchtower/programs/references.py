@@ -11,7 +11,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import yaml
 from rich.console import Console
@@ -30,9 +30,12 @@ BARS = 20
 """Width of the picture."""
 
 
-def capture(daemon: DaemonClient, repeats: int, *, as_json: bool) -> int:
+def capture(daemon: DaemonClient, repeats: int, *, meant: bool, as_json: bool) -> int:
     """Begin a capture and wait for its end. Raises Refused, NotReachable."""
-    daemon.post(f"{PATH}/capture" + (f"?repeats={repeats}" if repeats else ""))
+    asked = {"repeats": str(repeats)} if repeats else {}
+    if meant:
+        asked["meant"] = "true"
+    daemon.post(f"{PATH}/capture" + (f"?{urlencode(asked)}" if asked else ""))
     now = _wait(daemon, quiet=as_json)
     if as_json:
         print(json.dumps(now, indent=2))

@@ -48,7 +48,7 @@ class References(Protocol):
 
     def export(self, id: str) -> bytes: ...
 
-    def capture(self, repeats: int = 0) -> dict[str, Any]: ...
+    def capture(self, repeats: int = 0, *, meant: bool = False) -> dict[str, Any]: ...
 
     def pick(self, count: int) -> dict[str, Any]: ...
 
@@ -172,7 +172,8 @@ def application(
             return _told(lambda: references.retire(id))
         if what == "capture":
             repeats = _repeats(request.query_params.get("repeats", ""))
-            return _told(lambda: references.capture(repeats))
+            meant = request.query_params.get("meant", "") == "true"
+            return _told(lambda: references.capture(repeats, meant=meant))
         raise HTTPException(404, f"references cannot {what!r}; they can: capture, retire, import")
 
     async def console(request: Request) -> Response:
