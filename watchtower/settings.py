@@ -350,7 +350,7 @@ class HardwareSettings(Group):
 
 
 class OtlpSettings(Group):
-    """OpenTelemetry over OTLP/HTTP: metrics, and every remediation as a trace. Needs the extra ``otlp``."""
+    """OpenTelemetry over OTLP/HTTP: metrics, remediations as traces, exchanges if wanted. Needs the extra ``otlp``."""
 
     endpoint: str = ""
     """The collector's base address, e.g. ``http://127.0.0.1:4318``; empty: nothing is sent."""
@@ -360,6 +360,8 @@ class OtlpSettings(Group):
     """How often a batch is sent."""
     timeout_seconds: Seconds = 5.0
     """Longest that one batch may take, retries included."""
+    exchanges: bool = False
+    """Also a span for each exchange whose client keeps its trace (``traceparent``, sampled): counts, no text."""
 
     @model_validator(mode="after")
     def _an_address(self) -> OtlpSettings:

@@ -11,11 +11,12 @@ import pytest
 
 from tests.e2e.outside import Clients, Pager, Said, watchtower
 from tests.e2e.stack import Stack
+from watchtower.vocabulary.errors import ExitCode
 from watchtower.vocabulary.references import CAUSES
 
 PROMPT = "planted-prompt-91c4de: the patient's number is 4929-1812-7731-0092"
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def readings(stack: Stack) -> dict[str, dict[str, Any]]:
@@ -39,6 +40,9 @@ class Run:
     healthy: dict[str, dict[str, Any]]
     drifted: dict[str, dict[str, Any]]
     cache: dict[str, dict[str, Any]]
+    refused: Said
+    meant: Said
+    settled: dict[str, dict[str, Any]]
     exported: Path
 
 
@@ -74,6 +78,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
                 stack.fault(kind="kv_cache")
                 stack.until(lambda: reads_low(stack, "cache_agreement.mean"), 60, "a sick cache")
                 run.cache = readings(stack)
+                stack.fault(kind="drift", checkpoint="tiny-other")
+                stack.until(lambda: "weights_changed" in stack.status()["incident"]["rules"], 60, "other weights again")
+                run.refused = watchtower("references", "capture", *state)
+                run.meant = watchtower("references", "capture", "--meant", "--json", *state, within=120)
+                stack.until(lambda: stack.status()["incident"] is None, 60, "the incident ends")
+                run.settled = readings(stack)
             run.answers = clients.answers
             assert clients.failed == []
             yield run
@@ -111,6 +121,12 @@ def test_other_weights_are_an_incident_that_names_its_cause_and_would_roll_back(
     assert "other weights" in opened["text"]
     explained = " ".join(watchtower("explain", opened["incident"], "--state-dir", str(run.stack.state)).out.split())
     assert "weights_changed" in explained and "more or less likely" in explained
+
+
+def test_weights_that_were_meant_become_the_measure_and_so_end_their_incident(run: Run) -> None:
+    assert run.refused.code == ExitCode.REFUSED and "references capture --meant" in " ".join(run.refused.err.split())
+    assert run.meant.code == 0, run.meant.err
+    assert run.settled["logprob_shift.mean"]["value"] == 0
 
 
 def test_what_canaries_cost_stands_in_the_metrics(run: Run) -> None:

@@ -162,7 +162,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     receiver = Receiver()
     with ExitStack() as open_:
         url, sent = open_.enter_context(collector())
-        telemetry = {"otlp": {"endpoint": url, "every_seconds": 1}}
+        telemetry = {"otlp": {"endpoint": url, "every_seconds": 1, "exchanges": True}}
         stack = Stack(directory, hardware={"source": "simulated"}, telemetry=telemetry)
         open_.callback(stack.end)
         hook = open_.enter_context(receiver.listening())
@@ -229,6 +229,19 @@ def test_prometheus_keeps_the_trace_of_a_client_beside_its_bucket(watched: Watch
         return [one for series in found or () for one in series["exemplars"]]
 
     watched.until(lambda: [one for one in exemplars() if one["labels"] == {"trace_id": TRACE}], "the exemplar is kept")
+
+
+def test_the_same_client_finds_the_exchange_below_its_own_span(watched: Watched) -> None:
+    def chats() -> list[Any]:
+        messages = [message for path, message, _ in watched.sent if path == "/v1/traces"]
+        spans = [span for one in messages for span in one.resource_spans[0].scope_spans[0].spans]
+        return [span for span in spans if span.name == "chat tiny"]
+
+    watched.until(chats, "a span of the exchange that told its trace")
+    span = chats()[0]
+    assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, "00f067aa0ba902b7")
+    assert attributes(span)["gen_ai.usage.output_tokens"] == 4
+    assert {one.trace_id.hex() for one in chats()} == {TRACE}, "nobody else's exchange is told"
 
 
 def test_no_rule_fails_and_nothing_is_silent_about_ourselves(watched: Watched) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from secrets import token_bytes
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from watchtower.adapters.calls import setup
 from watchtower.adapters.child import AdapterChild
@@ -132,6 +133,11 @@ async def furnish(
         canaries.wish(why)
         meaning.wish(why)
 
+    def watch(fact: AnyFact) -> None:
+        meaning.demand.absorb(fact)
+        if telemetry:
+            telemetry.fact(fact)
+
     deliveries = _deliveries(settings, storage, clock, stack)
     runner = Runner(
         storage.state,
@@ -156,7 +162,7 @@ async def furnish(
         board=board,
         submit=runner.submit,
         lease_held=storage.lease_held,
-        watch=meaning.demand.absorb,
+        watch=watch,
     )
     return Rooms(
         adapter,
@@ -219,4 +225,8 @@ def _telemetry(settings: Settings, board: Board, clock: Clock) -> Telemetry | No
         cure = "pip install 'watchtower-sidecar[otlp]', or leave endpoint empty"
         what = "OpenTelemetry is not installed"
         raise BadInput([Problem("configuration", "telemetry.otlp.endpoint", what, cure)]) from problem
-    return Telemetry(settings.telemetry.otlp, board, [BoardCollector(board), GpuCollector(board)], clock)
+    url = urlsplit(settings.engine.url)
+    engine: dict[str, str | int] = {"provider": settings.engine.kind, "address": url.hostname or url.path}
+    if url.port:
+        engine["port"] = url.port
+    return Telemetry(settings.telemetry.otlp, board, [BoardCollector(board), GpuCollector(board)], clock, engine)

@@ -56,6 +56,28 @@ CONVENTIONS: dict[str, Mapped] = {
 }
 """By the family's name, without ``_total``."""
 
+EXCHANGE: Mapping[str, str] = {
+    "operation": "gen_ai.operation.name",
+    "provider": "gen_ai.provider.name",
+    "model": "gen_ai.response.model",
+    "stream": "gen_ai.request.stream",
+    "prompt_tokens": "gen_ai.usage.input_tokens",
+    "completion_tokens": "gen_ai.usage.output_tokens",
+    "finish_reason": "gen_ai.response.finish_reasons",
+    "first_token_seconds": "gen_ai.response.time_to_first_chunk",
+    "status": "http.response.status_code",
+    "failure": "error.type",
+    "address": "server.address",
+    "port": "server.port",
+}
+"""What is known of an exchange → the attribute of its span (docs/gen-ai/gen-ai-spans.md)."""
+
+
+def operation(path: str) -> str:
+    """The convention's name for what is asked for at ``path``."""
+    return "chat" if path.endswith("/chat/completions") else "text_completion"
+
+
 _UNITS = {
     "_bytes_per_second": "By/s",
     "_per_second": "1/s",

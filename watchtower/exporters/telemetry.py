@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -21,10 +22,12 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from prometheus_client.registry import Collector
 
 from watchtower.board import Board
+from watchtower.exporters.exchanges import ExchangeTraces
 from watchtower.exporters.otel import metrics_data, resource
 from watchtower.exporters.traces import DerivedIds, RemediationTraces, SpanQueue
 from watchtower.ports import Clock
 from watchtower.settings import OtlpSettings
+from watchtower.vocabulary.facts import AnyFact, RelayFrame
 
 log = structlog.get_logger("watchtower.telemetry")
 
@@ -35,9 +38,17 @@ MOST_CLIENTS = 3
 
 
 class Telemetry:
-    """``run`` for ever; ``traces`` hears of the journal's entries."""
+    """``run`` for ever; ``traces`` hears of the journal's entries, ``fact`` of what was seen."""
 
-    def __init__(self, settings: OtlpSettings, board: Board, collectors: Sequence[Collector], clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: OtlpSettings,
+        board: Board,
+        collectors: Sequence[Collector],
+        clock: Clock,
+        engine: Mapping[str, str | int] = MappingProxyType({}),
+    ) -> None:
+        """``engine``: what every span of an exchange says of the engine (``ExchangeTraces``)."""
         logging.getLogger("opentelemetry").addHandler(logging.NullHandler())
         logging.getLogger("opentelemetry").propagate = False  # its messages may hold the address; we say it ourselves
         self._settings, self._board, self._collectors, self._clock = settings, board, collectors, clock
@@ -47,6 +58,7 @@ class Telemetry:
         provider = TracerProvider(sampler=ALWAYS_ON, resource=self._resource, id_generator=ids, shutdown_on_exit=False)
         provider.add_span_processor(self.spans)
         self.traces = RemediationTraces(board.target, provider, ids, self._slow_clients)
+        self._exchanges = ExchangeTraces(provider, ids, engine) if settings.exchanges else None
         base = settings.endpoint.rstrip("/")
         common: dict[str, Any] = {"headers": settings.pairs(), "timeout": settings.timeout_seconds}
         self._metrics = OTLPMetricExporter(f"{base}/v1/metrics", **common)
@@ -74,6 +86,13 @@ class Telemetry:
             self.spans.waiting = [span for span in self.spans.waiting if id(span) not in gone]
             self.spans.dropped += 0 if sent else len(batch)
             self._tries = 0
+
+    def fact(self, fact: AnyFact) -> None:
+        """Hears of everything that was seen; exchanges alone are told, and only where that is wanted."""
+        if self._exchanges is not None and isinstance(fact, RelayFrame):
+            now = self._clock.now()
+            for news in fact.news:
+                self._exchanges.news(news, now)
 
     def close(self) -> None:
         """Ends a retry that is under way."""
