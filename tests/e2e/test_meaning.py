@@ -165,9 +165,9 @@ def test_no_word_of_users_or_their_answers_is_kept_or_told(run: Run) -> None:
 
 def test_an_exported_set_is_taken_back_after_it_was_retired(run: Run) -> None:
     state = ("--state-dir", str(run.stack.state))
-    id = json.loads(run.captured.out)["id"]
-    assert watchtower("references", "retire", id, *state).code == 0
-    assert watchtower("references", "list", *state).code == 1
+    id, meant = json.loads(run.captured.out)["id"], json.loads(run.meant.out)["id"]
+    assert watchtower("references", "retire", meant, *state).code == 0
+    assert watchtower("references", "list", *state).code == 1, "what it replaced does not come back by itself"
     back = watchtower("references", "import", str(run.exported), *state)
     assert (back.code, back.err) == (0, "") and id in back.out
     assert watchtower("references", "list", *state).code == 0

@@ -210,7 +210,13 @@ def test_the_cure_is_a_trace_at_the_otlp_collector(watched: Watched) -> None:
 
 
 def test_prometheus_keeps_the_trace_of_a_client_beside_its_bucket(watched: Watched) -> None:
-    ask = {"model": "tiny", "stream": True, "max_tokens": 4, "messages": [{"role": "user", "content": "x"}]}
+    ask = {
+        "model": "tiny",
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 4,
+        "messages": [{"role": "user", "content": "x"}],
+    }
 
     def answered() -> bool:
         header = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
