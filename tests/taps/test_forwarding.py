@@ -13,6 +13,7 @@ from tests.exchanges.streams import CHAT_ESTIMATED, RECORDED, Recorded, chat, ev
 from tests.taps.conftest import ANSWER, Script, Start, until
 from watchtower.clock import boottime_ns
 from watchtower.vocabulary.facts import Ending
+from watchtower.vocabulary.samples import SampleOrder
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
 BODY = b'{"model": "m", "stream": true, "messages": []}'
@@ -130,6 +131,23 @@ async def test_garbage_passes_unchanged_and_is_counted(start: Start) -> None:
     assert await bench.ask(garbage) == b"HTTP/1.1 400 Bad Request\r\n\r\nno"
     assert bytes(bench.engine.received[0]) == garbage
     assert bench.relay.counters["requests_malformed"] == 1
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+async def test_json_nested_deeper_than_we_can_read_passes_both_ways(start: Start, sampled: bool) -> None:
+    deep = "[" * 20_000 + "]" * 20_000
+    body = f'{{"model": "m", "temperature": 0, "messages": [{{"role": "user", "content": {deep}}}]}}'.encode()
+    request = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    for kind, answer in (
+        (b"application/json", f'{{"choices": [{{"message": {{"content": {deep}}}}}]}}'.encode()),
+        (b"text/event-stream", event(f'{{"choices": [{{"delta": {{"content": {deep}}}}}]}}') + event("[DONE]")),
+    ):
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n\r\n" % (kind, len(answer))
+        bench = await start(reply(head + answer))
+        if sampled:
+            bench.relay.sampler.obey(SampleOrder(ratio=1.0))
+        assert await bench.ask(request) == head + answer
+        assert bytes(bench.engine.received[0]).startswith(request[:100])
 
 
 async def test_an_answer_that_is_not_http_passes_unchanged_and_is_counted(start: Start) -> None:

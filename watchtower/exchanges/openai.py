@@ -17,7 +17,7 @@ import msgspec
 from watchtower.exchanges.events import EventSplitter
 from watchtower.exchanges.ledger import Exchange
 from watchtower.exchanges.sampling import Gathering
-from watchtower.vocabulary.errors import ProtocolFault
+from watchtower.vocabulary.errors import UNREADABLE, ProtocolFault
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 """A longer JSON body is not kept for its usage."""
@@ -91,7 +91,7 @@ def describe_request(exchange: Exchange, body: bytes) -> None:
     """Name the model and whether a stream was asked for, if ``body`` tells."""
     try:
         request = _decode_request(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return
     exchange.describe(model=request.model[:256], stream=bool(request.stream))
 
@@ -162,7 +162,7 @@ class StreamReader(_Reader):
     def _event(self, payload: bytes) -> None:
         try:
             answer = _decode_answer(payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             if payload.strip() == b"[DONE]":
                 self.ended = True
                 return
@@ -234,7 +234,7 @@ class BodyReader(_Reader):
         self.ended = True
         try:
             answer = _decode_answer(self._body)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             self.malformed += 1
             return
         self._note(answer)
@@ -249,7 +249,7 @@ class BodyReader(_Reader):
     def _sample(self, sample: Gathering) -> None:
         try:
             said = _decode_said(self._body)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             return
         for choice in said.choices[:1]:
             sample.add(choice.message.content if choice.message is not None else choice.text)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from watchtower.vocabulary.errors import UNREADABLE
 from watchtower.vocabulary.facts import Ending
 from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder, prompt_hash
 
@@ -130,7 +131,7 @@ class Sampler:
                 return
             question = _question(asked)
             conversation = _decode_conversation(body)
-        except (msgspec.MsgspecError, UnicodeError):
+        except UNREADABLE:
             return
         if not question or self._under_way + len(self._ready) >= MOST_HELD:
             self._count("samples_skipped")

@@ -14,6 +14,7 @@ import numpy as np
 
 from watchtower.scoring.pieces import WORDS_PER_PIECE, cut_by_words
 from watchtower.vocabulary.embeddings import Embedding
+from watchtower.vocabulary.errors import UNREADABLE
 
 BATCH_PIECES = 64
 
@@ -77,7 +78,7 @@ class EmbeddingsServer:
             return f"the embeddings server answered HTTP {reply.status_code}"
         try:
             items = msgspec.json.decode(reply.content, type=_Reply).data
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             return "the embeddings server's answer is no list of embeddings"
         items.sort(key=lambda item: item.index)
         if [item.index for item in items] != list(range(len(pieces))) or not all(item.embedding for item in items):

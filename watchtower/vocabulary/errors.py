@@ -16,6 +16,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding a stranger's JSON may raise. RecursionError: arrays a thousand deep are valid HTTP and valid JSON."""
 
 
 class ExitCode(IntEnum):
