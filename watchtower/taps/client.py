@@ -16,6 +16,7 @@ import asyncio
 import os
 import socket
 import struct
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Final, cast
 
@@ -189,9 +190,10 @@ class ClientConnection(asyncio.Protocol):
     def _request_ended(self) -> None:
         if self._body is not None and self._exchange is not None:
             body = bytes(self._body)
-            describe_request(self._exchange, body)
-            if self._relay.sampler.on:
-                self._relay.sampler.consider(self._exchange, body)
+            with suppress(Exception):  # the request is on its way, whatever we fail to understand of it
+                describe_request(self._exchange, body)
+                if self._relay.sampler.on:
+                    self._relay.sampler.consider(self._exchange, body)
         self._body = None
 
     def _forward_opaque(self, piece: bytes) -> None:
