@@ -6,15 +6,14 @@ A set is written whole or not at all. Losing the file loses no safety: without r
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from watchtower.storage.private import PrivateFile
 from watchtower.vocabulary.errors import BadInput, Problem, StorageFault
 from watchtower.vocabulary.references import FORMAT, ReferenceKey, ReferenceSet
 
@@ -33,17 +32,18 @@ class Stored(NamedTuple):
 
 
 class ReferenceStore:
-    """Every call opens the file anew: captures are rare, and nothing is held over a fork or a full disk."""
+    """All sets, the retired ones too."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / DATABASE
+        self._file = PrivateFile(directory / DATABASE, "references", "PRAGMA synchronous=FULL", _SCHEMA)
+        self._path = self._file.path
 
     def all(self) -> list[Stored]:
         """Newest first. Raises StorageFault."""
         if not self._path.exists():
             return []
         try:
-            with closing(self._open()) as connection:
+            with closing(self._file.open()) as connection:
                 rows = connection.execute("SELECT body, retired FROM sets ORDER BY captured_wall DESC, id").fetchall()
             return [Stored(msgspec.json.decode(body, type=ReferenceSet), bool(retired)) for body, retired in rows]
         except (sqlite3.Error, OSError, msgspec.MsgspecError) as problem:
@@ -57,7 +57,7 @@ class ReferenceStore:
         """Keep ``references``; older sets under the same key are retired. Raises StorageFault."""
         body = msgspec.json.encode(references)
         same = [one.references.id for one in self.all() if one.references.key == references.key]
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             connection.executemany("UPDATE sets SET retired = 1 WHERE id = ?", [(id,) for id in same])
             row = (references.id, references.captured_wall, body)
             connection.execute("INSERT OR REPLACE INTO sets VALUES (?, ?, 0, ?)", row)
@@ -66,25 +66,8 @@ class ReferenceStore:
         """Use set ``id`` no longer; False: there is none. Raises StorageFault."""
         if not self._path.exists():
             return False
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             return connection.execute("UPDATE sets SET retired = 1 WHERE id = ?", (id,)).rowcount > 0
-
-    def _open(self) -> sqlite3.Connection:
-        if not self._path.exists():
-            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(self._path, timeout=5)
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(_SCHEMA)
-        return connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction. Raises StorageFault for whatever the disk says."""
-        try:
-            with closing(self._open()) as connection, connection:
-                yield connection
-        except (sqlite3.Error, OSError) as problem:
-            raise StorageFault(f"{self._path}: {type(problem).__name__}; references cannot be written") from problem
 
 
 def imported(document: bytes, name: str) -> ReferenceSet:

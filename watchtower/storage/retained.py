@@ -4,14 +4,13 @@ each with its end. What is deleted is overwritten (``secure_delete``); without r
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
+from watchtower.storage.private import PrivateFile
 from watchtower.vocabulary.errors import StorageFault
 
 DATABASE = "retained.db"
@@ -43,15 +42,16 @@ class Retained(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetainedStore:
-    """Every call opens the file anew, as few are made."""
+    """What was kept, and until when."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / DATABASE
+        self._file = PrivateFile(directory / DATABASE, "kept samples", "PRAGMA secure_delete=ON", _SCHEMA)
+        self._path = self._file.path
 
     def keep(self, samples: list[Retained], ends: float, most: int) -> None:
         """Until ``ends`` (Unix time), and at most the newest ``most``. Raises StorageFault."""
         rows = [(one.id, one.wall, ends, msgspec.msgpack.encode(one)) for one in samples]
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             connection.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)", rows)
             connection.execute(
                 "DELETE FROM samples WHERE id NOT IN (SELECT id FROM samples ORDER BY wall DESC LIMIT ?)", (most,)
@@ -61,13 +61,13 @@ class RetainedStore:
         """Delete what has ended; how many. Raises StorageFault."""
         if not self._path.exists():
             return 0
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             return connection.execute("DELETE FROM samples WHERE ends <= ?", (now,)).rowcount
 
     def forget_all(self) -> None:
         """Retention was turned off: nothing stays. Raises StorageFault."""
         if self._path.exists():
-            with self._writing() as connection:
+            with self._file.writing() as connection:
                 connection.execute("DELETE FROM samples")
             self._path.unlink()
 
@@ -76,25 +76,8 @@ class RetainedStore:
         if not self._path.exists():
             return []
         try:
-            with closing(self._open()) as connection:
+            with closing(self._file.open()) as connection:
                 rows = connection.execute("SELECT body FROM samples WHERE ends > ? ORDER BY wall DESC", (now,))
                 return [msgspec.msgpack.decode(body, type=Retained) for (body,) in rows]
         except (sqlite3.Error, OSError, msgspec.MsgspecError) as problem:
             raise StorageFault(f"{self._path}: {type(problem).__name__}; kept samples cannot be read") from problem
-
-    def _open(self) -> sqlite3.Connection:
-        if not self._path.exists():
-            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(self._path, timeout=5)
-        connection.execute("PRAGMA secure_delete=ON")
-        connection.execute(_SCHEMA)
-        return connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction. Raises StorageFault for whatever the disk says."""
-        try:
-            with closing(self._open()) as connection, connection:
-                yield connection
-        except (sqlite3.Error, OSError) as problem:
-            raise StorageFault(f"{self._path}: {type(problem).__name__}; samples cannot be kept") from problem
