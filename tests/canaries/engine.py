@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from watchtower.simulator import language
+from watchtower.lab.simulator import language
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.references import Heard, Prompt, Question
 

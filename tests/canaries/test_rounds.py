@@ -10,8 +10,8 @@ from tests.canaries.engine import PROMPTS, Engine
 from watchtower.canaries.asking import Asking, Replies
 from watchtower.canaries.demand import Demand
 from watchtower.canaries.rounds import MOST_PATIENCE, Judged, Rounds
+from watchtower.lab.simulator import language
 from watchtower.settings import ReferenceSettings
-from watchtower.simulator import language
 from watchtower.tasks import TaskGroup
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.facts import CanaryRound, EngineScrape, ReferenceAnswered

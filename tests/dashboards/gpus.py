@@ -20,8 +20,8 @@ import msgspec
 import pytest
 
 from tests.hardware.machine import Machine
+from watchtower.lab.simulator import nvml_stub
 from watchtower.ports import Clock
-from watchtower.simulator import nvml_stub
 from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSeen
 

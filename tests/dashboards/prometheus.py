@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import yaml
 
-from watchtower.demonstration.stage import free_port
+from watchtower.lab.demonstration.stage import free_port
 
 BINARY = shutil.which("prometheus")
 SCRAPE_SECONDS = 1

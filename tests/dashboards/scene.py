@@ -22,15 +22,15 @@ import httpx
 from tests.dashboards import gpus
 from tests.dashboards.prometheus import Prometheus, prometheus
 from watchtower.clock import SystemClock
-from watchtower.demonstration.play import Play
-from watchtower.demonstration.receiver import Notices, receiving
-from watchtower.demonstration.screen import Screen
-from watchtower.demonstration.stage import make_secret, simulator_plan, staged
+from watchtower.lab.demonstration.play import Play
+from watchtower.lab.demonstration.receiver import Notices, receiving
+from watchtower.lab.demonstration.screen import Screen
+from watchtower.lab.demonstration.stage import make_secret, simulator_plan, staged
+from watchtower.lab.simulator.faults import SimulatorFaults
+from watchtower.lab.simulator.swap import CheckpointSwap
+from watchtower.lab.simulator.traffic import Traffic, TrafficPlan
 from watchtower.programs.client import DaemonClient
 from watchtower.programs.demo import captured
-from watchtower.simulator.faults import SimulatorFaults
-from watchtower.simulator.swap import CheckpointSwap
-from watchtower.simulator.traffic import Traffic, TrafficPlan
 
 FAULTS = ("slow", "imbalance", "drift")
 SHOWN_SECONDS = 150

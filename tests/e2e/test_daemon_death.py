@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.stack import Stack
 from watchtower.clock import SystemClock
-from watchtower.simulator.traffic import Traffic, TrafficPlan
+from watchtower.lab.simulator.traffic import Traffic, TrafficPlan
 
 STREAMS = 16
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.hardware.machine import Machine
-from watchtower.simulator import nvml_stub
+from watchtower.lab.simulator import nvml_stub
 from watchtower.vocabulary.errors import NotReachable
 
 

@@ -21,9 +21,9 @@ from typer.testing import CliRunner, Result
 
 from watchtower.cli import app
 from watchtower.clock import SystemClock
+from watchtower.lab.simulator.app import Identity, make_app
+from watchtower.lab.simulator.loop import EngineLoop, Model
 from watchtower.programs import endpoints
-from watchtower.simulator.app import Identity, make_app
-from watchtower.simulator.loop import EngineLoop, Model
 from watchtower.testing.adapters import eventually
 from watchtower.vocabulary.errors import BadInput, NotReachable
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.stack import Stack
 from watchtower.clock import boottime
-from watchtower.demonstration.stage import EnginePlan, vllm_plan
+from watchtower.lab.demonstration.stage import EnginePlan, vllm_plan
 
 HERE = "tests/real/"
 _lines = pytest.StashKey[list[str]]()

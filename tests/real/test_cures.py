@@ -15,11 +15,11 @@ from tests.e2e.stack import Stack
 from tests.real.conftest import Measured
 from watchtower.adapters.engine.vllm import VllmEngine
 from watchtower.clock import SystemClock, boottime
-from watchtower.demonstration.stage import EnginePlan
+from watchtower.lab.demonstration.stage import EnginePlan
+from watchtower.lab.simulator.faults import Proof, WorkerFaults
+from watchtower.lab.simulator.processes import Process, process, tree
+from watchtower.lab.simulator.traffic import Traffic, TrafficPlan
 from watchtower.settings import EngineSettings
-from watchtower.simulator.faults import Proof, WorkerFaults
-from watchtower.simulator.processes import Process, process, tree
-from watchtower.simulator.traffic import Traffic, TrafficPlan
 from watchtower.vocabulary.facts import CanaryOutcome
 
 pytestmark = [pytest.mark.real_vllm, pytest.mark.long, pytest.mark.timeout(420)]

@@ -19,9 +19,9 @@ from tests.e2e.stack import Stack
 from tests.real.conftest import Measured
 from tests.real.test_cures import streaming
 from watchtower.clock import boottime
-from watchtower.demonstration.stage import EnginePlan
+from watchtower.lab.demonstration.stage import EnginePlan
+from watchtower.lab.simulator.vllm_cpu import engine as vllm
 from watchtower.programs.client import DaemonClient
-from watchtower.simulator.vllm_cpu import engine as vllm
 
 pytestmark = [pytest.mark.real_vllm, pytest.mark.long, pytest.mark.timeout(600)]
 RELOADS = 10

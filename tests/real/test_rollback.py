@@ -13,9 +13,9 @@ from tests.e2e.stack import Stack
 from tests.real.conftest import Measured
 from tests.real.test_cures import effective, incarnation, opened, streaming
 from watchtower.clock import SystemClock
-from watchtower.demonstration.stage import EnginePlan
+from watchtower.lab.demonstration.stage import EnginePlan
+from watchtower.lab.simulator.swap import CheckpointSwap
 from watchtower.programs.client import DaemonClient
-from watchtower.simulator.swap import CheckpointSwap
 
 pytestmark = [pytest.mark.real_vllm, pytest.mark.long, pytest.mark.timeout(600)]
 

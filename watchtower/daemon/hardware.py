@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from watchtower.detectors.placement import compare
+from watchtower.hardware import simulated
 from watchtower.hardware.sources import Hardware
 from watchtower.ports import Clock
 from watchtower.settings import PlacementSettings, Settings
-from watchtower.simulator import gpus as simulated
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.facts import AnyFact
 from watchtower.windows.hardware import GpuWindows

@@ -14,13 +14,13 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from watchtower.benchmarks import gpu as gpu_benchmark
-from watchtower.benchmarks.budgets import Budget
-from watchtower.benchmarks.daemon import MANY_WINDOWS, DaemonCost, measure
-from watchtower.benchmarks.gpu import GpuCost
-from watchtower.benchmarks.machine import Machine
-from watchtower.benchmarks.relay import DIRECT, Comparison, Plan, compare
 from watchtower.clock import SystemClock
+from watchtower.lab.benchmarks import gpu as gpu_benchmark
+from watchtower.lab.benchmarks.budgets import Budget
+from watchtower.lab.benchmarks.daemon import MANY_WINDOWS, DaemonCost, measure
+from watchtower.lab.benchmarks.gpu import GpuCost
+from watchtower.lab.benchmarks.machine import Machine
+from watchtower.lab.benchmarks.relay import DIRECT, Comparison, Plan, compare
 from watchtower.vocabulary.errors import ExitCode, NotReachable
 
 _PLAIN_WIDTH = 132

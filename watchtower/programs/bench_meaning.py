@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from watchtower.benchmarks import detection
-from watchtower.benchmarks.budgets import Budget
-from watchtower.benchmarks.detection import Goals
-from watchtower.benchmarks.machine import this_machine
-from watchtower.benchmarks.scoring import measure
 from watchtower.clock import SystemClock
+from watchtower.lab.benchmarks import detection
+from watchtower.lab.benchmarks.budgets import Budget
+from watchtower.lab.benchmarks.detection import Goals
+from watchtower.lab.benchmarks.machine import this_machine
+from watchtower.lab.benchmarks.scoring import measure
 from watchtower.programs.bench import exit_code, plain_console, progress, show_budgets, show_machine
 from watchtower.scoring.choosing import local
 from watchtower.settings import ScoringSettings

@@ -20,16 +20,16 @@ import msgspec
 
 from watchtower import __version__
 from watchtower.clock import SystemClock
-from watchtower.demonstration.narration import Line
-from watchtower.demonstration.outcome import as_promised
-from watchtower.demonstration.play import Play, Unfinished
-from watchtower.demonstration.receiver import Notices, receiving
-from watchtower.demonstration.screen import Screen
-from watchtower.demonstration.stage import PLANS, Stage, make_secret, staged
+from watchtower.lab.demonstration.narration import Line
+from watchtower.lab.demonstration.outcome import as_promised
+from watchtower.lab.demonstration.play import Play, Unfinished
+from watchtower.lab.demonstration.receiver import Notices, receiving
+from watchtower.lab.demonstration.screen import Screen
+from watchtower.lab.demonstration.stage import PLANS, Stage, make_secret, staged
+from watchtower.lab.simulator.faults import FaultNotProven, Injector, SimulatorFaults, WorkerFaults
+from watchtower.lab.simulator.swap import CheckpointSwap
+from watchtower.lab.simulator.traffic import Traffic, TrafficPlan
 from watchtower.programs.client import DaemonClient
-from watchtower.simulator.faults import FaultNotProven, Injector, SimulatorFaults, WorkerFaults
-from watchtower.simulator.swap import CheckpointSwap
-from watchtower.simulator.traffic import Traffic, TrafficPlan
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, Deadline, ExitCode, NotReachable, Problem, Refused
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import uvicorn
 
 from watchtower.clock import SystemClock, boot_id, sleep_blocking
-from watchtower.simulator.app import make_app, own_identity
-from watchtower.simulator.loop import EngineLoop, Model
+from watchtower.lab.simulator.app import make_app, own_identity
+from watchtower.lab.simulator.loop import EngineLoop, Model
 from watchtower.vocabulary.errors import ExitCode
 
 

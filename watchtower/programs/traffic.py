@@ -13,8 +13,8 @@ import signal
 import httpx
 
 from watchtower.clock import SystemClock
-from watchtower.simulator.loop import Model
-from watchtower.simulator.traffic import Traffic, TrafficPlan
+from watchtower.lab.simulator.loop import Model
+from watchtower.lab.simulator.traffic import Traffic, TrafficPlan
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import ExitCode
 

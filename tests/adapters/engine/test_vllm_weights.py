@@ -9,8 +9,8 @@ import pytest
 
 from tests.adapters.scripted import Script, served
 from watchtower.adapters.engine.vllm import VllmEngine
+from watchtower.lab.simulator.swap import write_stand_in
 from watchtower.settings import EngineSettings
-from watchtower.simulator.swap import write_stand_in
 from watchtower.vocabulary.actions import Reply, ReplyKind
 
 GOOD = {"checksums": {"tp1:b": "22", "tp0:a": "11"}}
