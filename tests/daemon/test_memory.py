@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.storage.samples import a_notice, opened
 from watchtower.daemon.memory import JournalMemory
-from watchtower.remediation.events import Event, Record, Started, StorageFailed
+from watchtower.remediation.interface import Event, Record, Started, StorageFailed
 from watchtower.remediation.runner import Runner
 from watchtower.remediation.state import TargetState
 from watchtower.settings import RemediationSettings

@@ -13,8 +13,8 @@ from watchtower.daemon.publishing import publish
 from watchtower.detectors.knobs import LoadSettings
 from watchtower.detectors.load import LoadExplainsLatency
 from watchtower.profiles import DEMO
-from watchtower.remediation.events import Canaried, Event, Evidence, Record, Seen, Started, Tell
-from watchtower.remediation.machine import decide
+from watchtower.remediation.decision import decide
+from watchtower.remediation.interface import Canaried, EngineObserved, Event, Evidence, Record, Started, Tell
 from watchtower.remediation.state import TargetState
 from watchtower.rules.loading import load_rules, shipped_rules
 from watchtower.settings import Settings
@@ -263,7 +263,7 @@ def test_every_look_and_every_canary_reaches_the_machine(house: House) -> None:
     house.pipeline.on_fact(ended)
     house.look("4712")
     assert house.events[-2] == Canaried(ended)
-    assert isinstance(house.events[-1], Seen)
+    assert isinstance(house.events[-1], EngineObserved)
     assert house.board.engine is not None and house.board.engine.incarnation is not None
     assert house.board.engine.incarnation.id == "4712"
     assert "engine.changed" in [record.kind for record in house.records]

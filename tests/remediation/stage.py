@@ -12,32 +12,32 @@ from typing import Any
 
 import msgspec
 
-from watchtower.remediation.events import (
-    Answered,
+from watchtower.remediation.decision import decide
+from watchtower.remediation.gates import ABSENT
+from watchtower.remediation.interface import (
     AskStatus,
     Canaried,
     Commanded,
     Dispatch,
     Drained,
     Effect,
+    EngineObserved,
     Event,
     Evidence,
+    ExecuteReplied,
     Fenced,
-    Hold,
+    HoldTraffic,
     RaiseFence,
     ReadBack,
     ReadWeights,
     Record,
-    Release,
-    Replied,
+    ReleaseTraffic,
     Rounded,
-    Seen,
     SendCanary,
     Started,
+    StatusAnswered,
     Tell,
 )
-from watchtower.remediation.gates import ABSENT
-from watchtower.remediation.machine import decide
 from watchtower.remediation.state import Incident, TargetState, decode, encode
 from watchtower.settings import RemediationSettings
 from watchtower.testing.clock import HandClock
@@ -236,7 +236,7 @@ class Stage:
             self.clean_since, self.seen_generation = self.clock.now().boot, self.generation
         dead = self.known and not self.running
         self.send(
-            Seen(
+            EngineObserved(
                 EngineSeen(
                     at=self.clock.now().boot,
                     known=self.known,
@@ -283,16 +283,16 @@ class Stage:
 
     def perform(self, effect: Effect) -> None:
         match effect:
-            case Hold(op_id=op_id):
+            case HoldTraffic(op_id=op_id):
                 self.holding = True
                 if self.adapter.answers:
                     self.send(Drained(op_id, 0))
-            case Release():
+            case ReleaseTraffic():
                 self.holding = False
             case Dispatch(plan=plan):
                 self.execute(plan)
             case AskStatus(op_id=op_id) if self.adapter.answers:
-                self.send(Answered(op_id, self.answer(op_id)))
+                self.send(StatusAnswered(op_id, self.answer(op_id)))
             case RaiseFence(token=token) if self.adapter.answers:
                 self.adapter.highest_fence = max(token, self.adapter.highest_fence)
                 self.send(Fenced(token, confirmed=True))
@@ -318,7 +318,7 @@ class Stage:
                 if self.running if rule.reading == ABSENT else helped:
                     rule.verdict = Verdict.OK
         if self.adapter.answers:
-            self.send(Replied(plan.op_id, Reply(self.adapter.reply, f"said {self.adapter.reply}")))
+            self.send(ExecuteReplied(plan.op_id, Reply(self.adapter.reply, f"said {self.adapter.reply}")))
 
     def answer(self, op_id: str) -> Answer:
         if self.adapter.status is not None:
@@ -429,7 +429,7 @@ class Stage:
     def records_of(self, kind: str) -> list[Record]:
         return [record for record in self.records if record.kind == kind]
 
-    def told(self, kind: NoticeKind) -> list[Notice]:
+    def notices_of(self, kind: NoticeKind) -> list[Notice]:
         return [notice for notice in self.notices if notice.kind is kind]
 
     @property

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from tests.remediation.stage import CLASS_A, CLASS_C, Rule, Stage, limits
-from watchtower.remediation.events import (
+from watchtower.remediation.interface import (
     Canaried,
     Dispatch,
     Drained,
-    Hold,
+    ExecuteReplied,
+    HoldTraffic,
     Record,
-    Release,
-    Replied,
+    ReleaseTraffic,
     SendCanary,
     StorageFailed,
 )
@@ -29,7 +29,7 @@ def steps(stage: Stage) -> list[str]:
     for effect in stage.log:
         if isinstance(effect, Record) and effect.kind.startswith("action."):
             names.append(effect.kind)
-        elif isinstance(effect, Hold | Dispatch | Release | SendCanary):
+        elif isinstance(effect, HoldTraffic | Dispatch | ReleaseTraffic | SendCanary):
             names.append(type(effect).__name__)
     return names
 
@@ -49,13 +49,13 @@ def test_intent_is_recorded_before_the_hold_and_the_dispatch_before_the_call() -
     assert steps(stage) == [
         "action.reserved",
         "action.intent",
-        "Hold",
+        "HoldTraffic",
         "action.dispatched",
         "Dispatch",
         "action.acked",
         "SendCanary",
         "action.verifying",
-        "Release",
+        "ReleaseTraffic",
         "action.effective",
     ]
 
@@ -74,12 +74,12 @@ def test_the_plan_names_the_incarnation_the_reason_and_the_latest_start() -> Non
 
 def test_open_answers_may_finish_first_when_tokens_still_flow() -> None:
     stage = Stage().acting()
-    assert [effect.drain for effect in stage.log if isinstance(effect, Hold)] == [True]
+    assert [effect.drain for effect in stage.log if isinstance(effect, HoldTraffic)] == [True]
 
 
 def test_nobody_waits_for_answers_of_a_hung_engine() -> None:
     stage = Stage(rules=[Rule("hang", reading="token_progress.stalled")]).acting()
-    assert [effect.drain for effect in stage.log if isinstance(effect, Hold)] == [False]
+    assert [effect.drain for effect in stage.log if isinstance(effect, HoldTraffic)] == [False]
 
 
 def test_only_one_action_at_a_time_however_many_rules_fire() -> None:
@@ -141,7 +141,9 @@ def test_a_plan_that_no_longer_fits_is_cancelled_and_its_budget_given_back(what:
     action = stage.state.actions[-1]
     assert (action.state, action.charged) == (ActionState.CANCELLED, False)
     assert stage.adapter.sends.total() == 0
-    assert isinstance([effect for effect in stage.log if isinstance(effect, Hold | Release)][-1], Release)
+    assert isinstance(
+        [effect for effect in stage.log if isinstance(effect, HoldTraffic | ReleaseTraffic)][-1], ReleaseTraffic
+    )
 
 
 def test_traffic_that_never_drains_cancels_the_action() -> None:
@@ -195,7 +197,7 @@ def test_a_refusal_that_was_a_lie_is_an_execution() -> None:
     stage.acting()
     drain(stage)
     stage.look()
-    stage.send(Replied(stage.state.actions[-1].op_id, Reply(ReplyKind.REJECTED)))
+    stage.send(ExecuteReplied(stage.state.actions[-1].op_id, Reply(ReplyKind.REJECTED)))
     assert stage.state.actions[-1].charged
     stage.until(IncidentState.RECOVERING)
     assert stage.outcome() is ActionState.EFFECTIVE
@@ -206,7 +208,10 @@ def test_late_duplicate_and_foreign_replies_change_nothing_and_are_on_record(sta
     stage = Stage().acting() if state == "before" else Stage().acting().tick(200)
     op_id = stage.state.actions[-1].op_id
     untouched = stage.state
-    for reply in (Replied(op_id, Reply(ReplyKind.REJECTED)), Replied("op-strange", Reply(ReplyKind.ACKED))):
+    for reply in (
+        ExecuteReplied(op_id, Reply(ReplyKind.REJECTED)),
+        ExecuteReplied("op-strange", Reply(ReplyKind.ACKED)),
+    ):
         stage.send(reply)
         stage.send(Drained(op_id, 0))
     assert stage.state == untouched
@@ -289,7 +294,7 @@ def test_after_one_failed_rung_the_next_is_tried_and_then_a_person_is_called() -
     stage = Stage(limits(attempts_per_rung=1, hold_deadline_seconds=10_000), cures=False).acting()
     stage.until(IncidentState.ESCALATED, within=1000)
     assert [str(plan.verb) for plan in stage.adapter.plans] == ["restart_group", "restart_host"]
-    assert stage.told(NoticeKind.ESCALATED)[0].text.count("no attempt is left") == 1
+    assert stage.notices_of(NoticeKind.ESCALATED)[0].text.count("no attempt is left") == 1
 
 
 def test_the_limits_an_action_began_under_hold_for_it_to_its_end() -> None:

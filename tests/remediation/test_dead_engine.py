@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from tests.remediation.stage import CLASS_A, Rule, Stage, limits
-from watchtower.remediation.events import Drained, Hold
 from watchtower.remediation.gates import ABSENT
+from watchtower.remediation.interface import Drained, HoldTraffic
 from watchtower.settings import RemediationSettings
 from watchtower.vocabulary.actions import ActionState, Capabilities, Cure, Mode
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
@@ -39,7 +39,7 @@ def test_a_dead_engine_is_replaced_verified_and_resolved() -> None:
 
 def test_people_are_paged_with_how_it_ended_and_since_when_it_was_gone() -> None:
     stage = dead(limits(mode=Mode.OBSERVE)).tick(2)
-    (notice,) = stage.told(NoticeKind.OPENED)
+    (notice,) = stage.notices_of(NoticeKind.OPENED)
     began = stage.clock.now().later(-7.0).iso()[11:19]  # the rule fires later than it began
     assert notice.text == f"the engine is gone (exit status 137) since {began} UTC."
     assert notice.severity == "page"
@@ -47,8 +47,8 @@ def test_people_are_paged_with_how_it_ended_and_since_when_it_was_gone() -> None
 
 def test_new_requests_wait_but_nothing_is_drained() -> None:
     stage = dead().tick(2)
-    assert [effect.drain for effect in stage.log if isinstance(effect, Hold)] == [False]
-    (notice,) = stage.told(NoticeKind.ACTING)
+    assert [effect.drain for effect in stage.log if isinstance(effect, HoldTraffic)] == [False]
+    (notice,) = stage.notices_of(NoticeKind.ACTING)
     assert "in place of" in notice.text
 
 
@@ -213,7 +213,7 @@ def test_a_crash_loop_ends_with_a_person_after_the_last_attempt(lives: int) -> N
     assert stage.phase() is IncidentState.ESCALATED
     assert stage.effects == CRASH_LOOP.attempts_per_incident
     assert {action.incident for action in stage.state.actions} == {stage.incident.id}
-    assert len(stage.told(NoticeKind.ESCALATED)) == 1
+    assert len(stage.notices_of(NoticeKind.ESCALATED)) == 1
 
 
 def test_the_next_attempt_waits_for_the_cooldown() -> None:
@@ -240,9 +240,9 @@ def test_an_open_breaker_keeps_a_dead_engine_dead() -> None:
 def test_after_an_alert_that_nothing_will_be_done_the_rule_that_acts_is_news() -> None:
     fails = Rule("answers_fail", Cure.NOTHING, Severity.PAGE, sentence="100 % of the answers failed")
     stage = Stage(rules=[fails, gone()]).quiet().breach("answers_fail").tick(3)
-    assert "Watchtower will do nothing" in stage.told(NoticeKind.OPENED)[0].text
+    assert "Watchtower will do nothing" in stage.notices_of(NoticeKind.OPENED)[0].text
     stage.kill_engine().tick(3)
-    assert stage.told(NoticeKind.OPENED)[1].text.startswith("the engine is gone (exit status 137)")
+    assert stage.notices_of(NoticeKind.OPENED)[1].text.startswith("the engine is gone (exit status 137)")
     assert stage.incident.title == "the engine is gone (exit status 137)"
     assert stage.effects == 1
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.remediation.stage import Rule, Stage, limits
 from watchtower.remediation import gates
-from watchtower.remediation.events import ReadBack, StorageFailed
 from watchtower.remediation.gates import Gate, mode_of
+from watchtower.remediation.interface import ReadBack, StorageFailed
 from watchtower.remediation.state import Breaker
 from watchtower.vocabulary.actions import Capabilities, Cure, Mode, Verb
 from watchtower.vocabulary.incidents import IncidentState

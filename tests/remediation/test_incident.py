@@ -92,7 +92,7 @@ def test_the_opening_notice_says_what_and_since_when_and_names_the_next_command(
     stage = observing().quiet().breach()
     stage.rule.sentence = "p95 per-token latency 0.31 s over 0.13 s"
     stage.tick(2)
-    (notice,) = stage.told(NoticeKind.OPENED)
+    (notice,) = stage.notices_of(NoticeKind.OPENED)
     assert notice.text == "p95 per-token latency 0.31 s over 0.13 s since 00:00:13 UTC."
     assert notice.title == "engine opened: p95 per-token latency 0.31 s over 0.13 s since 00:00:13 UTC"
     assert notice.next_command == f"watchtower explain {stage.incident.id}"
@@ -105,13 +105,13 @@ def test_another_rule_joins_as_a_symptom_without_a_second_page() -> None:
     stage = Stage(limits(mode=Mode.OBSERVE), rules=[Rule(), Rule("hang")]).quiet()
     stage.breach("slow_tokens").tick(4).breach("hang").tick(4)
     assert stage.incident.rules == ("slow_tokens", "hang")
-    assert len(stage.told(NoticeKind.OPENED)) == 1
+    assert len(stage.notices_of(NoticeKind.OPENED)) == 1
 
 
 def test_people_are_told_again_when_a_mild_incident_becomes_one_that_wakes_them() -> None:
     stage = Stage(limits(mode=Mode.OBSERVE), rules=[mild(), Rule("hang")]).quiet()
     stage.breach("gpu_imbalance").tick(4).breach("hang").tick(4)
-    assert [notice.severity for notice in stage.told(NoticeKind.OPENED)] == ["warn", "page"]
+    assert [notice.severity for notice in stage.notices_of(NoticeKind.OPENED)] == ["warn", "page"]
     assert stage.incident.severity == "page"
 
 
@@ -162,21 +162,21 @@ def test_a_hold_is_recorded_when_its_reasons_change_and_not_at_every_evaluation(
 
 def test_people_hear_once_why_nothing_is_done() -> None:
     stage = Stage(limits(single_replica="refuse")).quiet().breach().tick(40)
-    (notice,) = stage.told(NoticeKind.HELD)
+    (notice,) = stage.notices_of(NoticeKind.HELD)
     assert "the only replica" in notice.text
 
 
 def test_people_are_not_told_of_a_hold_that_passes_by_itself() -> None:
     stage = Stage(limits(startup_grace_seconds=30)).start().breach().tick(25)
     assert stage.held_by == {"startup_grace"}
-    assert stage.told(NoticeKind.HELD) == []
+    assert stage.notices_of(NoticeKind.HELD) == []
     stage.tick(8)
     assert stage.effects == 1
 
 
 def test_approval_is_asked_for() -> None:
     stage = Stage(limits(mode=Mode.APPROVE)).quiet().breach().tick(6)
-    (notice,) = stage.told(NoticeKind.HELD)
+    (notice,) = stage.notices_of(NoticeKind.HELD)
     assert "Approval wanted" in notice.text
     assert stage.effects == 0
 
@@ -184,7 +184,7 @@ def test_approval_is_asked_for() -> None:
 def test_a_hold_past_its_deadline_calls_a_person() -> None:
     stage = Stage(limits(single_replica="refuse")).quiet().breach().tick(125)
     assert stage.phase() is IncidentState.ESCALATED
-    (notice,) = stage.told(NoticeKind.ESCALATED)
+    (notice,) = stage.notices_of(NoticeKind.ESCALATED)
     assert notice.severity == "page"
     assert "held for 120 s" in notice.text
 
@@ -225,10 +225,12 @@ def test_a_refused_rollback_does_not_stand_in_the_way_of_a_restart() -> None:
 def test_a_dry_run_says_once_what_it_would_do_and_touches_nothing() -> None:
     stage = observing().quiet().breach().tick(100)
     assert stage.kinds("action.") == ["action.would_act"]
-    assert len(stage.told(NoticeKind.WOULD_ACT)) == 1
-    assert stage.told(NoticeKind.HELD) == []
+    assert len(stage.notices_of(NoticeKind.WOULD_ACT)) == 1
+    assert stage.notices_of(NoticeKind.HELD) == []
     assert stage.held_by == {"observe"}
-    assert not any(type(effect).__name__ in {"Hold", "Dispatch", "RaiseFence", "AskStatus"} for effect in stage.log)
+    assert not any(
+        type(effect).__name__ in {"HoldTraffic", "Dispatch", "RaiseFence", "AskStatus"} for effect in stage.log
+    )
 
 
 def test_a_dry_run_held_by_another_gate_too_does_not_claim_that_it_would_act() -> None:
@@ -275,7 +277,7 @@ def test_what_comes_back_soon_after_it_was_resolved_is_the_same_incident() -> No
     assert (stage.incident.id, stage.incident.recurrences) == (first, 1)
     assert stage.incident.closed_at is None
     assert [incident.id for incident in stage.state.recent] == []
-    assert "It is back" in stage.told(NoticeKind.OPENED)[-1].text
+    assert "It is back" in stage.notices_of(NoticeKind.OPENED)[-1].text
 
 
 def test_a_suspicion_soon_after_does_not_reopen_what_was_resolved() -> None:
@@ -303,7 +305,7 @@ def test_trouble_that_comes_and_goes_is_escalated_and_stays_so() -> None:
     stage.tick(500)
     assert stage.phase() is IncidentState.ESCALATED
     assert stage.kinds("incident.note") == ["incident.note"]
-    assert len(stage.told(NoticeKind.ESCALATED)) == 1
+    assert len(stage.notices_of(NoticeKind.ESCALATED)) == 1
 
 
 def test_a_mild_rule_that_goes_on_firing_keeps_the_incident_but_is_no_recurrence() -> None:
@@ -325,7 +327,7 @@ def test_a_restart_that_was_not_ours_drops_the_evidence_and_starts_a_cooldown() 
     stage.tick()
     assert stage.phase() is IncidentState.RECOVERING
     assert stage.state.cooldown_from is not None
-    (notice,) = stage.told(NoticeKind.RECOVERING)
+    (notice,) = stage.notices_of(NoticeKind.RECOVERING)
     assert "not by Watchtower" in notice.text
 
 

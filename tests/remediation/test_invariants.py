@@ -14,32 +14,32 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.remediation.stage import CLASS_A, CLASS_B, CLASS_C, GOOD, OTHER, SERVED, Rule, limits
-from watchtower.remediation.events import (
-    Answered,
+from watchtower.remediation.decision import decide
+from watchtower.remediation.gates import ABSENT
+from watchtower.remediation.interface import (
     AskStatus,
     Canaried,
     Commanded,
     Dispatch,
     Drained,
     Effect,
+    EngineObserved,
     Event,
     Evidence,
+    ExecuteReplied,
     Fenced,
-    Hold,
+    HoldTraffic,
     RaiseFence,
     ReadBack,
     ReadWeights,
     Record,
-    Release,
-    Replied,
-    Seen,
+    ReleaseTraffic,
     SendCanary,
     Started,
+    StatusAnswered,
     StorageFailed,
     Tell,
 )
-from watchtower.remediation.gates import ABSENT
-from watchtower.remediation.machine import decide
 from watchtower.remediation.state import TargetState, decode, encode
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import Answer, Capabilities, Cure, Incarnation, Plan, Reply, ReplyKind, Verb
@@ -100,7 +100,7 @@ class World(RuleBasedStateMachine):
         self.intents: dict[str, tuple[float, str]] = {}
         self.ended: dict[str, str] = {}
         self.forgiven: Counter[str] = Counter()
-        self.told: list[str] = []
+        self.notified: list[str] = []
         self.send(Started())
         self.live(8)
 
@@ -116,7 +116,7 @@ class World(RuleBasedStateMachine):
             elif isinstance(effect, Tell):
                 assert "." not in effect.notice.id
                 assert len(effect.notice.title) <= 120
-                self.told.append(str(effect.notice.kind))
+                self.notified.append(str(effect.notice.kind))
             else:
                 self.todo.append(effect)
         if any(isinstance(effect, Record | Tell) for effect in effects):
@@ -162,16 +162,16 @@ class World(RuleBasedStateMachine):
 
     def perform(self, effect: Effect) -> None:
         match effect:
-            case Hold(op_id=op_id):
+            case HoldTraffic(op_id=op_id):
                 self.holding = True
                 self.inbox.append(Drained(op_id, 0))
-            case Release():
+            case ReleaseTraffic():
                 self.holding = False
             case Dispatch(plan=plan):
                 self.sent[plan.op_id] += 1
                 self.network.append(plan)
             case AskStatus(op_id=op_id):
-                self.inbox.append(Answered(op_id, self.status(op_id)))
+                self.inbox.append(StatusAnswered(op_id, self.status(op_id)))
             case RaiseFence(token=token):
                 if self.capabilities.fence:
                     self.fence = max(self.fence, token)
@@ -203,7 +203,7 @@ class World(RuleBasedStateMachine):
             or (self.capabilities.cas_incarnation and plan.expected_incarnation != self.incarnation)
         )
         if refused:
-            self.inbox.append(Replied(plan.op_id, Reply(ReplyKind.REJECTED, "refused")))
+            self.inbox.append(ExecuteReplied(plan.op_id, Reply(ReplyKind.REJECTED, "refused")))
             return
         if not (self.capabilities.idempotent_durable and self.effects[plan.op_id]):
             assert plan.op_id in self.intents, "I1: an effect without a durable intent"
@@ -217,7 +217,7 @@ class World(RuleBasedStateMachine):
             if self.curable:
                 self.set_verdicts(Verdict.OK)
         if reply is not None:
-            self.inbox.append(Replied(plan.op_id, Reply(reply, "as told")))
+            self.inbox.append(ExecuteReplied(plan.op_id, Reply(reply, "as told")))
 
     @property
     def incarnation(self) -> Incarnation:
@@ -246,7 +246,7 @@ class World(RuleBasedStateMachine):
         if self.gone_can_be_read:
             self.gone.verdict = Verdict.UNKNOWN if not self.known else Verdict.OK if self.running else Verdict.BREACH
         self.send(
-            Seen(
+            EngineObserved(
                 EngineSeen(
                     at=now,
                     known=self.known,
@@ -321,7 +321,7 @@ class World(RuleBasedStateMachine):
             case "refused" | "lie" if self.network:
                 if how == "lie":
                     self.arrive(self.network[0], None)
-                self.inbox.append(Replied(self.network.pop(0).op_id, Reply(ReplyKind.REJECTED, "refused")))
+                self.inbox.append(ExecuteReplied(self.network.pop(0).op_id, Reply(ReplyKind.REJECTED, "refused")))
         for _ in range(then):
             self.tick()
             while self.todo:
@@ -357,7 +357,7 @@ class World(RuleBasedStateMachine):
     def reply_is_unclear(self, late: bool) -> None:
         """The plan is lost, or only late: it may still arrive when everybody has given it up."""
         plan = self.network[0] if late else self.network.pop(0)
-        self.inbox.append(Replied(plan.op_id, Reply(ReplyKind.UNKNOWN, "connection reset")))
+        self.inbox.append(ExecuteReplied(plan.op_id, Reply(ReplyKind.UNKNOWN, "connection reset")))
 
     @precondition(lambda self: self.inbox)
     @rule(which=st.integers(0, 20), fate=st.sampled_from(["comes", "comes", "comes", "twice", "lost"]))
@@ -540,7 +540,7 @@ class World(RuleBasedStateMachine):
     def every_escalation_was_told(self) -> None:
         if hasattr(self, "journal"):
             recorded = sum(record.kind == "incident.escalated" for _, record in self.journal)
-            assert recorded == self.told.count(str(NoticeKind.ESCALATED)), "I17"
+            assert recorded == self.notified.count(str(NoticeKind.ESCALATED)), "I17"
 
     @invariant()
     def marks_lie_in_the_past_of_this_boot(self) -> None:
@@ -559,9 +559,9 @@ class World(RuleBasedStateMachine):
         for _ in range(400):
             self.tick(2.0)
             for effect in self.todo:
-                if isinstance(effect, Release):
+                if isinstance(effect, ReleaseTraffic):
                     self.perform(effect)
-            self.todo = [effect for effect in self.todo if not isinstance(effect, Release)]
+            self.todo = [effect for effect in self.todo if not isinstance(effect, ReleaseTraffic)]
         assert self.state.action is None, "I16: an action that never ends"
         incident = self.state.incident
         assert incident is None or incident.state in {IncidentState.ESCALATED, IncidentState.HELD}, "I16"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.remediation.stage import Stage, limits
-from watchtower.remediation.events import Commanded
+from watchtower.remediation.interface import Commanded
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
 
 
@@ -70,7 +70,7 @@ def test_an_escalated_incident_can_be_closed_by_a_person() -> None:
     stage.well()
     stage.command("ack_resolve", reason="fixed by hand")
     assert stage.phase() is IncidentState.RESOLVED
-    assert "fixed by hand" in stage.told(NoticeKind.RESOLVED)[0].text
+    assert "fixed by hand" in stage.notices_of(NoticeKind.RESOLVED)[0].text
 
 
 def test_an_escalated_incident_resumed_by_a_person_needs_fresh_evidence_and_gets_new_attempts() -> None:
@@ -111,15 +111,15 @@ def test_whatever_changes_what_watchtower_may_do_is_told_and_opens_nothing() -> 
     stage.command("resume")
     stage.command("pause", reason="deploying again", seconds=5.0)
     stage.tick(6)
-    told = stage.told(NoticeKind.MODE_CHANGED)
-    assert [notice.what.split(" by ")[0] for notice in told] == [
+    notices = stage.notices_of(NoticeKind.MODE_CHANGED)
+    assert [notice.what.split(" by ")[0] for notice in notices] == [
         "paused until 2026-01-01T00:10Z",
         "resumed",
         "paused until 2026-01-01T00:00Z",
         "the pause of ann ended (deploying again)",
     ]
-    assert "ann: deploying" in told[0].what
-    assert {notice.incident for notice in told} == {"mode-engine"}
+    assert "ann: deploying" in notices[0].what
+    assert {notice.incident for notice in notices} == {"mode-engine"}
 
 
 def test_another_mode_at_the_next_start_is_told_once() -> None:
@@ -127,5 +127,5 @@ def test_another_mode_at_the_next_start_is_told_once() -> None:
     stage.settings = limits(mode="auto")
     stage.crash()
     stage.crash()
-    (notice,) = stage.told(NoticeKind.MODE_CHANGED)
+    (notice,) = stage.notices_of(NoticeKind.MODE_CHANGED)
     assert notice.text == "mode observe → auto. It acts by itself, within its limits."

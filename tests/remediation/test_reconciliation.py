@@ -7,17 +7,17 @@ import pytest
 
 from tests.remediation.stage import CLASS_A, CLASS_B, CLASS_C, Stage, limits
 from watchtower.remediation.action import plan_of
-from watchtower.remediation.events import (
-    Answered,
+from watchtower.remediation.interface import (
     AskStatus,
     Dispatch,
     Drained,
+    ExecuteReplied,
     Fenced,
-    Hold,
+    HoldTraffic,
     RaiseFence,
-    Release,
-    Replied,
+    ReleaseTraffic,
     SendCanary,
+    StatusAnswered,
 )
 from watchtower.remediation.state import encode
 from watchtower.vocabulary.actions import ActionState, Answer, Capabilities, Reply, ReplyKind
@@ -99,10 +99,10 @@ def test_not_done_without_a_fence_is_no_proof(capabilities: Capabilities) -> Non
     op_id = stage.state.actions[-1].op_id
     stage.adapter.carries_out = False
     stage.send(Drained(op_id, 0))
-    stage.send(Replied(op_id, Reply(ReplyKind.UNKNOWN)))
+    stage.send(ExecuteReplied(op_id, Reply(ReplyKind.UNKNOWN)))
     if capabilities.fence:
         stage.send(Fenced(stage.state.fence_token, confirmed=False))
-    stage.send(Answered(op_id, Answer.NOT_DONE))
+    stage.send(StatusAnswered(op_id, Answer.NOT_DONE))
     action = stage.state.actions[-1]
     assert (action.state, action.charged) == (ActionState.AMBIGUOUS, True)
 
@@ -136,7 +136,7 @@ def killed(at: type, capabilities: Capabilities) -> Stage:
     return stage
 
 
-@pytest.mark.parametrize("at", [Hold, Dispatch, Release, SendCanary], ids=lambda at: at.__name__)
+@pytest.mark.parametrize("at", [HoldTraffic, Dispatch, ReleaseTraffic, SendCanary], ids=lambda at: at.__name__)
 def test_a_durable_adapter_feels_exactly_one_effect_wherever_we_die(at: type) -> None:
     stage = killed(at, CLASS_A)
     stage.until(IncidentState.RESOLVED, within=600)
@@ -145,7 +145,7 @@ def test_a_durable_adapter_feels_exactly_one_effect_wherever_we_die(at: type) ->
     assert not stage.holding
 
 
-@pytest.mark.parametrize("at", [Hold, Dispatch], ids=lambda at: at.__name__)
+@pytest.mark.parametrize("at", [HoldTraffic, Dispatch], ids=lambda at: at.__name__)
 def test_without_durable_memory_a_death_in_the_middle_ends_with_a_person(at: type) -> None:
     stage = killed(at, CLASS_C)
     stage.until(IncidentState.ESCALATED)
@@ -217,7 +217,7 @@ def test_a_release_lost_with_the_process_that_wanted_it_is_wanted_again() -> Non
     stage = Stage()
     stage.adapter.reply, stage.adapter.carries_out = ReplyKind.REJECTED, False
     stage.quiet()
-    stage.die_before = Release
+    stage.die_before = ReleaseTraffic
     stage.breach().tick(2)
     assert stage.died == 1
     assert stage.outcome() is ActionState.REJECTED

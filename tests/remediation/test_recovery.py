@@ -24,7 +24,7 @@ def test_the_proof_is_three_sentences_with_values() -> None:
         "4711@t2 served a canary in 0.25 s",
         "slow_tokens is back inside its limit: 40 ms against 130 ms",
     )
-    assert "worked" in stage.told(NoticeKind.RESULT)[0].text
+    assert "worked" in stage.notices_of(NoticeKind.RESULT)[0].text
 
 
 def test_no_verdict_before_the_stabilization_time() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.remediation.stage import GOOD, OTHER, SERVED, Rule, Stage, limits
-from watchtower.remediation.events import Dispatch, Drained, Hold, ReadBack, Release, Seen
+from watchtower.remediation.interface import Dispatch, Drained, EngineObserved, HoldTraffic, ReadBack, ReleaseTraffic
 from watchtower.vocabulary.actions import ActionState, Answer, Cure, Mode, ReplyKind, Verb
 from watchtower.vocabulary.facts import CanaryOutcome, CheckpointSeen, EngineSeen
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
@@ -44,21 +44,21 @@ def test_a_rollback_keeps_the_incarnation_and_is_proven_by_weights_canary_and_re
         f"{GOOD[:12]} served a canary in 0.25 s",
         "meaning_drift is back inside its limit: 40 ms against 130 ms",
     )
-    assert "worked" in stage.told(NoticeKind.RESULT)[0].text
+    assert "worked" in stage.notices_of(NoticeKind.RESULT)[0].text
 
 
 def test_traffic_is_held_and_drained_before_and_released_only_after_a_canary() -> None:
     stage = drifted()
     stage.canary = CanaryOutcome.HUNG
     stage.tick(3)
-    assert [effect.drain for effect in stage.log if isinstance(effect, Hold)] == [True]
+    assert [effect.drain for effect in stage.log if isinstance(effect, HoldTraffic)] == [True]
     assert stage.holding
     stage.canary = CanaryOutcome.SERVED
     stage.tick()
     released = not stage.holding
     assert released
-    order = [type(effect) for effect in stage.log if isinstance(effect, Hold | Dispatch | Release)]
-    assert order == [Hold, Dispatch, Release]
+    order = [type(effect) for effect in stage.log if isinstance(effect, HoldTraffic | Dispatch | ReleaseTraffic)]
+    assert order == [HoldTraffic, Dispatch, ReleaseTraffic]
 
 
 def test_the_same_weights_are_never_loaded_again_whatever_the_answers_say() -> None:
@@ -128,7 +128,7 @@ def test_a_reload_that_failed_half_way_is_made_up_for_by_one_restart_with_the_tr
     rollback, restart = stage.state.actions
     assert (rollback.state, restart.verb) == (ActionState.HARMFUL, Verb.RESTART_GROUP)
     assert restart.compensates == rollback.op_id
-    released = [effect.op_id for effect in stage.log if isinstance(effect, Release)]
+    released = [effect.op_id for effect in stage.log if isinstance(effect, ReleaseTraffic)]
     assert rollback.op_id not in released
 
 
@@ -283,5 +283,7 @@ def test_an_answer_about_an_earlier_incarnation_is_none() -> None:
     stage.tick()
     stage.send(ReadBack(CheckpointSeen(at=asked - 1, declared=SERVED, observed=OTHER)))
     assert stage.state.checkpoints.observed == GOOD
-    stage.send(Seen(EngineSeen(at=stage.clock.now().boot, known=True, ended=stage.incarnation, because="signal 9")))
+    stage.send(
+        EngineObserved(EngineSeen(at=stage.clock.now().boot, known=True, ended=stage.incarnation, because="signal 9"))
+    )
     assert stage.state.checkpoints.observed == ""

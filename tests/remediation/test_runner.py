@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 
 from tests.remediation.stage import CLASS_A, Rule, limits
-from watchtower.remediation.events import (
-    Answered,
+from watchtower.remediation.interface import (
     AskStatus,
     Canaried,
     Commanded,
     Drained,
+    EngineObserved,
     Evidence,
+    ExecuteReplied,
     Fenced,
-    Hold,
+    HoldTraffic,
     RaiseFence,
     Record,
-    Replied,
-    Seen,
     Started,
+    StatusAnswered,
     StorageFailed,
 )
 from watchtower.remediation.runner import Runner
@@ -117,7 +117,7 @@ class House:
     async def second(self) -> None:
         at = self.clock.advance(1).boot
         who = Incarnation("4711", f"t{self.generation}", "test-boot")
-        await self.runner.step(Seen(EngineSeen(at=at, known=True, incarnation=who, serving=True)))
+        await self.runner.step(EngineObserved(EngineSeen(at=at, known=True, incarnation=who, serving=True)))
         await self.runner.step(Evidence(verdicts=(self.rule.says(at),)))
 
     def served(self) -> Canaried:
@@ -164,7 +164,7 @@ async def test_what_an_effect_brings_back_comes_in_as_an_event(house: House) -> 
     await house.runner.step(drained)
     await house.spawned.pop("execute")()
     replied = house.runner.events_waiting.get_nowait()
-    assert isinstance(replied, Replied) and replied.reply.kind is ReplyKind.ACKED
+    assert isinstance(replied, ExecuteReplied) and replied.reply.kind is ReplyKind.ACKED
     await house.runner.step(replied)
     assert house.runner.state.actions[-1].state is ActionState.ACKED
 
@@ -234,9 +234,9 @@ async def test_not_even_memory_left_still_latches_and_does_not_spin(house: House
 
 async def test_every_effect_with_an_answer_is_answered_as_its_own_event(house: House) -> None:
     for effect, answer in (
-        (Hold("op-9", drain=False), Drained("op-9", 2)),
+        (HoldTraffic("op-9", drain=False), Drained("op-9", 2)),
         (RaiseFence(7), Fenced(7, True)),
-        (AskStatus("op-9"), Answered("op-9", Answer.DONE)),
+        (AskStatus("op-9"), StatusAnswered("op-9", Answer.DONE)),
     ):
         await house.runner._perform(effect)
         await house.spawned.popitem()[1]()

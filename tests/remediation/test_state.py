@@ -52,7 +52,7 @@ def test_every_truncation_of_a_snapshot_is_a_fault() -> None:
 
 def test_every_instant_is_moved_to_the_new_boot() -> None:
     """A float that is neither a mark nor a duration would silently keep the old boot's clock."""
-    for struct in (states.Engine, states.Pause, states.Breaker, states.Action, states.Incident, TargetState):
+    for struct in (states.EngineView, states.Pause, states.Breaker, states.Action, states.Incident, TargetState):
         hints = typing.get_type_hints(struct)
         floats = {
             name

@@ -33,7 +33,7 @@ from watchtower.daemon.relays import Relays
 from watchtower.daemon.remembering import Storage, open_storage
 from watchtower.daemon.rooms import Rooms, furnish, supervised
 from watchtower.daemon.supervision import Heartbeat, keep_keeper, observe, scrape, tick
-from watchtower.remediation.events import Started, StorageFailed
+from watchtower.remediation.interface import Started, StorageFailed
 from watchtower.settings import SupervisorKind
 from watchtower.storage.baseline import BaselineFile
 from watchtower.tasks import TaskGroup

@@ -16,7 +16,7 @@ from watchtower.daemon.supervision import Heartbeat
 from watchtower.exporters.gpus import GpuCollector
 from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
 from watchtower.ports import Clock
-from watchtower.remediation.events import Commanded
+from watchtower.remediation.interface import Commanded
 from watchtower.settings import WebSettings
 from watchtower.web.application import application
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from watchtower.remediation.events import Record
+from watchtower.remediation.interface import Record
 from watchtower.storage.journal import Entry, Journal
 from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.incidents import Notice

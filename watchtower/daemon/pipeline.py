@@ -14,7 +14,7 @@ from watchtower.board import Board, Exemplar, HistogramTotals
 from watchtower.daemon.hardware import gpus_json
 from watchtower.detectors.load import LoadExplainsLatency, LoadNow
 from watchtower.ports import Clock
-from watchtower.remediation.events import Canaried, Event, Evidence, Rounded, Seen
+from watchtower.remediation.interface import Canaried, EngineObserved, Event, Evidence, Rounded
 from watchtower.rules.evaluation import ReadReading, Ruleset
 from watchtower.settings import Settings
 from watchtower.vocabulary.actions import Incarnation
@@ -80,7 +80,7 @@ class Pipeline:
             case EngineSeen():
                 self._count_restart(fact)
                 self._board.engine = fact
-                self._submit(Seen(fact))
+                self._submit(EngineObserved(fact))
             case CanaryEnded():
                 self._submit(Canaried(fact))
             case CanaryRound():

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from watchtower.board import Board
-from watchtower.remediation.checkpoints import Checkpoints
+from watchtower.remediation.checkpoint_registry import Checkpoints
 from watchtower.remediation.state import Action, Incident, TargetState
 from watchtower.vocabulary.actions import Incarnation
 

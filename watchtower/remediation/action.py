@@ -2,7 +2,7 @@
 
 RESERVED and INTENT are recorded in the step that first asks for anything outside, so no effect can exist without them.
 ``Dispatch`` is asked for in exactly one place and once per op_id; an unclear outcome is never answered by sending
-again. Every state has a deadline in ``overdue``; every way out that is no proof goes through ``outcome.finish``.
+again. Every state has a deadline in ``overdue``; every way out that is no proof goes through ``conclusion.finish``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import msgspec
 
 from watchtower.remediation.arrival import executed, follow
-from watchtower.remediation.checkpoints import short
-from watchtower.remediation.events import Dispatch, Drained, Hold, Replied
+from watchtower.remediation.checkpoint_registry import short
+from watchtower.remediation.conclusion import finish
 from watchtower.remediation.gates import Judgement
-from watchtower.remediation.outcome import finish
+from watchtower.remediation.interface import Dispatch, Drained, ExecuteReplied, HoldTraffic
 from watchtower.remediation.reconciliation import reconcile
 from watchtower.remediation.state import Action
 from watchtower.remediation.step import Step
@@ -42,28 +42,28 @@ def plan_of(action: Action) -> Plan:
 
 def begin(step: Step, judgement: Judgement, symptoms: tuple[str, ...], *, drain: bool) -> None:
     """Every gate said yes: charge the budget, write the intent, and only then ask for the traffic to be held."""
-    question, limits, now = judgement.question, step.limits, step.now
+    proposal, limits, now = judgement.proposal, step.limits, step.now
     before, dead = step.state.engine.incarnation, not step.state.engine.running
     if before is None:
         raise LookupError("an action needs an incarnation to act on")
     op_id = step.derive("op", 12)
     known = step.state.checkpoints
-    target = known.blessed if question.verb is Verb.ROLLBACK else None
+    target = known.blessed if proposal.verb is Verb.ROLLBACK else None
     action = Action(
         op_id=op_id,
         incident=step.incident.id,
-        rule=question.verdict.rule,
+        rule=proposal.verdict.rule,
         symptoms=symptoms,
-        verb=question.verb,
-        attempt=question.rung.attempt,
+        verb=proposal.verb,
+        attempt=proposal.rung.attempt,
         state=ActionState.RESERVED,
-        reason=f"{step.incident.id}: {question.verdict.sentence or question.verdict.rule}",
+        reason=f"{step.incident.id}: {proposal.verdict.sentence or proposal.verdict.rule}",
         drain=drain,
         before=before,
         dead=dead,
         fence_token=step.state.fence_token,
         not_after=now.boot + 2 * limits.execute_seconds,
-        terms=terms_of(limits, question.verb),
+        terms=terms_of(limits, proposal.verb),
         checkpoint=target.declared if target else "",
         digest=target.digest if target else "",
         digest_before=known.observed if target else "",
@@ -85,7 +85,7 @@ def begin(step: Step, judgement: Judgement, symptoms: tuple[str, ...], *, drain:
         f"{step.incident.title} · Watchtower does {action.verb} (attempt {action.attempt}) {whom}; "
         f"{'open requests finish first, new ones wait' if drain else 'new requests wait'}.",
     )
-    step.want(Hold(op_id, drain))
+    step.want(HoldTraffic(op_id, drain))
 
 
 def drained(step: Step, event: Drained) -> None:
@@ -119,7 +119,7 @@ def unfit(step: Step) -> str:
     return ""
 
 
-def replied(step: Step, event: Replied) -> None:
+def replied(step: Step, event: ExecuteReplied) -> None:
     if not step.awaited(event.op_id, ActionState.DISPATCHED):
         return step.ignore(f"reply {event.reply.kind}", event.op_id)
     because = event.reply.because

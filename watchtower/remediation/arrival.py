@@ -7,9 +7,9 @@ checksum of the weights in memory is what is seen.
 
 from __future__ import annotations
 
-from watchtower.remediation.checkpoints import short
-from watchtower.remediation.events import Release, SendCanary
-from watchtower.remediation.outcome import finish
+from watchtower.remediation.checkpoint_registry import short
+from watchtower.remediation.conclusion import finish
+from watchtower.remediation.interface import ReleaseTraffic, SendCanary
 from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import ActionState, Verb
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen
@@ -82,5 +82,5 @@ def canaried(step: Step, fact: CanaryEnded) -> None:
         settling_from=step.now.boot,
         breaches=0,
     )
-    step.want(Release(action.op_id))
+    step.want(ReleaseTraffic(action.op_id))
     step.move(IncidentState.VERIFYING, f"{who} serves; waiting for readings that prove the cure")

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from watchtower.remediation import checkpoints
-from watchtower.remediation.checkpoints import short
-from watchtower.remediation.events import ReadWeights
+from watchtower.remediation import checkpoint_registry
+from watchtower.remediation.checkpoint_registry import short
 from watchtower.remediation.gates import Judgement, checkpoint_read_back, since_when
+from watchtower.remediation.interface import ReadWeights
 from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import ActionState, Verb
 from watchtower.vocabulary.facts import CanaryRound, CheckpointSeen
@@ -32,7 +32,7 @@ def read_back(step: Step, fact: CheckpointSeen) -> None:
     before, engine = step.state.checkpoints, step.state.engine
     if engine.changed_at is not None and fact.at < engine.changed_at:
         return
-    after = checkpoints.read_back(before, fact, step.now.wall)
+    after = checkpoint_registry.read_back(before, fact, step.now.wall)
     step.put(checkpoints=after)
     if (after.observed, after.declared, after.because) != (before.observed, before.declared, before.because):
         step.record(
@@ -46,11 +46,11 @@ def read_back(step: Step, fact: CheckpointSeen) -> None:
 
 
 def rounded(step: Step, fact: CanaryRound) -> None:
-    step.put(checkpoints=checkpoints.round_ended(step.state.checkpoints, fact.at, fact.clean))
+    step.put(checkpoints=checkpoint_registry.round_ended(step.state.checkpoints, fact.at, fact.clean))
 
 
 def forget(step: Step, because: str) -> None:
-    step.put(checkpoints=checkpoints.forgotten(step.state.checkpoints, because))
+    step.put(checkpoints=checkpoint_registry.forgotten(step.state.checkpoints, because))
 
 
 def watch(step: Step) -> None:
@@ -66,11 +66,11 @@ def watch(step: Step) -> None:
 def needed(step: Step, judgements: Sequence[Judgement]) -> None:
     """A rollback is asked for, and which weights are in memory is not known: read them, once for each breach."""
     for judgement in judgements:
-        blocked = checkpoint_read_back(judgement.question)
+        blocked = checkpoint_read_back(judgement.proposal)
         if blocked and step.state.checkpoints.blessed and serves(step) and not waiting(step):
             asked = step.state.checkpoints.asked_at
-            if asked is None or asked < since_when(judgement.question) or step.now.boot - asked > RETRY_SECONDS:
-                ask(step, f"{judgement.question.verdict.rule} asks for a rollback")
+            if asked is None or asked < since_when(judgement.proposal) or step.now.boot - asked > RETRY_SECONDS:
+                ask(step, f"{judgement.proposal.verdict.rule} asks for a rollback")
 
 
 def ask(step: Step, why: str) -> None:
@@ -135,7 +135,7 @@ def ripe(step: Step) -> bool:
 
 
 def bless(step: Step, by: str, reason: str) -> None:
-    known = checkpoints.blessed(step.state.checkpoints, step.now.wall, by, reason)
+    known = checkpoint_registry.blessed(step.state.checkpoints, step.now.wall, by, reason)
     step.put(checkpoints=known)
     step.record(
         "checkpoint.blessed", declared=known.declared, observed=known.observed, by=by, reason=reason, because=reason
@@ -144,7 +144,7 @@ def bless(step: Step, by: str, reason: str) -> None:
 
 def unbless(step: Step, by: str, reason: str) -> None:
     was = step.state.checkpoints.blessed
-    step.put(checkpoints=checkpoints.unblessed(step.state.checkpoints))
+    step.put(checkpoints=checkpoint_registry.unblessed(step.state.checkpoints))
     step.record(
         "checkpoint.unblessed",
         declared=was.declared if was else "",

@@ -7,8 +7,8 @@ loads something else would look just as healthy.
 
 from __future__ import annotations
 
-from watchtower.remediation.events import Hold
 from watchtower.remediation.gates import mode_of, over_budget
+from watchtower.remediation.interface import HoldTraffic
 from watchtower.remediation.state import Action
 from watchtower.remediation.step import Step
 from watchtower.remediation.terms import terms_of
@@ -74,4 +74,4 @@ def compensate(step: Step, rollback: Action, because: str) -> None:
         NoticeKind.ACTING,
         f"{step.incident.title} · {because}. Watchtower restarts the engine with the blessed checkpoint, once.",
     )
-    step.want(Hold(op_id, False))
+    step.want(HoldTraffic(op_id, False))

@@ -1,6 +1,6 @@
 """The gates: what must be true before a serving engine is touched.
 
-One gate is one function in ``GATES``. Each looks at the same ``Question`` and returns None (permit) or a Refusal with
+One gate is one function in ``GATES``. Each looks at the same ``Proposal`` and returns None (permit) or a Refusal with
 one sentence that names the value and its threshold. All gates are always asked, so a person sees every reason at once
 and dry runs decide exactly as real ones. Gates only read; what they remember lives in the state and so survives
 restarts.
@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from watchtower.remediation.checkpoints import short
+from watchtower.remediation.checkpoint_registry import short
 from watchtower.remediation.ladder import FAILED, UNDONE, Rung
 from watchtower.remediation.state import DAY, Action, Incident, TargetState
 from watchtower.settings import RemediationSettings
@@ -27,7 +27,7 @@ FLAP_SECONDS = 6 * HOUR
 ABSENT = "engine.absent"
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """May this rule's cure be carried out now?"""
 
     verdict: RuleVerdict
@@ -45,15 +45,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """Every gate's answer to one question."""
+    """Every gate's answer to one proposal."""
 
-    question: Question
+    proposal: Proposal
     refusals: tuple[Refusal, ...]
     permits: tuple[str, ...]
     """Names of the gates that had nothing against it."""
 
 
-Gate = Callable[[Question], Refusal | None]
+Gate = Callable[[Proposal], Refusal | None]
 
 
 def mode_of(limits: RemediationSettings, rule: str, verb: Verb) -> Mode:
@@ -79,7 +79,9 @@ def reaches_back_to(verdict: RuleVerdict, clean_since: float | None) -> float:
 
 def absent_since(verdict: RuleVerdict) -> float | None:
     """The instant (CLOCK_BOOTTIME) from which its own readings prove that no engine runs; None when they do not."""
-    return next((one.at - one.value for one in verdict.readings if one.name == ABSENT and one.value), None)
+    return next(
+        (reading.at - reading.value for reading in verdict.readings if reading.name == ABSENT and reading.value), None
+    )
 
 
 def recent_cycles(state: TargetState, now: Instant) -> int:
@@ -112,75 +114,75 @@ def _spent(state: TargetState, now: Instant, seconds: float, *, rollback: bool) 
     )
 
 
-def since_when(question: Question) -> float:
+def since_when(proposal: Proposal) -> float:
     """From when on the weights must have been read back: the breach, or the last cure, whichever is later."""
-    began = question.verdict.since if question.verdict.since is not None else question.incident.opened_at
-    return max(began, *(action.ended_at or 0.0 for action in question.state.actions[-1:]), 0.0)
+    began = proposal.verdict.since if proposal.verdict.since is not None else proposal.incident.opened_at
+    return max(began, *(action.ended_at or 0.0 for action in proposal.state.actions[-1:]), 0.0)
 
 
-def replaces_the_dead(question: Question) -> bool:
+def replaces_the_dead(proposal: Proposal) -> bool:
     """Nothing runs, the rule's own readings prove it, and the adapter's last look says the same."""
-    engine = question.state.engine
-    return engine.known and not engine.running and absent_since(question.verdict) is not None
+    engine = proposal.state.engine
+    return engine.known and not engine.running and absent_since(proposal.verdict) is not None
 
 
 # ── the gates ───────────────────────────────────────────────────────────────────────────────────
 
 
-def not_only_observing(question: Question) -> Refusal | None:
-    if question.mode is not Mode.OBSERVE:
+def not_only_observing(proposal: Proposal) -> Refusal | None:
+    if proposal.mode is not Mode.OBSERVE:
         return None
     return Refusal(
         HoldReason.OBSERVE,
-        f"mode is observe for {question.verdict.rule}: Watchtower says what it would do, and does not",
+        f"mode is observe for {proposal.verdict.rule}: Watchtower says what it would do, and does not",
     )
 
 
-def approved(question: Question) -> Refusal | None:
-    if question.mode is not Mode.APPROVE:
+def approved(proposal: Proposal) -> Refusal | None:
+    if proposal.mode is not Mode.APPROVE:
         return None
     return Refusal(
-        HoldReason.APPROVAL, f"mode is approve for {question.verdict.rule}: a person must approve {question.verb}"
+        HoldReason.APPROVAL, f"mode is approve for {proposal.verdict.rule}: a person must approve {proposal.verb}"
     )
 
 
-def journal_sound(question: Question) -> Refusal | None:
-    if not question.state.storage_fault:
+def journal_sound(proposal: Proposal) -> Refusal | None:
+    if not proposal.state.storage_fault:
         return None
     return Refusal(
-        HoldReason.STORAGE, f"the journal cannot be relied on ({question.state.storage_fault}): observe only"
+        HoldReason.STORAGE, f"the journal cannot be relied on ({proposal.state.storage_fault}): observe only"
     )
 
 
-def not_paused(question: Question) -> Refusal | None:
-    pause = question.state.pause
+def not_paused(proposal: Proposal) -> Refusal | None:
+    pause = proposal.state.pause
     if pause is None:
         return None
-    left = pause.until - question.now.boot
+    left = pause.until - proposal.now.boot
     return Refusal(HoldReason.PAUSED, f"paused by {pause.author} for {left:.0f} s more: {pause.reason}")
 
 
-def cure_possible(question: Question) -> Refusal | None:
-    if question.verb not in question.capabilities.verbs:
-        able = ", ".join(question.capabilities.verbs) or "nothing"
-        return Refusal(HoldReason.NO_CURE, f"the supervisor cannot do {question.verb}; it can do {able}")
+def cure_possible(proposal: Proposal) -> Refusal | None:
+    if proposal.verb not in proposal.capabilities.verbs:
+        able = ", ".join(proposal.capabilities.verbs) or "nothing"
+        return Refusal(HoldReason.NO_CURE, f"the supervisor cannot do {proposal.verb}; it can do {able}")
     return None
 
 
-def checkpoint_blessed(question: Question) -> Refusal | None:
-    if question.verb is not Verb.ROLLBACK or question.state.checkpoints.blessed:
+def checkpoint_blessed(proposal: Proposal) -> Refusal | None:
+    if proposal.verb is not Verb.ROLLBACK or proposal.state.checkpoints.blessed:
         return None
     return Refusal(HoldReason.NO_CURE, "no checkpoint is blessed, so there is nothing to roll back to")
 
 
-def checkpoint_read_back(question: Question) -> Refusal | None:
+def checkpoint_read_back(proposal: Proposal) -> Refusal | None:
     """Needs an engine whose weights can be read: without that, no reload could ever be proven."""
-    if question.verb is not Verb.ROLLBACK:
+    if proposal.verb is not Verb.ROLLBACK:
         return None
-    known = question.state.checkpoints
+    known = proposal.state.checkpoints
     if known.looked_at is None or not known.observed:
         return Refusal(HoldReason.DATA_UNKNOWN, f"which weights are in memory is not known: {known.because}")
-    late = since_when(question) - known.looked_at
+    late = since_when(proposal) - known.looked_at
     if late <= 0:
         return None
     return Refusal(
@@ -189,9 +191,9 @@ def checkpoint_read_back(question: Question) -> Refusal | None:
     )
 
 
-def checkpoint_changed(question: Question) -> Refusal | None:
-    known = question.state.checkpoints
-    if question.verb is not Verb.ROLLBACK or not known.is_blessed or checkpoint_read_back(question):
+def checkpoint_changed(proposal: Proposal) -> Refusal | None:
+    known = proposal.state.checkpoints
+    if proposal.verb is not Verb.ROLLBACK or not known.is_blessed or checkpoint_read_back(proposal):
         return None  # what was read before the breach says nothing
     return Refusal(
         HoldReason.NO_CHECKPOINT_CHANGE,
@@ -199,58 +201,58 @@ def checkpoint_changed(question: Question) -> Refusal | None:
     )
 
 
-def not_explained(question: Question) -> Refusal | None:
-    if not question.verdict.held or question.verdict.held_unknown:
+def not_explained(proposal: Proposal) -> Refusal | None:
+    if not proposal.verdict.held or proposal.verdict.held_unknown:
         return None
-    return Refusal(HoldReason.EXPLAINED, question.verdict.held)
+    return Refusal(HoldReason.EXPLAINED, proposal.verdict.held)
 
 
-def explanation_known(question: Question) -> Refusal | None:
-    if not question.verdict.held or not question.verdict.held_unknown:
+def explanation_known(proposal: Proposal) -> Refusal | None:
+    if not proposal.verdict.held or not proposal.verdict.held_unknown:
         return None
-    return Refusal(HoldReason.DATA_UNKNOWN, question.verdict.held)
+    return Refusal(HoldReason.DATA_UNKNOWN, proposal.verdict.held)
 
 
-def evidence_fresh(question: Question) -> Refusal | None:
-    if not question.verdict.readings:
-        return Refusal(HoldReason.DATA_UNKNOWN, f"{question.verdict.rule} names no reading to judge by")
-    age = question.now.boot - min(reading.at for reading in question.verdict.readings)
-    limit = question.limits.evidence_max_age_seconds
+def evidence_fresh(proposal: Proposal) -> Refusal | None:
+    if not proposal.verdict.readings:
+        return Refusal(HoldReason.DATA_UNKNOWN, f"{proposal.verdict.rule} names no reading to judge by")
+    age = proposal.now.boot - min(reading.at for reading in proposal.verdict.readings)
+    limit = proposal.limits.evidence_max_age_seconds
     if age <= limit:
         return None
     return Refusal(HoldReason.DATA_UNKNOWN, f"the readings are {age:.0f} s old; {limit:.0f} s is the limit")
 
 
-def evidence_confirmed(question: Question) -> Refusal | None:
-    seen = question.state.streaks.get(question.verdict.rule, 0)
-    needed = question.limits.dwell_evaluations
+def evidence_confirmed(proposal: Proposal) -> Refusal | None:
+    seen = proposal.state.streaks.get(proposal.verdict.rule, 0)
+    needed = proposal.limits.dwell_evaluations
     if seen >= needed:
         return None
     return Refusal(
-        HoldReason.DATA_UNKNOWN, f"{question.verdict.rule} fired in {seen} evaluations in a row; {needed} are needed"
+        HoldReason.DATA_UNKNOWN, f"{proposal.verdict.rule} fired in {seen} evaluations in a row; {needed} are needed"
     )
 
 
-def past_startup(question: Question) -> Refusal | None:
-    started, grace = question.state.started_at, question.limits.startup_grace_seconds
-    running = 0.0 if started is None else question.now.boot - started
+def past_startup(proposal: Proposal) -> Refusal | None:
+    started, grace = proposal.state.started_at, proposal.limits.startup_grace_seconds
+    running = 0.0 if started is None else proposal.now.boot - started
     if started is not None and running >= grace:
         return None
     return Refusal(HoldReason.STARTUP_GRACE, f"Watchtower has run for {running:.0f} s; it acts after {grace:.0f} s")
 
 
-def cooled_down(question: Question) -> Refusal | None:
-    since = question.state.cooldown_from
+def cooled_down(proposal: Proposal) -> Refusal | None:
+    since = proposal.state.cooldown_from
     if since is None:
         return None
-    passed, needed = question.now.boot - since, question.state.cooldown_seconds
+    passed, needed = proposal.now.boot - since, proposal.state.cooldown_seconds
     if passed >= needed:
         return None
     return Refusal(HoldReason.COOLDOWN, f"the engine was last touched {passed:.0f} s ago; {needed:.0f} s must pass")
 
 
-def within_budget(question: Question) -> Refusal | None:
-    return over_budget(question.state, question.now, question.limits, question.verb)
+def within_budget(proposal: Proposal) -> Refusal | None:
+    return over_budget(proposal.state, proposal.now, proposal.limits, proposal.verb)
 
 
 def over_budget(state: TargetState, now: Instant, limits: RemediationSettings, verb: Verb) -> Refusal | None:
@@ -268,68 +270,68 @@ def over_budget(state: TargetState, now: Instant, limits: RemediationSettings, v
     return None
 
 
-def attempts_left(question: Question) -> Refusal | None:
-    used, limit = len(tried(question.state, question.incident)), question.limits.attempts_per_incident
+def attempts_left(proposal: Proposal) -> Refusal | None:
+    used, limit = len(tried(proposal.state, proposal.incident)), proposal.limits.attempts_per_incident
     if used >= limit:
         return Refusal(HoldReason.ATTEMPTS, f"{used} of {limit} attempts in this incident are used")
-    if question.rung.exhausted:
-        per_rung = question.limits.attempts_per_rung
+    if proposal.rung.exhausted:
+        per_rung = proposal.limits.attempts_per_rung
         return Refusal(
-            HoldReason.ATTEMPTS, f"every rung up to {question.verb} was tried; {per_rung} tries each are allowed"
+            HoldReason.ATTEMPTS, f"every rung up to {proposal.verb} was tried; {per_rung} tries each are allowed"
         )
     return None
 
 
-def breaker_closed(question: Question) -> Refusal | None:
-    if not question.state.breaker.because:
+def breaker_closed(proposal: Proposal) -> Refusal | None:
+    if not proposal.state.breaker.because:
         return None
-    return Refusal(HoldReason.BREAKER, f"{question.state.breaker.because}; a person must reset the breaker")
+    return Refusal(HoldReason.BREAKER, f"{proposal.state.breaker.because}; a person must reset the breaker")
 
 
-def not_flapping(question: Question) -> Refusal | None:
-    cycles, limit = recent_cycles(question.state, question.now), question.limits.flap_cycles
+def not_flapping(proposal: Proposal) -> Refusal | None:
+    cycles, limit = recent_cycles(proposal.state, proposal.now), proposal.limits.flap_cycles
     if cycles < limit:
         return None
     return Refusal(HoldReason.FLAP, f"the trouble came and went {cycles} times in 6 h; {limit} is the limit")
 
 
-def replica_expendable(question: Question) -> Refusal | None:
-    if question.limits.single_replica == "allow" or replaces_the_dead(question):
+def replica_expendable(proposal: Proposal) -> Refusal | None:
+    if proposal.limits.single_replica == "allow" or replaces_the_dead(proposal):
         return None
     return Refusal(
         HoldReason.SINGLE_REPLICA, "this is the only replica known to serve, and remediation.single_replica is refuse"
     )
 
 
-def lease_held(question: Question) -> Refusal | None:
-    if question.state.lease_held:
+def lease_held(proposal: Proposal) -> Refusal | None:
+    if proposal.state.lease_held:
         return None
     return Refusal(HoldReason.LEASE, "another Watchtower holds the lease on this target")
 
 
-def engine_identified(question: Question) -> Refusal | None:
-    engine, limit = question.state.engine, question.limits.evidence_max_age_seconds
-    age = None if engine.looked_at is None else question.now.boot - engine.looked_at
+def engine_identified(proposal: Proposal) -> Refusal | None:
+    engine, limit = proposal.state.engine, proposal.limits.evidence_max_age_seconds
+    age = None if engine.looked_at is None else proposal.now.boot - engine.looked_at
     if not engine.known or age is None:
         because = f"the engine cannot be identified: {engine.because}"
     elif age > limit:
         because = f"the engine was last identified {age:.0f} s ago; {limit:.0f} s is the limit"
     elif engine.incarnation is None:
         because = "the engine is not running, and none was ever seen that could be replaced"
-    elif engine.running and absent_since(question.verdict) is not None:
+    elif engine.running and absent_since(proposal.verdict) is not None:
         because = f"{engine.incarnation} runs, although the readings say that none does"
-    elif not engine.running and not replaces_the_dead(question):
-        because = f"the engine is not running, and {question.verdict.rule} does not judge that"
+    elif not engine.running and not replaces_the_dead(proposal):
+        because = f"the engine is not running, and {proposal.verdict.rule} does not judge that"
     else:
         return None
     return Refusal(HoldReason.INCARNATION, because)
 
 
-def evidence_of_this_incarnation(question: Question) -> Refusal | None:
-    changed = question.state.engine.changed_at
+def evidence_of_this_incarnation(proposal: Proposal) -> Refusal | None:
+    changed = proposal.state.engine.changed_at
     if changed is None:
         return None
-    before = changed - reaches_back_to(question.verdict, question.state.clean_since)
+    before = changed - reaches_back_to(proposal.verdict, proposal.state.clean_since)
     if before <= 0:
         return None
     return Refusal(
@@ -365,11 +367,11 @@ GATES: tuple[Gate, ...] = (
 """Every gate there is, in the order people read the reasons."""
 
 
-def judge(question: Question) -> Judgement:
+def judge(proposal: Proposal) -> Judgement:
     """Ask every gate."""
-    answers = [(gate.__name__, gate(question)) for gate in GATES]
+    answers = [(gate.__name__, gate(proposal)) for gate in GATES]
     return Judgement(
-        question,
+        proposal,
         refusals=tuple(refusal for _, refusal in answers if refusal is not None),
         permits=tuple(name for name, refusal in answers if refusal is None),
     )

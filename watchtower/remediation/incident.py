@@ -50,7 +50,7 @@ def window_of(verdicts: tuple[RuleVerdict, ...]) -> float:
     return max((reading.over for verdict in verdicts for reading in verdict.readings), default=60.0)
 
 
-def told_of(step: Step, verdict: RuleVerdict) -> str:
+def symptom_text(step: Step, verdict: RuleVerdict) -> str:
     """What is wrong and since when: an engine is gone since it was gone, not since it was gone for too long."""
     began = absent_since(verdict) or verdict.since
     since = f" since {step.clock(began)}" if began is not None else ""
@@ -115,7 +115,7 @@ def open_(step: Step, firing: tuple[RuleVerdict, ...]) -> None:
     )
     again = f"It is back: time {step.incident.recurrences + 1} of the same incident." if returned else ""
     nothing = "" if step.incident.curative else "Watchtower will do nothing: the rule only alerts."
-    step.tell(NoticeKind.OPENED, " · ".join(filter(None, (told_of(step, lead), f"{again} {nothing}".strip()))))
+    step.tell(NoticeKind.OPENED, " · ".join(filter(None, (symptom_text(step, lead), f"{again} {nothing}".strip()))))
 
 
 def join(step: Step, firing: tuple[RuleVerdict, ...]) -> None:
@@ -136,7 +136,7 @@ def join(step: Step, firing: tuple[RuleVerdict, ...]) -> None:
     )
     step.record("incident.symptom", incident=incident.id, rules=[verdict.rule for verdict in new], worse=worse)
     if worse or treatable:
-        step.tell(NoticeKind.OPENED, told_of(step, lead) + (" · The incident got worse." if worse else ""))
+        step.tell(NoticeKind.OPENED, symptom_text(step, lead) + (" · The incident got worse." if worse else ""))
 
 
 def hold(step: Step, refusals: tuple[Refusal, ...]) -> None:

@@ -7,8 +7,8 @@ lets the machine act again also makes it start from fresh evidence, so that no b
 from __future__ import annotations
 
 from watchtower.remediation import blessing
-from watchtower.remediation.events import Commanded
 from watchtower.remediation.incident import resolve
+from watchtower.remediation.interface import Commanded
 from watchtower.remediation.state import Breaker, Pause
 from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import Mode
@@ -91,7 +91,7 @@ def expire_pause(step: Step) -> None:
 _ACTS_AGAIN = "Watchtower may act again, on fresh evidence."
 
 
-def mode_told(step: Step) -> None:
+def announce_mode(step: Step) -> None:
     """At a start: what Watchtower may do by itself, if that is not what it was when it last ran."""
     mode, before = str(step.limits.mode), step.state.mode
     step.put(mode=mode)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from watchtower.remediation.arrival import executed
-from watchtower.remediation.events import Answered, AskStatus, Fenced, RaiseFence, Release
-from watchtower.remediation.outcome import finish
+from watchtower.remediation.conclusion import finish
+from watchtower.remediation.interface import AskStatus, Fenced, RaiseFence, ReleaseTraffic, StatusAnswered
 from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import ActionState, Answer
 
@@ -38,7 +38,7 @@ def fenced(step: Step, event: Fenced) -> None:
     return None
 
 
-def answered(step: Step, event: Answered) -> None:
+def answered(step: Step, event: StatusAnswered) -> None:
     if not step.awaited(event.op_id, ActionState.RECONCILE):
         return step.ignore(f"status {event.answer}", event.op_id)
     match event.answer:
@@ -81,4 +81,4 @@ def restarted(step: Step) -> None:
             step.revise(entered_at=entered)
         case ActionState.VERIFYING:
             step.revise(settling_from=step.now.boot, breaches=0)
-            step.want(Release(action.op_id))
+            step.want(ReleaseTraffic(action.op_id))

@@ -7,10 +7,10 @@ not earlier than the stabilization time. UNKNOWN proves nothing either way; at t
 
 from __future__ import annotations
 
-from watchtower.remediation.checkpoints import short
+from watchtower.remediation.checkpoint_registry import short
+from watchtower.remediation.conclusion import cool_down, finish
 from watchtower.remediation.gates import reaches_back_to
 from watchtower.remediation.incident import came_back, escalate, hold, recover, resolve, serious
-from watchtower.remediation.outcome import cool_down, finish
 from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import ActionState, Verb
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind, Refusal
@@ -72,8 +72,8 @@ def effective(step: Step, well: list[RuleVerdict]) -> None:
         ended_wall=step.now.wall,
     )
     cool_down(step)
-    told = (*proof[-1:], *proof[:-1])  # people want to know first that it is well again
-    step.tell(NoticeKind.RESULT, f"{step.incident.title} · {action.verb} worked: {', '.join(told)}.")
+    parts = (*proof[-1:], *proof[:-1])  # people want to know first that it is well again
+    step.tell(NoticeKind.RESULT, f"{step.incident.title} · {action.verb} worked: {', '.join(parts)}.")
     recover(step, f"{action.verb} was effective", proven=True)
 
 

@@ -15,27 +15,27 @@ from typing import Any, Protocol
 import structlog
 
 from watchtower.ports import Clock, Hands, Traffic
-from watchtower.remediation.events import (
-    Answered,
+from watchtower.remediation.decision import decide
+from watchtower.remediation.interface import (
     AskStatus,
     Commanded,
     Dispatch,
     Drained,
     Effect,
     Event,
+    ExecuteReplied,
     Fenced,
-    Hold,
+    HoldTraffic,
     RaiseFence,
     ReadBack,
     ReadWeights,
     Record,
-    Release,
-    Replied,
+    ReleaseTraffic,
     SendCanary,
+    StatusAnswered,
     StorageFailed,
     Tell,
 )
-from watchtower.remediation.machine import decide
 from watchtower.remediation.state import TargetState, encode
 from watchtower.settings import RemediationSettings
 from watchtower.vocabulary.actions import Capabilities
@@ -144,7 +144,7 @@ class Runner:
         log.error("journal.failed", because=str(fault))
         self._tell_whoever_asked(event, f"it could not be written down, so it was not done: {fault}")
         for effect in effects:
-            if isinstance(effect, Release):
+            if isinstance(effect, ReleaseTraffic):
                 await self._perform(effect)
         if isinstance(event, StorageFailed):  # not even memory took it: the latch itself must still hold
             self.state = state
@@ -159,14 +159,16 @@ class Runner:
 
     async def _perform(self, effect: Effect) -> None:
         match effect:
-            case Hold(op_id, drain):
+            case HoldTraffic(op_id, drain):
                 self._later(f"hold {op_id}", self._hold(op_id, drain))
-            case Release(op_id):
+            case ReleaseTraffic(op_id):
                 await self._traffic.release(op_id)
             case Dispatch(plan):
-                self._later(f"execute {plan.op_id}", self._answer(self._hands.execute(plan), plan.op_id, Replied))
+                self._later(
+                    f"execute {plan.op_id}", self._answer(self._hands.execute(plan), plan.op_id, ExecuteReplied)
+                )
             case AskStatus(op_id):
-                self._later(f"status {op_id}", self._answer(self._hands.status(op_id), op_id, Answered))
+                self._later(f"status {op_id}", self._answer(self._hands.status(op_id), op_id, StatusAnswered))
             case RaiseFence(token):
                 self._later(f"fence {token}", self._answer(self._hands.fence(token), token, Fenced))
             case ReadWeights(why):

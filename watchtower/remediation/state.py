@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from watchtower.remediation.checkpoints import Checkpoints
+from watchtower.remediation.checkpoint_registry import Checkpoints
 from watchtower.remediation.terms import Terms
 from watchtower.vocabulary.actions import TERMINAL_ACTIONS, ActionState, Incarnation, Verb
 from watchtower.vocabulary.errors import StorageFault
@@ -29,7 +29,7 @@ MEMORY_SECONDS = DAY
 """Actions younger than this are kept however many there are: budgets and the breaker count them."""
 
 
-class Engine(msgspec.Struct, frozen=True, kw_only=True):
+class EngineView(msgspec.Struct, frozen=True, kw_only=True):
     """The engine as the adapter last saw it."""
 
     marks: ClassVar[tuple[str, ...]] = ("changed_at", "looked_at")
@@ -206,7 +206,7 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     """The general mode of the run that decided this; people hear when the next run has another one."""
     pause: Pause | None = None
     breaker: Breaker = Breaker()
-    engine: Engine = Engine()
+    engine: EngineView = EngineView()
     checkpoints: Checkpoints = Checkpoints()
     lease_held: bool = True
     clean_since: float | None = None
@@ -247,7 +247,7 @@ def decode(snapshot: bytes) -> TargetState:
     return state
 
 
-_Marked = TypeVar("_Marked", Engine, Checkpoints, Pause, Breaker, Action, Incident, TargetState)
+_Marked = TypeVar("_Marked", EngineView, Checkpoints, Pause, Breaker, Action, Incident, TargetState)
 
 
 def _moved(value: _Marked, by: float) -> _Marked:

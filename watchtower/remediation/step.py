@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from watchtower.remediation.events import Effect, Record, Tell
+from watchtower.remediation.interface import Effect, Record, Tell
 from watchtower.remediation.state import Action, Incident, TargetState
 from watchtower.settings import RemediationSettings
 from watchtower.vocabulary.actions import ActionState, Capabilities

@@ -102,12 +102,3 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds at which the incident opened; 0: it has none."""
     details: dict[str, str] = {}
     """More for people, in a few words each: ``rules``, ``action``, ``outcome``, ``mode``, ``release`` (a command)."""
-
-
-class Outcome(StrEnum):
-    """Verification's verdict; only the machine says it."""
-
-    EFFECTIVE = "effective"
-    INEFFECTIVE = "ineffective"
-    INCONCLUSIVE = "inconclusive"
-    HARMFUL = "harmful"

@@ -20,7 +20,7 @@ SHOWN = 12
 """Digits of a digest that people read."""
 
 
-class Blessed(msgspec.Struct, frozen=True, kw_only=True):
+class Blessing(msgspec.Struct, frozen=True, kw_only=True):
     """Known to be good."""
 
     declared: str
@@ -58,7 +58,7 @@ class Checkpoints(msgspec.Struct, frozen=True, kw_only=True):
     """When the newest clean canary round of these weights ended."""
     clean_rounds: int = 0
     """Clean canary rounds in a row since ``since``."""
-    blessed: Blessed | None = None
+    blessed: Blessing | None = None
     withdrawn: tuple[str, ...] = ()
     """Digests that a person does not want blessed: they never bless themselves again. Newest first."""
     history: tuple[Spell, ...] = ()
@@ -121,9 +121,9 @@ def round_ended(known: Checkpoints, at: float, clean: bool | None) -> Checkpoint
 
 def blessed(known: Checkpoints, wall: float, by: str, reason: str) -> Checkpoints:
     """What is in memory now is good. Needs ``observed`` and ``declared``."""
-    one = Blessed(declared=known.declared, digest=known.observed, wall=wall, by=by, reason=reason)
+    blessing = Blessing(declared=known.declared, digest=known.observed, wall=wall, by=by, reason=reason)
     withdrawn = tuple(digest for digest in known.withdrawn if digest != known.observed)
-    return msgspec.structs.replace(known, blessed=one, withdrawn=withdrawn)
+    return msgspec.structs.replace(known, blessed=blessing, withdrawn=withdrawn)
 
 
 def unblessed(known: Checkpoints) -> Checkpoints:

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.remediation.stage import Rule, Stage, limits
-from watchtower.remediation.events import Dispatch, Hold, StorageFailed
-from watchtower.remediation.machine import decide
+from watchtower.remediation.decision import decide
+from watchtower.remediation.interface import Dispatch, HoldTraffic, StorageFailed
 from watchtower.vocabulary.actions import Cure, Mode
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
 from watchtower.vocabulary.readings import Severity, Verdict
@@ -27,7 +27,7 @@ def test_a_restart_every_half_minute_under_a_permanent_breach_acts_never_and_cal
         stage.tick(10, seconds=3.0)
         stage.crash()
     assert stage.effects == 0
-    assert len(stage.told(NoticeKind.ESCALATED)) == 1
+    assert len(stage.notices_of(NoticeKind.ESCALATED)) == 1
 
 
 def test_a_machine_that_was_never_started_does_not_act() -> None:
@@ -56,9 +56,9 @@ def test_a_journal_that_cannot_be_relied_on_means_observe_and_one_alert(how: str
     stage.send(StorageFailed("disk full"))
     assert stage.effects == 0
     assert stage.held_by == {"storage"}
-    (notice,) = stage.told(NoticeKind.STORAGE_FAULT)
+    (notice,) = stage.notices_of(NoticeKind.STORAGE_FAULT)
     assert notice.severity == "page"
-    assert not any(isinstance(effect, Hold | Dispatch) for effect in stage.log)
+    assert not any(isinstance(effect, HoldTraffic | Dispatch) for effect in stage.log)
 
 
 def test_a_sound_journal_at_the_next_start_lifts_the_latch() -> None:
@@ -88,7 +88,7 @@ def blind(sentence: str) -> Stage:
 
 def test_people_hear_once_that_nothing_can_be_judged_although_the_engine_serves() -> None:
     stage = blind("no relay worker was heard for 12 s").tick(100)
-    (notice,) = stage.told(NoticeKind.BLIND)
+    (notice,) = stage.notices_of(NoticeKind.BLIND)
     assert "no relay worker" in notice.text
     assert stage.newest is None
 
@@ -101,7 +101,7 @@ def test_sight_that_returns_ends_the_alert_that_it_was_lost_and_going_blind_agai
     for rule in stage.rules[:2]:
         rule.verdict = Verdict.UNKNOWN
     stage.tick(40)
-    assert len(stage.told(NoticeKind.BLIND)) == 2
+    assert len(stage.notices_of(NoticeKind.BLIND)) == 2
 
 
 @pytest.mark.parametrize("sentence", ["idle: no exchange", "the engine is warming up: 3 of 50 requests"])
@@ -118,7 +118,7 @@ def test_one_rule_that_can_be_read_is_enough_to_see() -> None:
 def test_a_card_that_is_well_is_no_sight_of_the_service() -> None:
     stage = blind("no relay worker was heard for 12 s")
     stage.rules.append(Rule("gpu_failed", Cure.NOTHING, reading="gpu_xid.fatal"))
-    assert len(stage.tick(100).told(NoticeKind.BLIND)) == 1
+    assert len(stage.tick(100).notices_of(NoticeKind.BLIND)) == 1
 
 
 def test_an_engine_that_does_not_serve_is_not_a_blind_watchtower() -> None:

@@ -35,7 +35,7 @@ class Evidence(msgspec.Struct, frozen=True, tag="evidence", kw_only=True):
     lease_held: bool = True
 
 
-class Seen(msgspec.Struct, frozen=True, tag="seen"):
+class EngineObserved(msgspec.Struct, frozen=True, tag="seen"):
     """The adapter looked."""
 
     fact: EngineSeen
@@ -48,12 +48,12 @@ class Drained(msgspec.Struct, frozen=True, tag="drained"):
     left_open: int
 
 
-class Replied(msgspec.Struct, frozen=True, tag="replied"):
+class ExecuteReplied(msgspec.Struct, frozen=True, tag="replied"):
     op_id: str
     reply: Reply
 
 
-class Answered(msgspec.Struct, frozen=True, tag="answered"):
+class StatusAnswered(msgspec.Struct, frozen=True, tag="answered"):
     op_id: str
     answer: Answer
 
@@ -95,10 +95,10 @@ class StorageFailed(msgspec.Struct, frozen=True, tag="storage_failed"):
 Event = (
     Started
     | Evidence
-    | Seen
+    | EngineObserved
     | Drained
-    | Replied
-    | Answered
+    | ExecuteReplied
+    | StatusAnswered
     | Fenced
     | Canaried
     | Rounded
@@ -123,25 +123,25 @@ class Tell(msgspec.Struct, frozen=True, tag="tell"):
     notice: Notice
 
 
-class Hold(msgspec.Struct, frozen=True, tag="hold"):
+class HoldTraffic(msgspec.Struct, frozen=True, tag="hold"):
     """Hold traffic; answer with ``Drained``. ``drain=False`` (a hang): do not wait for open exchanges."""
 
     op_id: str
     drain: bool
 
 
-class Release(msgspec.Struct, frozen=True, tag="release"):
+class ReleaseTraffic(msgspec.Struct, frozen=True, tag="release"):
     op_id: str
 
 
 class Dispatch(msgspec.Struct, frozen=True, tag="dispatch"):
-    """Call ``execute(plan)``; answer with ``Replied``."""
+    """Call ``execute(plan)``; answer with ``ExecuteReplied``."""
 
     plan: Plan
 
 
 class AskStatus(msgspec.Struct, frozen=True, tag="ask_status"):
-    """Call ``status(op_id)``; answer with ``Answered``."""
+    """Call ``status(op_id)``; answer with ``StatusAnswered``."""
 
     op_id: str
 
@@ -164,4 +164,4 @@ class ReadWeights(msgspec.Struct, frozen=True, tag="read_weights"):
     why: str
 
 
-Effect = Record | Tell | Hold | Release | Dispatch | AskStatus | RaiseFence | SendCanary | ReadWeights
+Effect = Record | Tell | HoldTraffic | ReleaseTraffic | Dispatch | AskStatus | RaiseFence | SendCanary | ReadWeights

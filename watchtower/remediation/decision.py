@@ -8,26 +8,35 @@ start from.
 
 from __future__ import annotations
 
-from watchtower.remediation import action, arrival, blessing, checkpoints, evaluation, people, reconciliation, recovery
-from watchtower.remediation.events import (
-    Answered,
+from watchtower.remediation import (
+    action,
+    arrival,
+    assessment,
+    blessing,
+    checkpoint_registry,
+    people,
+    reconciliation,
+    recovery,
+)
+from watchtower.remediation.incident import came_back, clear, external_change
+from watchtower.remediation.interface import (
     Canaried,
     Commanded,
     Drained,
     Effect,
+    EngineObserved,
     Event,
     Evidence,
+    ExecuteReplied,
     Fenced,
     ReadBack,
-    Release,
-    Replied,
+    ReleaseTraffic,
     Rounded,
-    Seen,
     Started,
+    StatusAnswered,
     StorageFailed,
 )
-from watchtower.remediation.incident import came_back, clear, external_change
-from watchtower.remediation.state import Engine, TargetState, rebased, trimmed
+from watchtower.remediation.state import EngineView, TargetState, rebased, trimmed
 from watchtower.remediation.step import Step
 from watchtower.settings import RemediationSettings
 from watchtower.vocabulary.actions import Capabilities
@@ -48,17 +57,17 @@ def decide(
         case Started():
             started(step, event)
         case Evidence():
-            evaluation.evaluate(step, event)
+            assessment.evaluate(step, event)
             blessing.watch(step)
-        case Seen():
+        case EngineObserved():
             seen(step, event.fact)
         case Drained():
             action.drained(step, event)
-        case Replied():
+        case ExecuteReplied():
             action.replied(step, event)
         case Fenced():
             reconciliation.fenced(step, event)
-        case Answered():
+        case StatusAnswered():
             reconciliation.answered(step, event)
         case Canaried():
             arrival.canaried(step, event.fact)
@@ -72,7 +81,7 @@ def decide(
         case StorageFailed():
             storage_failed(step, event.because)
     action.overdue(step)
-    evaluation.overdue(step)
+    assessment.overdue(step)
     recovery.overdue(step)
     return step.state, tuple(step.effects)
 
@@ -86,10 +95,10 @@ def started(step: Step, event: Started) -> None:
         blind_since=None,
         storage_fault="",
         engine=_unseen(step.state.engine),
-        checkpoints=checkpoints.not_asked(step.state.checkpoints),
+        checkpoints=checkpoint_registry.not_asked(step.state.checkpoints),
     )
     step.record("watchtower.started", storage_fault=event.storage_fault)
-    people.mode_told(step)
+    people.announce_mode(step)
     if event.storage_fault:
         storage_failed(step, event.storage_fault)
     incident = step.state.incident
@@ -100,12 +109,12 @@ def started(step: Step, event: Started) -> None:
     if step.state.action:
         reconciliation.restarted(step)
     elif step.state.actions:
-        step.want(Release(step.action.op_id))  # the one wanted before the restart may have been lost
+        step.want(ReleaseTraffic(step.action.op_id))  # the one wanted before the restart may have been lost
 
 
-def _unseen(engine: Engine) -> Engine:
+def _unseen(engine: EngineView) -> EngineView:
     """What was known of the engine is kept, but counts for nothing until somebody looks."""
-    return Engine(incarnation=engine.incarnation, changed_at=engine.changed_at)
+    return EngineView(incarnation=engine.incarnation, changed_at=engine.changed_at)
 
 
 def storage_failed(step: Step, because: str) -> None:
@@ -127,7 +136,7 @@ def seen(step: Step, fact: EngineSeen) -> None:
     before = step.state.engine
     if not fact.known:
         step.put(
-            engine=Engine(
+            engine=EngineView(
                 incarnation=before.incarnation,
                 because=fact.because or "the adapter could not tell",
                 changed_at=before.changed_at,
@@ -139,7 +148,7 @@ def seen(step: Step, fact: EngineSeen) -> None:
     newest = fact.incarnation or fact.ended or before.incarnation
     changed = before.incarnation is not None and newest != before.incarnation
     step.put(
-        engine=Engine(
+        engine=EngineView(
             incarnation=newest,
             known=True,
             running=not gone,

@@ -11,9 +11,9 @@ from __future__ import annotations
 import msgspec
 
 from watchtower.remediation.compensation import compensate, impossible
-from watchtower.remediation.events import Release
 from watchtower.remediation.gates import cooldown_length, failures, tried
 from watchtower.remediation.incident import escalate, external_change, hold
+from watchtower.remediation.interface import ReleaseTraffic
 from watchtower.remediation.ladder import FAILED, UNDONE, next_rung
 from watchtower.remediation.state import Action
 from watchtower.remediation.step import Step
@@ -33,7 +33,7 @@ def finish(step: Step, state: ActionState, because: str, *, cooldown: bool = Tru
     )
     made_up_for = state is ActionState.HARMFUL and not (cannot := impossible(step, action))
     if not made_up_for:
-        step.want(Release(action.op_id))
+        step.want(ReleaseTraffic(action.op_id))
     if cooldown:
         cool_down(step)
     if state in FAILED:

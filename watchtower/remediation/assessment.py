@@ -1,4 +1,4 @@
-"""What an evaluation of the rules means: suspicion, confirmation, the question to the gates, blindness.
+"""What an evaluation of the rules means: suspicion, confirmation, the proposal to the gates, blindness.
 
 UNKNOWN neither opens nor resolves anything. A rule counts as confirmed after ``dwell_evaluations`` evaluations in a
 row in which it fired, all of one incarnation and none older than a start, a resume or a reset: ``streaks`` holds
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from watchtower.remediation import blessing, recovery
 from watchtower.remediation.action import begin
-from watchtower.remediation.events import Evidence, SendCanary
-from watchtower.remediation.gates import Judgement, Question, judge, mode_of, tried
+from watchtower.remediation.gates import Judgement, Proposal, judge, mode_of, tried
 from watchtower.remediation.incident import (
     clear,
     curative,
@@ -22,6 +21,7 @@ from watchtower.remediation.incident import (
     serious,
     suspect,
 )
+from watchtower.remediation.interface import Evidence, SendCanary
 from watchtower.remediation.ladder import LADDER, next_rung
 from watchtower.remediation.reconciliation import ask_again
 from watchtower.remediation.recovery import fires
@@ -128,7 +128,7 @@ def handle(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
     )
     if not asking:
         return hold(step, nobody_asks(step))
-    judgements = [judge(question(step, verdict)) for verdict in asking]
+    judgements = [judge(propose(step, verdict)) for verdict in asking]
     blessing.needed(step, judgements)
     permitted = next((judgement for judgement in judgements if not judgement.refusals), None)
     if permitted:
@@ -142,11 +142,11 @@ def handle(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
     return would_act(step, would) if would else None
 
 
-def question(step: Step, verdict: RuleVerdict) -> Question:
+def propose(step: Step, verdict: RuleVerdict) -> Proposal:
     rung = next_rung(
         verdict.cure, step.capabilities.verbs, tried(step.state, step.incident), step.limits.attempts_per_rung
     )
-    return Question(
+    return Proposal(
         verdict=verdict,
         rung=rung,
         mode=mode_of(step.limits, verdict.rule, rung.verb),
@@ -190,7 +190,7 @@ def nobody_asks(step: Step) -> tuple[Refusal, ...]:
 
 def would_act(step: Step, judgement: Judgement) -> None:
     """A dry run got as far as the first effect: said and recorded once for each attempt it would have made."""
-    rung, verdict = judgement.question.rung, judgement.question.verdict
+    rung, verdict = judgement.proposal.rung, judgement.proposal.verdict
     if not step.once(f"would_act:{rung.verb}:{rung.attempt}"):
         return
     step.once("held")
