@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watchtower.rules.expressions import Comparison, leaves
-from watchtower.rules.loading import load_rules
+from watchtower.rules.rule_files import load_rules
 
 SHIPPED = Path(__file__).resolve().parent.parent / "rules" / "triad.yaml"
 

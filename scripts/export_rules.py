@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from watchtower.programs.export import Format, render
-from watchtower.rules.export import SEVERITIES, alerts, burn_alerts, latency_objective
-from watchtower.rules.loading import load_rules
+from watchtower.rules.prometheus_rules import SEVERITIES, alerts, burn_alerts, latency_objective
+from watchtower.rules.rule_files import load_rules
 from watchtower.rules.watching import WATCHING, Alert
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from watchtower.cli import app
 from watchtower.configuration import read_settings
-from watchtower.rules.loading import load_rules
+from watchtower.rules.rule_files import load_rules
 from watchtower.settings import Settings
 from watchtower.vocabulary.facts import AnyFact
 from watchtower.vocabulary.incidents import HoldReason

@@ -6,7 +6,7 @@ import pytest
 
 from watchtower.daemon.loading import load
 from watchtower.profiles import _LOOSER, DEMO, loosened, value_at
-from watchtower.rules.loading import load_rules, shipped_rules
+from watchtower.rules.rule_files import load_rules, shipped_rules
 from watchtower.settings import Settings
 from watchtower.vocabulary.errors import BadInput
 

@@ -10,13 +10,13 @@ import pytest
 from watchtower.board import Board
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.daemon.publishing import publish
-from watchtower.detectors.knobs import LoadSettings
-from watchtower.detectors.load import LoadExplainsLatency
+from watchtower.detectors.load_explains_latency import LoadExplainsLatency
+from watchtower.detectors.load_settings import LoadSettings
 from watchtower.profiles import DEMO
 from watchtower.remediation.decision import decide
 from watchtower.remediation.interface import Canaried, EngineObserved, Event, Evidence, Record, Started, Tell
 from watchtower.remediation.state import TargetState
-from watchtower.rules.loading import load_rules, shipped_rules
+from watchtower.rules.rule_files import load_rules, shipped_rules
 from watchtower.settings import Settings
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import Capabilities, Incarnation

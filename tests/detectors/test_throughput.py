@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from watchtower.detectors import LoadSettings
-from watchtower.detectors.baseline import Block, LoadBaseline
+from watchtower.detectors.load_baseline import Block, LoadBaseline
 from watchtower.detectors.throughput import throughput_explains
 from watchtower.vocabulary.readings import Truth
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.outside import Clients, Pager, watchtower
 from tests.e2e.stack import Stack
-from watchtower.detectors.load import LoadExplainsLatency
+from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.programs.client import DaemonClient
 from watchtower.storage.baseline import BaselineFile
 from watchtower.vocabulary.errors import Refused

@@ -21,7 +21,7 @@ from tests.e2e.outside import Clients
 from tests.e2e.stack import Stack, free_port
 from tests.exporters.test_telemetry import Bodies, attributes, collector
 from watchtower.programs.export import Format, exported
-from watchtower.rules.loading import shipped_rules
+from watchtower.rules.rule_files import shipped_rules
 
 PROMETHEUS, ALERTMANAGER = (
     shutil.which("prometheus"),

@@ -12,12 +12,12 @@ from watchtower.board import Board, HistogramTotals
 from watchtower.daemon.hardware import gpus_json
 from watchtower.exporters.gpus import COUNTERS, GAUGES, GpuCollector
 from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
-from watchtower.rules.loading import load_rules, shipped_rules
+from watchtower.rules.rule_files import load_rules, shipped_rules
 from watchtower.settings import PlacementSettings, StageSettings
 from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSource, Trouble, Xid
 from watchtower.vocabulary.instants import Instant
-from watchtower.windows.knobs import WindowSettings
+from watchtower.windows.window_settings import WindowSettings
 
 THROTTLES = ("thermal", "power_brake", "power_cap", "board_limit", "reliability")
 MIG: dict[int, Change] = {

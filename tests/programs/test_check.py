@@ -11,7 +11,7 @@ from rich.console import Console
 from watchtower.daemon.loading import load
 from watchtower.programs.check import check, rules_test, schema
 from watchtower.programs.timing import timings
-from watchtower.rules.loading import shipped_rules
+from watchtower.rules.rule_files import shipped_rules
 from watchtower.vocabulary.errors import ExitCode
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from watchtower.configuration import read_yaml
-from watchtower.rules.loading import read_rules
+from watchtower.rules.rule_files import read_rules
 from watchtower.rules.scenarios import Report, run_scenarios
 from watchtower.vocabulary.errors import BadInput
 

@@ -10,8 +10,8 @@ import pytest
 from tests.windows.hardware_scenes import Change, at_work, reports, watched
 from watchtower.vocabulary.readings import Reading
 from watchtower.windows.busyness import Busy
-from watchtower.windows.ranks import Rank
-from watchtower.windows.straggler import Cause, worst
+from watchtower.windows.gpu_ranks import Rank
+from watchtower.windows.straggler import LagCause, worst
 
 EQUAL = Rank(
     uuid="GPU-x", busy=Busy(30, 0.97, 0.1), sm_clock_hz=1980e6, power_watts=600.0, power_limit_watts=700.0,
@@ -37,21 +37,21 @@ def test_equal_ranks_have_no_straggler() -> None:
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [
-        ({"throttled": {"thermal": 0.4, "power_cap": 0.9}, "sm_clock_hz": 1200e6}, Cause.THERMAL),
-        ({"throttled": {"power_brake": 0.4, "power_cap": 0.9}, "sm_clock_hz": 990e6}, Cause.POWER_BRAKE),
-        ({"power_limit_watts": 400.0, "sm_clock_hz": 1400e6}, Cause.POWER_CAP),
-        ({"pcie": (5, 8)}, Cause.LINKS),
-        ({"nvlinks": (12, 18)}, Cause.LINKS),
-        ({"link_errors": 40}, Cause.LINKS),
-        ({"memory_errors": 200}, Cause.MEMORY),
-        ({"damage": "memory rows wait for a reset to be remapped"}, Cause.MEMORY),
-        ({"busy": Busy(30, 0.3, 0.1), "power_watts": 200.0}, Cause.HOST_STALL),
-        ({"sm_clock_hz": 1500e6}, Cause.CLOCKS),
-        ({"power_watts": 300.0}, Cause.UNEXPLAINED),
-        ({"sm_active": 0.5}, Cause.UNEXPLAINED),
+        ({"throttled": {"thermal": 0.4, "power_cap": 0.9}, "sm_clock_hz": 1200e6}, LagCause.THERMAL),
+        ({"throttled": {"power_brake": 0.4, "power_cap": 0.9}, "sm_clock_hz": 990e6}, LagCause.POWER_BRAKE),
+        ({"power_limit_watts": 400.0, "sm_clock_hz": 1400e6}, LagCause.POWER_CAP),
+        ({"pcie": (5, 8)}, LagCause.LINKS),
+        ({"nvlinks": (12, 18)}, LagCause.LINKS),
+        ({"link_errors": 40}, LagCause.LINKS),
+        ({"memory_errors": 200}, LagCause.MEMORY),
+        ({"damage": "memory rows wait for a reset to be remapped"}, LagCause.MEMORY),
+        ({"busy": Busy(30, 0.3, 0.1), "power_watts": 200.0}, LagCause.HOST_STALL),
+        ({"sm_clock_hz": 1500e6}, LagCause.CLOCKS),
+        ({"power_watts": 300.0}, LagCause.UNEXPLAINED),
+        ({"sm_active": 0.5}, LagCause.UNEXPLAINED),
     ],
 )
-def test_each_sign_names_its_rank_and_cause(changes: dict[str, Any], cause: Cause) -> None:
+def test_each_sign_names_its_rank_and_cause(changes: dict[str, Any], cause: LagCause) -> None:
     found = worst(group(**changes))
     assert (found.rank.uuid, found.sign.cause) == ("GPU-2", cause)
     assert found.score >= 1 and "GPU 2 (GPU-2)" in found.sentence

@@ -22,7 +22,7 @@ from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import Refused, WatchtowerError
 from watchtower.vocabulary.incidents import IncidentState
 from watchtower.vocabulary.references import Prompt, ReferenceKey, ReferenceSet
-from watchtower.windows.meaning import FAMILIES
+from watchtower.windows.meaning_windows import FAMILIES
 
 log = structlog.get_logger("watchtower.references")
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from watchtower.detectors.placement import compare
+from watchtower.detectors.placement_findings import compare
 from watchtower.hardware import simulated
 from watchtower.hardware.sources import Hardware
 from watchtower.ports import Clock
 from watchtower.settings import PlacementSettings, Settings
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.facts import AnyFact
-from watchtower.windows.hardware import GpuWindows
+from watchtower.windows.gpu_windows import GpuWindows
 
 
 def start_hardware(

@@ -16,16 +16,16 @@ from watchtower.configuration import read_settings
 from watchtower.configuration.consistency import contradictions
 from watchtower.configuration.tree import Tree, dotted, place_of
 from watchtower.daemon.sinks import sink_problems
-from watchtower.detectors.knobs import LoadSettings
+from watchtower.detectors.load_settings import LoadSettings
 from watchtower.profiles import Value, loosened
-from watchtower.rules.evaluation import Ruleset
 from watchtower.rules.expressions import Comparison, leaves
-from watchtower.rules.loading import load_rules, shipped_rules
+from watchtower.rules.rule_files import load_rules, shipped_rules
+from watchtower.rules.ruleset import Ruleset
 from watchtower.settings import Settings
 from watchtower.vocabulary.actions import Verb
 from watchtower.vocabulary.errors import BadInput, Problem
 from watchtower.vocabulary.readings import Unit
-from watchtower.windows.knobs import WindowSettings
+from watchtower.windows.window_settings import WindowSettings
 
 
 @dataclass(frozen=True)

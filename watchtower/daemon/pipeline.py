@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 from watchtower.board import Board, Exemplar, HistogramTotals
 from watchtower.daemon.hardware import gpus_json
-from watchtower.detectors.load import LoadExplainsLatency, LoadNow
+from watchtower.detectors.load_explains_latency import LoadExplainsLatency, LoadNow
 from watchtower.ports import Clock
 from watchtower.remediation.interface import Canaried, EngineObserved, Event, Evidence, Rounded
-from watchtower.rules.evaluation import ReadReading, Ruleset
+from watchtower.rules.ruleset import ReadReading, Ruleset
 from watchtower.settings import Settings
 from watchtower.vocabulary.actions import Incarnation
 from watchtower.vocabulary.facts import (

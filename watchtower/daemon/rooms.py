@@ -34,7 +34,7 @@ from watchtower.daemon.remembering import Storage
 from watchtower.daemon.sampling import Samples
 from watchtower.daemon.sinks import audience, make_sinks
 from watchtower.daemon.traffic import RelayTraffic
-from watchtower.detectors.load import LoadExplainsLatency
+from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.exporters.gpus import GpuCollector
 from watchtower.exporters.prometheus import BoardCollector
 from watchtower.ports import Clock, Encoder

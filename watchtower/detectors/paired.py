@@ -23,7 +23,7 @@ CHUNK = 256
 """Flips computed together: memory stays small for ten thousands of prompts."""
 
 
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
+class PairedMeasure(msgspec.Struct, frozen=True, kw_only=True):
     """One measure of the difference, over all prompts."""
 
     name: str
@@ -38,7 +38,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 class Difference(msgspec.Struct, frozen=True):
     """All measures, and the one p-value of their clearest."""
 
-    measures: list[Measured]
+    measures: list[PairedMeasure]
     p: float
 
 
@@ -94,12 +94,12 @@ def _p_values(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
     return shares
 
 
-def _measured(name: str, values: Array, weights: Array, p: float) -> Measured:
+def _measured(name: str, values: Array, weights: Array, p: float) -> PairedMeasure:
     once = np.ones((1, len(values)), dtype=np.float32)
     found = _apart if values.shape[1] > 1 else _mean
     effect, sampled = float(found(values, once)[0]), found(values, weights)
     low, high = np.percentile(sampled, [2.5, 97.5])
-    return Measured(name=name, effect=effect, low=float(low), high=float(high), p=p)
+    return PairedMeasure(name=name, effect=effect, low=float(low), high=float(high), p=p)
 
 
 def _mean(values: Array, weights: Array) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ class Answers(msgspec.Struct, frozen=True):
     """By measure (``meaning``, ``form``): vectors of the answers."""
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+class PromptGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Like prompts."""
 
     prompts: list[str]
@@ -67,7 +67,7 @@ class OutputShift(msgspec.Struct, frozen=True, kw_only=True):
     """Share of today's samples whose prompts were asked then too, by likeness."""
     then: int
     now: int
-    groups: list[Group]
+    groups: list[PromptGroup]
     """What moved most first."""
 
 
@@ -99,7 +99,7 @@ def shift(then: Answers, now: Answers, chance: np.random.Generator, *, swaps: in
         statistics.append(squares)
         moved[name] = _share(squares, usual)
     found = [
-        Group(
+        PromptGroup(
             prompts=_named([*then.ids, *now.ids], rows, new, farthest[index]),
             then=int((~new[rows]).sum()),
             now=int(new[rows].sum()),
@@ -108,14 +108,14 @@ def shift(then: Answers, now: Answers, chance: np.random.Generator, *, swaps: in
         )
         for index, rows in enumerate(groups)
     ]
-    least = np.column_stack([_p_values(one) for one in statistics]).min(axis=1)
+    least = np.column_stack([_p_values(statistic) for statistic in statistics]).min(axis=1)
     return OutputShift(
         moved=moved,
         p=float((least <= least[0] + 1e-12).mean()),
         matched=matched,
         then=len(then.ids),
         now=len(now.ids),
-        groups=sorted(found, key=lambda one: (-one.moved, one.p)),
+        groups=sorted(found, key=lambda group: (-group.moved, group.p)),
     )
 
 

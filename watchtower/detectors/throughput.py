@@ -26,8 +26,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from watchtower.detectors.baseline import MATCHED, Block, LoadBaseline, at_least
-from watchtower.detectors.knobs import LoadSettings
+from watchtower.detectors.load_baseline import MATCHED, Block, LoadBaseline, at_least
+from watchtower.detectors.load_settings import LoadSettings
 from watchtower.vocabulary.quantities import human, short
 from watchtower.vocabulary.readings import Truth, Unit
 

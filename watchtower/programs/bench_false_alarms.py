@@ -17,14 +17,14 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from watchtower.rules.evaluation import Ruleset
-from watchtower.rules.loading import load_rules, shipped_rules
+from watchtower.rules.rule_files import load_rules, shipped_rules
+from watchtower.rules.ruleset import Ruleset
 from watchtower.vocabulary.errors import ExitCode
 from watchtower.vocabulary.facts import GpuReport, RelayFrame
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, UtilizationSample
 from watchtower.vocabulary.readings import Reading, Truth, Verdict
-from watchtower.windows.hardware import GpuWindows
-from watchtower.windows.knobs import WindowSettings
+from watchtower.windows.gpu_windows import GpuWindows
+from watchtower.windows.window_settings import WindowSettings
 from watchtower.windows.workload import Workload
 
 WEEK_SECONDS = 7 * 86400

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from watchtower.rules.evaluation import Rule, Ruleset
 from watchtower.rules.expressions import And, Comparison, Condition, Expression, Not, Or
+from watchtower.rules.ruleset import Rule, Ruleset
 from watchtower.settings import Settings
 from watchtower.vocabulary.actions import Cure
 

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from watchtower.configuration import Tree, validate
 from watchtower.configuration.tree import Route, dotted, place_of
-from watchtower.rules.evaluation import Ruleset
+from watchtower.knobs import Group
+from watchtower.rules.ruleset import Ruleset
 from watchtower.vocabulary.errors import BadInput, Problem
 from watchtower.vocabulary.quantities import EXAMPLES, duration, misfit, quantity, seconds
 from watchtower.vocabulary.readings import CONDITIONS, READINGS, Reading, RuleVerdict, Truth, Verdict
@@ -25,11 +26,7 @@ MOST_STEPS = 100_000
 """Evaluations of one scenario: a day at one a second and some more."""
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Expectation(_Group):
+class Expectation(Group):
     """What one rule must say at one moment."""
 
     at: str
@@ -44,32 +41,32 @@ class Expectation(_Group):
     """Part of the sentence that people read."""
 
 
-class Scenario(_Group):
+class Scenario(Group):
     name: str
     every: str = "1s"
     """Time between two values, and between two evaluations."""
-    readings: dict[str, str] = {}
+    readings: dict[str, str] = Field(default={})
     """Name → values: ``50ms x60 200ms x120``; ``unknown``; ``135ms±10ms`` has a confidence band."""
-    conditions: dict[str, str] = {}
+    conditions: dict[str, str] = Field(default={})
     """Name → ``true``, ``false``, ``unknown``, repeated the same way; without one: unknown."""
     expect: Annotated[tuple[Expectation, ...], Field(min_length=1)]
 
 
-class ScenarioFile(_Group):
+class ScenarioFile(Group):
     """A ``.test.yaml``."""
 
     version: Literal[1]
     tests: tuple[Scenario, ...]
 
 
-class Sample(msgspec.Struct, frozen=True):
+class ScriptedValue(msgspec.Struct, frozen=True):
     value: float | None
     """None: UNKNOWN."""
     margin: float = 0.0
     """Half the confidence band."""
 
 
-class Outcome(NamedTuple):
+class ScenarioOutcome(NamedTuple):
     name: str
     checked: int
     """Expectations looked at."""
@@ -77,7 +74,7 @@ class Outcome(NamedTuple):
 
 
 class Report(NamedTuple):
-    outcomes: list[Outcome]
+    outcomes: list[ScenarioOutcome]
     silent: list[str]
     """Rules that no scenario ever saw in BREACH: nobody knows whether they work."""
 
@@ -91,7 +88,7 @@ def run_scenarios(ruleset: Ruleset, tree: Tree) -> Report:
     file, problems = validate(ScenarioFile, tree)
     played = []
     for index, scenario in enumerate(file.tests if file else ()):
-        reader = _Reader(tree, ("tests", index), ruleset)
+        reader = _ScenarioReader(tree, ("tests", index), ruleset)
         played.append((scenario, index, reader.play(scenario)))
         problems += reader.problems
     if problems:
@@ -105,7 +102,7 @@ class _Play(NamedTuple):
     """One scenario, read."""
 
     every: float
-    readings: dict[str, list[Sample]]
+    readings: dict[str, list[ScriptedValue]]
     conditions: dict[str, list[Truth]]
     moments: list[int]
     """Step of each expectation."""
@@ -114,7 +111,7 @@ class _Play(NamedTuple):
 Value = TypeVar("Value")
 
 
-class _Reader:
+class _ScenarioReader:
     """The texts inside a scenario → values; collects problems."""
 
     def __init__(self, tree: Tree, route: Route, ruleset: Ruleset) -> None:
@@ -181,23 +178,25 @@ class _Reader:
         self.problems.append(Problem(str(place_of(self._tree, route)), dotted(route), what, cure))
 
 
-def _sample(reading: str) -> Callable[[str], Sample]:
+def _sample(reading: str) -> Callable[[str], ScriptedValue]:
     unit = READINGS[reading].unit
 
-    def read(word: str) -> Sample:
+    def read(word: str) -> ScriptedValue:
         if word == "unknown":
-            return Sample(None)
+            return ScriptedValue(None)
         middle, _, margin = word.partition("±")
         value, half = quantity(middle), quantity(margin or "0")
         why = misfit(value, unit) or (misfit(half, unit) if margin else "")
         if why:
             raise ValueError(f"{why}; write e.g. {EXAMPLES[unit]}")
-        return Sample(value.value, abs(half.value))
+        return ScriptedValue(value.value, abs(half.value))
 
     return read
 
 
-def _run(ruleset: Ruleset, tree: Tree, index: int, scenario: Scenario, play: _Play, breached: set[str]) -> Outcome:
+def _run(
+    ruleset: Ruleset, tree: Tree, index: int, scenario: Scenario, play: _Play, breached: set[str]
+) -> ScenarioOutcome:
     failures: list[Problem] = []
     wanted: dict[int, list[int]] = {}
     for number, step in enumerate(play.moments):
@@ -215,13 +214,13 @@ def _run(ruleset: Ruleset, tree: Tree, index: int, scenario: Scenario, play: _Pl
                 where = place_of(tree, ("tests", index, "expect", number))
                 what = f"at {seconds(now)} {expectation.rule} {what}"
                 failures.append(Problem(str(where), scenario.name, what, said[expectation.rule].sentence))
-    return Outcome(scenario.name, len(scenario.expect), failures)
+    return ScenarioOutcome(scenario.name, len(scenario.expect), failures)
 
 
 def _read(play: _Play, step: int, now: float) -> Callable[[str, float], Reading]:
     def read(name: str, over: float) -> Reading:
         series = play.readings.get(name)
-        sample = series[step] if series is not None and step < len(series) else Sample(None)
+        sample = series[step] if series is not None and step < len(series) else ScriptedValue(None)
         if sample.value is None:
             because = "no series in this test" if series is None else "so the test says, or its series ended"
             return Reading(name=name, over=over, at=now, value=None, because=because)

@@ -10,13 +10,13 @@ import math
 
 from watchtower.vocabulary.facts import Ending, ExchangeNews, RelayFrame
 from watchtower.windows.continuity import Continuity
-from watchtower.windows.knobs import WindowSettings
 from watchtower.windows.lookback import Lookback
-from watchtower.windows.relays import Relays
+from watchtower.windows.relay_workers import RelayWorkers
 from watchtower.windows.roster import OpenExchange, Roster
 from watchtower.windows.series import MOST_TOKENS_IN_A_READ, Series
 from watchtower.windows.timeline import Timeline
-from watchtower.windows.traffic import TrafficPast, TrafficSlot
+from watchtower.windows.traffic_counts import TrafficPast, TrafficSlot
+from watchtower.windows.window_settings import WindowSettings
 
 
 class Intake:
@@ -26,7 +26,7 @@ class Intake:
         longest = settings.longest_window_seconds
         self._continuity = continuity
         self._relay_lag_seconds = settings.relay_lag_seconds
-        self.relays = Relays(settings.relay_silence_seconds)
+        self.relays = RelayWorkers(settings.relay_silence_seconds)
         self.roster = Roster()
         self.inter_token = Series(settings.limits, settings.inter_token_bounds, longest, settings.model)
         self.first_token = Series(settings.limits, settings.first_token_bounds, longest, settings.model)

@@ -27,7 +27,7 @@ class Probed:
     samples: int = 0
 
 
-class Canaries:
+class CanaryHistory:
     """One-token requests of ours, in the order they were started."""
 
     def __init__(self) -> None:

@@ -185,7 +185,7 @@ def _from_each_on(values: NDArray[T], add: np.ufunc = np.add) -> NDArray[T]:
 
 def _distinct(heard: Sequence[Ints]) -> list[int]:
     """From each sub-window on, how many different exchanges were heard: each counts where it was heard last."""
-    slots = np.repeat(np.arange(len(heard)), [len(one) for one in heard])
+    slots = np.repeat(np.arange(len(heard)), [len(exchanges) for exchanges in heard])
     keys = np.sort(np.concatenate([np.empty(0, np.int64), *heard]) * max(1, len(heard)) + slots)
     who, slot = np.divmod(keys, max(1, len(heard)))
     last = slot[np.diff(who, append=-1) != 0]

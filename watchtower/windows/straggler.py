@@ -16,7 +16,7 @@ from enum import StrEnum
 from statistics import median
 from typing import Final
 
-from watchtower.windows.ranks import Rank
+from watchtower.windows.gpu_ranks import Rank
 
 CLOCK_BOUND: Final = 0.10
 """SM clock this much below the peers' (ratio)."""
@@ -36,7 +36,7 @@ BUSY_BOUND: Final = 0.15
 MOST: Final = 20.0
 
 
-class Cause(StrEnum):
+class LagCause(StrEnum):
     """In the order in which one explains another: the first that applies is named."""
 
     THERMAL = "thermal"
@@ -53,7 +53,7 @@ class Cause(StrEnum):
 class Sign:
     """What one witness says of one rank."""
 
-    cause: Cause
+    cause: LagCause
     score: float
     text: str
     directed: bool = True
@@ -81,20 +81,20 @@ def worst(ranks: Sequence[Rank]) -> Straggler:
     """Of at least two ranks the one furthest beyond a bound; the first of equals, with score 0 when nothing differs."""
     assert len(ranks) > 1
     found = [_judged(rank, [peer for peer in ranks if peer is not rank]) for rank in ranks]
-    return max(found, key=lambda one: one.score)
+    return max(found, key=lambda candidate: candidate.score)
 
 
 def explained(rank: Rank, peers: Sequence[Rank]) -> Sign | None:
     """The best explanation of what is odd about ``rank``; None when every witness is inside its bound."""
     beyond = [sign for sign in signs(rank, peers) if sign.score >= 1]
-    causes = list(Cause)
+    causes = list(LagCause)
     return min(beyond, key=lambda sign: (causes.index(sign.cause), -sign.score), default=None)
 
 
 def _judged(rank: Rank, peers: Sequence[Rank]) -> Straggler:
     said = sorted(signs(rank, peers), key=lambda sign: -sign.score)
     if not said:
-        return Straggler(0.0, rank, Sign(Cause.UNEXPLAINED, 0.0, "no witness speaks"))
+        return Straggler(0.0, rank, Sign(LagCause.UNEXPLAINED, 0.0, "no witness speaks"))
     best = explained(rank, peers) or said[0]
     directed = any(sign.directed for sign in said if sign.score >= 1)
     pair = len(peers) == 1 and not directed
@@ -112,9 +112,9 @@ def signs(rank: Rank, peers: Sequence[Rank]) -> Iterator[Sign]:
 
 def _throttling(rank: Rank, peers: Sequence[Rank]) -> Iterator[Sign]:
     for reason, cause in (
-        ("thermal", Cause.THERMAL),
-        ("power_brake", Cause.POWER_BRAKE),
-        ("hw_slowdown", Cause.CLOCKS),
+        ("thermal", LagCause.THERMAL),
+        ("power_brake", LagCause.POWER_BRAKE),
+        ("hw_slowdown", LagCause.CLOCKS),
     ):
         share, usual = rank.throttled.get(reason, 0.0), median(peer.throttled.get(reason, 0.0) for peer in peers)
         if share > 2 * usual:
@@ -124,66 +124,72 @@ def _throttling(rank: Rank, peers: Sequence[Rank]) -> Iterator[Sign]:
             )
     capped = rank.throttled.get("power_cap", 0.0) - median(peer.throttled.get("power_cap", 0.0) for peer in peers)
     if capped > 0:
-        yield _sign(Cause.POWER_CAP, capped / CAPPED_BOUND, f"under its power cap {percent(capped)} more of the window")
+        yield _sign(
+            LagCause.POWER_CAP, capped / CAPPED_BOUND, f"under its power cap {percent(capped)} more of the window"
+        )
 
 
 def _clocks_and_power(rank: Rank, peers: Sequence[Rank]) -> Iterator[Sign]:
-    limit = _against(rank, peers, lambda one: one.power_limit_watts)
+    limit = _against(rank, peers, lambda gpu: gpu.power_limit_watts)
     because = ""
     if limit is not None and limit < 1 - LIMIT_BOUND:
         because = f", its power limit is {percent(limit)} of the peers'"
-    clock = _against(rank, peers, lambda one: one.sm_clock_hz)
+    clock = _against(rank, peers, lambda gpu: gpu.sm_clock_hz)
     if clock is not None and clock < 1:
-        cause = Cause.POWER_CAP if because else Cause.CLOCKS
+        cause = LagCause.POWER_CAP if because else LagCause.CLOCKS
         yield _sign(cause, (1 - clock) / CLOCK_BOUND, _clock(rank, peers).removeprefix(", ") + because)
-    power = _against(rank, peers, lambda one: one.power_watts)
+    power = _against(rank, peers, lambda gpu: gpu.power_watts)
     if power is not None:
         idle = rank.busy.mean < median(peer.busy.mean for peer in peers) - BUSY_BOUND
-        cause = Cause.POWER_CAP if because else Cause.HOST_STALL if idle and power < 1 else Cause.UNEXPLAINED
+        cause = LagCause.POWER_CAP if because else LagCause.HOST_STALL if idle and power < 1 else LagCause.UNEXPLAINED
         text = f"power {percent(power)} of the peers'"
-        text += f", and its kernels come late: busy {percent(rank.busy.mean)}" if cause is Cause.HOST_STALL else because
+        text += (
+            f", and its kernels come late: busy {percent(rank.busy.mean)}" if cause is LagCause.HOST_STALL else because
+        )
         bound = POWER_LOW_BOUND if power < 1 else POWER_HIGH_BOUND
         yield _sign(cause, abs(1 - power) / bound, text, directed=bool(because))
 
 
 def _activity(rank: Rank, peers: Sequence[Rank]) -> Iterator[Sign]:
     values: tuple[tuple[str, Callable[[Rank], float | None]], ...] = (
-        ("of its SMs", lambda one: one.sm_active),
-        ("of its memory bandwidth", lambda one: one.dram_active),
+        ("of its SMs", lambda gpu: gpu.sm_active),
+        ("of its memory bandwidth", lambda gpu: gpu.dram_active),
     )
     for what, value in values:
         own, others = value(rank), _known(peers, value)
         if own is not None and others:
             text = f"uses {percent(own)} {what}, the peers {percent(median(others))}"
-            yield _sign(Cause.UNEXPLAINED, abs(own - median(others)) / ACTIVE_BOUND, text, directed=False)
+            yield _sign(LagCause.UNEXPLAINED, abs(own - median(others)) / ACTIVE_BOUND, text, directed=False)
 
 
 def _links(rank: Rank, peers: Sequence[Rank]) -> Iterator[Sign]:
     if rank.link_errors and not median(peer.link_errors for peer in peers):
-        yield _sign(Cause.LINKS, rank.link_errors / ERRORS_BOUND, f"{rank.link_errors} new link errors, the peers none")
+        yield _sign(
+            LagCause.LINKS, rank.link_errors / ERRORS_BOUND, f"{rank.link_errors} new link errors, the peers none"
+        )
     lanes = [(2 ** peer.pcie[0]) * peer.pcie[1] for peer in peers if peer.pcie]
     if rank.pcie and lanes and (own := (2 ** rank.pcie[0]) * rank.pcie[1]) < median(lanes):
         text = f"PCIe generation {rank.pcie[0]} x{rank.pcie[1]} is below the peers'"
-        yield _sign(Cause.LINKS, median(lanes) / max(1, own), text)
+        yield _sign(LagCause.LINKS, median(lanes) / max(1, own), text)
     up = [peer.nvlinks[0] for peer in peers if peer.nvlinks]
     if rank.nvlinks and up and rank.nvlinks[0] < median(up):
         text = f"{rank.nvlinks[0]} of {rank.nvlinks[1]} NVLinks are up"
-        yield _sign(Cause.LINKS, median(up) / max(1, rank.nvlinks[0]), text)
+        yield _sign(LagCause.LINKS, median(up) / max(1, rank.nvlinks[0]), text)
 
 
 def _memory(rank: Rank, peers: Sequence[Rank]) -> Iterator[Sign]:
     if rank.damage and not all(peer.damage for peer in peers):
-        yield _sign(Cause.MEMORY, 1.0, rank.damage)
+        yield _sign(LagCause.MEMORY, 1.0, rank.damage)
     if rank.memory_errors and not median(peer.memory_errors for peer in peers):
         text = f"{rank.memory_errors} new corrected memory errors, the peers none"
-        yield _sign(Cause.MEMORY, rank.memory_errors / ERRORS_BOUND, text)
+        yield _sign(LagCause.MEMORY, rank.memory_errors / ERRORS_BOUND, text)
 
 
 def percent(ratio: float) -> str:
     return f"{ratio * 100:.0f} %"
 
 
-def _sign(cause: Cause, score: float, text: str, *, directed: bool = True) -> Sign:
+def _sign(cause: LagCause, score: float, text: str, *, directed: bool = True) -> Sign:
     return Sign(cause, min(MOST, score), text, directed)
 
 
@@ -198,7 +204,7 @@ def _against(rank: Rank, peers: Sequence[Rank], value: Callable[[Rank], float | 
 
 
 def _clock(rank: Rank, peers: Sequence[Rank]) -> str:
-    others = _known(peers, lambda one: one.sm_clock_hz)
+    others = _known(peers, lambda gpu: gpu.sm_clock_hz)
     if rank.sm_clock_hz is None or not others:
         return ""
     return f", SM clock {rank.sm_clock_hz / 1e6:.0f} MHz, the peers' {median(others) / 1e6:.0f}"

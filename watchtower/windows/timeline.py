@@ -65,7 +65,7 @@ class Timeline(Generic[S]):
         epoch = self._epoch or 0.0
         parts = [(epoch + block * COARSE_SECONDS, part) for block, part in self._coarse.items()]
         parts += [(epoch + second, part) for second, part in self._fine.items()]
-        return sorted((one for one in parts if after <= one[0] <= until), key=itemgetter(0))
+        return sorted((part for part in parts if after <= part[0] <= until), key=itemgetter(0))
 
     def begin(self, after: float) -> float:
         """Where the first sub-window at or after ``after`` begins."""

@@ -75,7 +75,7 @@ class TotalsByModel:
         name = model[:LONGEST_NAME]
         known = self.models.get(name)
         if known is None:
-            if not name or sum(one != OTHER for one in self.models) >= MOST_MODELS:
+            if not name or sum(known_name != OTHER for known_name in self.models) >= MOST_MODELS:
                 name = OTHER
             known = self.models.setdefault(name, LatencyTotals(self._bounds))
         return known

@@ -32,19 +32,19 @@ from watchtower.vocabulary.facts import (
     RelayHello,
 )
 from watchtower.vocabulary.readings import READINGS, Reading
-from watchtower.windows import estimates, live, meaning
+from watchtower.windows import estimates, live_windows, meaning_windows
 from watchtower.windows.continuity import Continuity
-from watchtower.windows.hardware import FAMILIES, GpuWindows
+from watchtower.windows.gpu_windows import FAMILIES, GpuWindows
 from watchtower.windows.intake import Intake
-from watchtower.windows.knobs import WindowSettings
-from watchtower.windows.live import Live
-from watchtower.windows.meaning import Meaning
+from watchtower.windows.live_windows import LiveWindows
+from watchtower.windows.meaning_windows import MeaningWindows
 from watchtower.windows.presence import Presence
-from watchtower.windows.probes import Canaries, Probed, Scrapes
+from watchtower.windows.probes import CanaryHistory, Probed, Scrapes
 from watchtower.windows.series import Sample, Series
 from watchtower.windows.straggler import percent
 from watchtower.windows.totals import TotalsByModel
-from watchtower.windows.traffic import TrafficSlot
+from watchtower.windows.traffic_counts import TrafficSlot
+from watchtower.windows.window_settings import WindowSettings
 from watchtower.windows.workload import Workload
 
 ITL: Final = "inter_token_latency_seconds"
@@ -69,11 +69,11 @@ class Windows:
         self.settings = settings or WindowSettings()
         self._continuity = Continuity(self.settings.warmup_requests, self.settings.warmup_seconds)
         self._intake = Intake(self.settings, self._continuity)
-        self._canaries = Canaries()
+        self._canaries = CanaryHistory()
         self._scrapes = Scrapes()
         self._presence = Presence()
-        self._meaning = Meaning(self.settings.minimum_answers)
-        self._live = Live()
+        self._meaning = MeaningWindows(self.settings.minimum_answers)
+        self._live = LiveWindows()
         self._workload = Workload(self.settings.longest_window_seconds)
         self.gpus = GpuWindows(self.settings)
         self._read_at = -math.inf
@@ -154,9 +154,9 @@ class Windows:
         family, _, stat = name.partition(".")
         if family in FAMILIES:
             return lambda over, now: self.gpus.read(name, over, now, lambda: self._not_at_work(over, now))
-        if family in meaning.FAMILIES:
+        if family in meaning_windows.FAMILIES:
             return partial(self._meaning.read, name)
-        if family in live.FAMILIES:
+        if family in live_windows.FAMILIES:
             return partial(self._live.read, name)
         if family in (ITL, TTFT):
             series = self._intake.inter_token if family == ITL else self._intake.first_token

@@ -13,7 +13,7 @@ from watchtower.lab.demonstration.stage import (
     vllm_plan,
     with_weights,
 )
-from watchtower.rules.loading import shipped_rules
+from watchtower.rules.rule_files import shipped_rules
 from watchtower.settings import EngineSettings
 
 

@@ -25,7 +25,7 @@ from watchtower.board import Board
 from watchtower.clock import boottime_ns
 from watchtower.daemon.loading import load
 from watchtower.daemon.pipeline import Pipeline
-from watchtower.detectors.load import LoadExplainsLatency
+from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.lab.benchmarks.budgets import Budget
 from watchtower.lab.benchmarks.machine import Machine, this_machine
 from watchtower.taps.framing import Deframer, frame

@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from watchtower.detectors.drift import OutputDrift, scale_of
 from watchtower.detectors.output import AGREEMENT_TOLERANCE, RUN_LENGTH
+from watchtower.detectors.output_drift import OutputDrift, scale_of
 from watchtower.detectors.shiryaev_roberts import first_alarms
 from watchtower.lab.benchmarks.budgets import Budget
 from watchtower.scoring.wording import formed, worded

@@ -24,7 +24,7 @@ import yaml
 
 from watchtower.lab.simulator.swap import write_stand_in
 from watchtower.lab.simulator.vllm_cpu import engine as vllm
-from watchtower.rules.loading import shipped_rules
+from watchtower.rules.rule_files import shipped_rules
 from watchtower.vocabulary.errors import NotReachable
 
 WEIGHTS = "(the demo's checkpoint)"

@@ -18,7 +18,7 @@ POWER_TOLERANCE = 0.01
 """Drivers round limits (ratio)."""
 
 
-class Question(StrEnum):
+class PlacementQuestion(StrEnum):
     """What a stage can expect. Closed: a metric's label."""
 
     RANKS = "ranks"
@@ -34,7 +34,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     stage: str
     gpu: str = ""
     """UUID; empty for a question about the whole stage."""
-    question: Question
+    question: PlacementQuestion
     expected: str
     real: str
     ok: bool | None
@@ -53,15 +53,15 @@ def _stage(stage: StageSettings, gpus: Sequence[GpuSeen]) -> Iterator[Finding]:
     ranks = stage.ranks or len(stage.gpus)
     if ranks:
         yield Finding(
-            stage=stage.name, question=Question.RANKS, expected=str(ranks), real=str(len(present)),
+            stage=stage.name, question=PlacementQuestion.RANKS, expected=str(ranks), real=str(len(present)),
             ok=len(present) == ranks,
         )  # fmt: skip
     for uuid in stage.gpus:
         if uuid not in seen:
-            yield _finding(stage, uuid, Question.PRESENT, "present", "not seen", False)
+            yield _finding(stage, uuid, PlacementQuestion.PRESENT, "present", "not seen", False)
     for gpu in members:
         if gpu.trouble is not None:
-            yield _finding(stage, gpu.uuid, Question.PRESENT, "readable", gpu.trouble.value, False)
+            yield _finding(stage, gpu.uuid, PlacementQuestion.PRESENT, "readable", gpu.trouble.value, False)
         else:
             yield from _gpu(stage, gpu)
 
@@ -69,12 +69,12 @@ def _stage(stage: StageSettings, gpus: Sequence[GpuSeen]) -> Iterator[Finding]:
 def _gpu(stage: StageSettings, gpu: GpuSeen) -> Iterator[Finding]:
     if stage.model:
         right = stage.model.lower() in gpu.name.lower() if gpu.name else None
-        yield _finding(stage, gpu.uuid, Question.MODEL, stage.model, gpu.name or "unknown", right)
-    numbers: tuple[tuple[Question, float | None, float | None, Callable[[float, float], bool]], ...] = (
-        (Question.PCIE_GENERATION, stage.pcie_generation, gpu.pcie_generation_max, _at_least),
-        (Question.PCIE_WIDTH, stage.pcie_width, gpu.pcie_width, _at_least),
-        (Question.NVLINKS, stage.nvlinks, gpu.nvlink_active, _at_least),
-        (Question.POWER_LIMIT, stage.power_limit_watts, gpu.power_limit_watts, _nearly),
+        yield _finding(stage, gpu.uuid, PlacementQuestion.MODEL, stage.model, gpu.name or "unknown", right)
+    numbers: tuple[tuple[PlacementQuestion, float | None, float | None, Callable[[float, float], bool]], ...] = (
+        (PlacementQuestion.PCIE_GENERATION, stage.pcie_generation, gpu.pcie_generation_max, _at_least),
+        (PlacementQuestion.PCIE_WIDTH, stage.pcie_width, gpu.pcie_width, _at_least),
+        (PlacementQuestion.NVLINKS, stage.nvlinks, gpu.nvlink_active, _at_least),
+        (PlacementQuestion.POWER_LIMIT, stage.power_limit_watts, gpu.power_limit_watts, _nearly),
     )
     for question, expected, real, fits in numbers:
         if expected is not None:
@@ -92,5 +92,7 @@ def _nearly(real: float, expected: float) -> bool:
     return abs(real - expected) <= POWER_TOLERANCE * expected
 
 
-def _finding(stage: StageSettings, uuid: str, question: Question, expected: str, real: str, ok: bool | None) -> Finding:
+def _finding(
+    stage: StageSettings, uuid: str, question: PlacementQuestion, expected: str, real: str, ok: bool | None
+) -> Finding:
     return Finding(stage=stage.name, gpu=uuid, question=question, expected=expected, real=real, ok=ok)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchtower.rules.evaluation import Rule, Ruleset, RuleState, RuleStates
-from watchtower.rules.language import parse
+from watchtower.rules.grammar import parse
+from watchtower.rules.ruleset import Rule, Ruleset, RuleState, RuleStates
 from watchtower.vocabulary.actions import Cure
 from watchtower.vocabulary.readings import Reading, RuleVerdict, Severity, Truth, Verdict
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from statistics import median
 from typing import Any, Final
 
@@ -17,10 +18,10 @@ from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble
 from watchtower.vocabulary.readings import Reading
 from watchtower.windows import straggler
-from watchtower.windows.knobs import WindowSettings
-from watchtower.windows.ranks import Rank, Track
+from watchtower.windows.gpu_ranks import Rank, Track
 from watchtower.windows.straggler import percent
-from watchtower.windows.xids import FATAL_XIDS, XidLog, told_of
+from watchtower.windows.window_settings import WindowSettings
+from watchtower.windows.xid_log import FATAL_XIDS, XidLog, describe
 
 FAMILIES: Final = ("gpu_utilization", "gpu_straggler", "gpu_xid")
 NO_GPU: Final = "no GPU source is configured; readings need NVML on this host or a DCGM exporter"
@@ -71,9 +72,9 @@ class GpuWindows:
             track = self._tracks.get(seen.uuid)
             if track is None:
                 track = self._tracks[seen.uuid] = Track(seen.uuid, self._settings.longest_window_seconds)
-            track.told(report.at, seen)
+            track.add(report.at, seen)
         gone = report.at - self._settings.longest_window_seconds
-        self._tracks = {uuid: track for uuid, track in self._tracks.items() if track.told_at > gone}
+        self._tracks = {uuid: track for uuid, track in self._tracks.items() if track.reported_at > gone}
 
     def read(self, name: str, over: float, now: float, not_at_work: Callable[[], str] = str) -> Reading:
         """``not_at_work`` tells why the engine's work of the window cannot be compared; "" when it can."""
@@ -90,7 +91,7 @@ class GpuWindows:
                 measured.append(ranks)
         if because:
             return Reading(name=name, over=over, at=now, value=None, because=self._named(because))
-        value, detail, samples = max(map(_MEASURES[name], measured), key=lambda one: one[0])
+        value, detail, samples = max(map(_MEASURES[name], measured), key=itemgetter(0))
         return Reading(name=name, over=over, at=now, value=value, samples=samples, detail=self._named(detail))
 
     def _fatal_xids(self, over: float, now: float) -> Reading:
@@ -100,7 +101,7 @@ class GpuWindows:
         fatal = [xid for xid in self.xids.fatal() if xid.at > now - over or xid.uuid in silent]
         if fatal:
             labels = {xid.uuid: _label(xid.uuid, self._tracks.get(xid.uuid)) for xid in fatal}
-            detail = self._named(told_of(fatal, labels))
+            detail = self._named(describe(fatal, labels))
             return Reading(name=FATAL_XIDS, over=over, at=now, value=len(fatal), samples=len(fatal), detail=detail)
         deaf = next((track for track in self._tracks.values() if _deaf(track.last)), None)
         because = self._dark(now) or (f"{_label(deaf.uuid, deaf)}: {_deaf(deaf.last)}" if deaf is not None else "")
@@ -291,7 +292,8 @@ def _odd_one(ranks: Sequence[Rank]) -> str:
         text = " and ".join(f"{rank.label} {percent(rank.busy.mean)}" for rank in ranks)
         found = straggler.worst(ranks)
         return f"{text}; {found.sentence}" if found.score >= 1 and found.other is None else text
-    odd, others = max(((rank, _others(rank, ranks)) for rank in ranks), key=lambda one: abs(one[0].busy.mean - one[1]))
+    odd = max(ranks, key=lambda rank: abs(rank.busy.mean - _others(rank, ranks)))
+    others = _others(odd, ranks)
     sign = straggler.explained(odd, [peer for peer in ranks if peer is not odd])
     if odd.busy.mean > others:
         why = "another process may be using it"

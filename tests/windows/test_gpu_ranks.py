@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from watchtower.vocabulary.gpus import GpuSeen
-from watchtower.windows.ranks import Rank, Track
+from watchtower.windows.gpu_ranks import Rank, Track
 
 
 def drawn(*told: dict[str, Any], until: float | None = None) -> Rank:
     """One report a second; the window is all of them."""
     track = Track("GPU-1", 300)
     for second, values in enumerate(told, start=1):
-        track.told(float(second), GpuSeen(uuid="GPU-1", **values))
+        track.add(float(second), GpuSeen(uuid="GPU-1", **values))
     return track.rank(0.0, until or float(len(told)))
 
 
@@ -59,5 +59,5 @@ def test_damage_is_what_must_be_mended_now(told: list[dict[str, Any]], says: str
 def test_what_is_older_than_the_longest_window_is_forgotten() -> None:
     track = Track("GPU-1", 10)
     for second in range(1000):
-        track.told(float(second), GpuSeen(uuid="GPU-1", power_watts=1.0))
+        track.add(float(second), GpuSeen(uuid="GPU-1", power_watts=1.0))
     assert len(track._history) <= 11

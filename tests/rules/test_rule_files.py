@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from watchtower.rules.loading import load_rules
+from watchtower.rules.rule_files import load_rules
 from watchtower.vocabulary.errors import BadInput
 
 BAD = Path(__file__).parent / "bad"

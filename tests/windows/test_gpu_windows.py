@@ -14,7 +14,7 @@ from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble, UtilizationSample
 from watchtower.vocabulary.readings import Reading
 from watchtower.windows import WindowSettings
-from watchtower.windows.hardware import TROUBLES
+from watchtower.windows.gpu_windows import TROUBLES
 
 SPREAD, DISPERSION, STRAGGLER = "gpu_utilization.spread", "gpu_utilization.dispersion", "gpu_straggler.score"
 ALL = (SPREAD, DISPERSION, STRAGGLER)

@@ -39,7 +39,7 @@ class XidLog:
         return {kind.value: counted[kind] for kind in XidKind}
 
 
-def told_of(xids: Sequence[Xid], labels: Mapping[str, str]) -> str:
+def describe(xids: Sequence[Xid], labels: Mapping[str, str]) -> str:
     """The newest of each GPU, with what it means."""
     newest = {xid.uuid: xid for xid in xids}
     return "; ".join(

@@ -43,10 +43,10 @@ WORSE_ABOVE: Final = ("logprob_shift", "malformed_output")
 
 
 def _scores(family: str, answers: list[ReferenceAnswered]) -> list[float]:
-    return [score for one in answers if (score := _SCORES[family](one)) is not None and math.isfinite(score)]
+    return [score for answer in answers if (score := _SCORES[family](answer)) is not None and math.isfinite(score)]
 
 
-class Meaning:
+class MeaningWindows:
     """Absorbs what canaries report; reads the families above."""
 
     def __init__(self, minimum_answers: int) -> None:
@@ -79,7 +79,7 @@ class Meaning:
     def read(self, name: str, over: float, now: float) -> Reading:
         family, _, stat = name.partition(".")
         because = self._unusable(family)
-        every = [] if because else [one for one in self._newest.values() if now - over <= one.at <= now]
+        every = [] if because else [answer for answer in self._newest.values() if now - over <= answer.at <= now]
         fresh, scores = self._worst(family, every)
         if stat == "excess":
             scores = _excess(fresh)
@@ -98,14 +98,14 @@ class Meaning:
     def _worst(self, family: str, every: list[ReferenceAnswered]) -> tuple[list[ReferenceAnswered], list[float]]:
         """Answers and scores of the rank that is worst off; where none has enough, of the one with most."""
         ranks: dict[int, list[ReferenceAnswered]] = {}
-        for one in every:
-            ranks.setdefault(one.rank, []).append(one)
+        for answer in every:
+            ranks.setdefault(answer.rank, []).append(answer)
         found = [(answers, _scores(family, answers)) for answers in ranks.values()]
-        enough = [one for one in found if len(one[1]) >= self._least(family)]
+        enough = [rank for rank in found if len(rank[1]) >= self._least(family)]
         if not enough:
-            return max(found, key=lambda one: len(one[1]), default=([], []))
+            return max(found, key=lambda rank: len(rank[1]), default=([], []))
         sign = -1 if family in WORSE_ABOVE else 1
-        return min(enough, key=lambda one: sign * sum(one[1]) / len(one[1]))
+        return min(enough, key=lambda rank: sign * sum(rank[1]) / len(rank[1]))
 
     def _least(self, family: str) -> int:
         """Scores below which a reading says nothing."""
@@ -146,11 +146,11 @@ class Meaning:
 
     def _detail(self, fresh: list[ReferenceAnswered]) -> str:
         """What most of the answers point at, in words; "" while nothing changed, or too few of them agree."""
-        causes = Counter(one.cause for one in fresh if one.cause)
+        causes = Counter(answer.cause for answer in fresh if answer.cause)
         if not causes:
             return ""
         cause, count = causes.most_common(1)[0]
-        asked = sum(one.cache_agreement is not None for one in fresh) if cause == "kv_cache" else len(fresh)
+        asked = sum(answer.cache_agreement is not None for answer in fresh) if cause == "kv_cache" else len(fresh)
         if count < (FEWEST_MOVED if cause in ("weights", "numerics") else MOST * asked):
             return ""
         where = f", data-parallel rank {fresh[0].rank}" if fresh[0].rank >= 0 else ""
@@ -160,9 +160,9 @@ class Meaning:
 def _excess(answers: list[ReferenceAnswered]) -> list[float]:
     """Shifts as multiples of what all of them together may move: a quiet reference must not outweigh the others."""
     known = [
-        (one.logprob_shift, one.logprob_allowed)
-        for one in answers
-        if one.logprob_shift is not None and one.logprob_allowed and math.isfinite(one.logprob_shift)
+        (answer.logprob_shift, answer.logprob_allowed)
+        for answer in answers
+        if answer.logprob_shift is not None and answer.logprob_allowed and math.isfinite(answer.logprob_shift)
     ]
-    allowed = sum(one for _, one in known) / len(known) if known else 1.0
+    allowed = sum(limit for _, limit in known) / len(known) if known else 1.0
     return [shift / allowed for shift, _ in known]

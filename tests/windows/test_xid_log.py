@@ -12,7 +12,7 @@ from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble, Xid
 from watchtower.vocabulary.readings import Reading
 from watchtower.vocabulary.xids import XIDS, XidKind, meaning
-from watchtower.windows.xids import FATAL_XIDS
+from watchtower.windows.xid_log import FATAL_XIDS
 
 HEALTHY = reports([0.9, 0.9, 0.9, 0.9])
 

@@ -19,8 +19,8 @@ import statistics
 
 import msgspec
 
-from watchtower.detectors.baseline import MATCHED, Block, LoadBaseline, at_least, decode
-from watchtower.detectors.knobs import LoadSettings
+from watchtower.detectors.load_baseline import MATCHED, Block, LoadBaseline, at_least, decode
+from watchtower.detectors.load_settings import LoadSettings
 from watchtower.detectors.throughput import throughput_explains
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import Truth
@@ -118,7 +118,7 @@ class LoadExplainsLatency:
             return Truth.TRUE, f"{now}: it reached {reached * 1000:.0f} ms {where} while healthy ({count} blocks)"
         for highest, where in ((load * MATCHED, "at this load"), (math.inf, "at this load and above")):
             blocks = self._comparable(block, highest)
-            upper = self._upper([one.p95_seconds for one in blocks])
+            upper = self._upper([healthy.p95_seconds for healthy in blocks])
             if len(blocks) < self.settings.minimum_blocks or p95 <= upper * slack:
                 continue
             if not self._clearly_fewer_tokens(block, blocks):

@@ -21,7 +21,7 @@ class Worker:
     dropped_news: int
 
 
-class Relays:
+class RelayWorkers:
     """The workers connected now, and since when their story has no hole."""
 
     def __init__(self, silence_seconds: float) -> None:
@@ -41,7 +41,7 @@ class Relays:
         self._workers.pop(worker, None)
         self._broken(at, f"relay worker {worker} disconnected")
 
-    def heard(self, frame: RelayFrame) -> Heard:
+    def heard(self, frame: RelayFrame) -> FrameHeard:
         """Take note of a frame."""
         known = self._workers.get(frame.worker)
         now = Worker(frame.pid, frame.sequence, frame.at, max(0, frame.open_exchanges), frame.dropped_news)
@@ -49,22 +49,22 @@ class Relays:
         if known is None or known.pid != frame.pid:
             self._workers[frame.worker] = now
             self._broken(frame.at, f"relay worker {frame.worker} connected")
-            return Heard(fresh=True)
+            return FrameHeard(fresh=True)
         if frame.sequence <= known.sequence:
-            return Heard(repeated=True)
+            return FrameHeard(repeated=True)
         self._workers[frame.worker] = now
         if frame.sequence != known.sequence + 1:
             self._broken(frame.at, f"frames of relay worker {frame.worker} were lost")
-            return Heard(fresh=True)
+            return FrameHeard(fresh=True)
         if frame.dropped_news > known.dropped_news:
             self._broken(frame.at, f"news of relay worker {frame.worker} fell off its queue")
-            return Heard(shed=True)
+            return FrameHeard(shed=True)
         seconds = frame.at - known.heard_at
         if seconds > self._silence:
             self._broken(frame.at, f"relay worker {frame.worker} was silent for {seconds:.1f} s")
         elif seconds > 0:
-            return Heard(watched_seconds=seconds, watched_open=known.open_exchanges)
-        return Heard()
+            return FrameHeard(watched_seconds=seconds, watched_open=known.open_exchanges)
+        return FrameHeard()
 
     def unheard(self, now: float) -> str:
         """Why the traffic cannot be seen at ``now``; empty when it can."""
@@ -83,7 +83,7 @@ class Relays:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class FrameHeard:
     """What a frame means for those who keep count."""
 
     fresh: bool = False

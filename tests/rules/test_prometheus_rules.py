@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from watchtower.programs.export import Format, render
-from watchtower.rules.export import alerts, camel, latency_objective, podmonitor, prometheus, prometheusrule
-from watchtower.rules.loading import read_rules, shipped_rules
+from watchtower.rules.prometheus_rules import alerts, camel, latency_objective, podmonitor, prometheus, prometheusrule
+from watchtower.rules.rule_files import read_rules, shipped_rules
 from watchtower.vocabulary.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]

@@ -12,14 +12,15 @@ from collections.abc import Sequence as AnySequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from watchtower.configuration import Mapping, Scalar, Sequence, Tree, in_order, validate
 from watchtower.configuration.tree import Route, at, dotted, place_of
 from watchtower.configuration.yamltree import read_file, read_yaml
-from watchtower.rules.evaluation import PLACEHOLDERS, Rule, Ruleset
+from watchtower.knobs import Group
 from watchtower.rules.expressions import Expression
-from watchtower.rules.language import parse
+from watchtower.rules.grammar import parse
+from watchtower.rules.ruleset import PLACEHOLDERS, Rule, Ruleset
 from watchtower.vocabulary.actions import Cure
 from watchtower.vocabulary.errors import BadInput, Problem
 from watchtower.vocabulary.quantities import duration, seconds
@@ -29,11 +30,7 @@ LONGEST_WINDOW = 24 * 3600.0
 """Seconds: the most that ``over:`` and ``for:`` may ask."""
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class RuleText(_Group):
+class RuleText(Group):
     """One rule, as written."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -54,7 +51,7 @@ class RuleText(_Group):
     """What people read; {name}, {value}, {limit} and {over} are filled in."""
 
 
-class RuleFile(_Group):
+class RuleFile(Group):
     """A file of rules."""
 
     version: Literal[1]

@@ -7,7 +7,7 @@ import pytest
 from watchtower.vocabulary.actions import Incarnation
 from watchtower.vocabulary.facts import CanaryRound, EngineSeen, ReferenceAnswered, ReferencesKnown
 from watchtower.vocabulary.readings import Reading
-from watchtower.windows.knobs import WindowSettings
+from watchtower.windows.window_settings import WindowSettings
 from watchtower.windows.windows import Windows
 
 ALL = (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from watchtower.detectors.drift import OutputDrift, scale_of
+from watchtower.detectors.output_drift import OutputDrift, scale_of
 
 
 def answers(chance: np.random.Generator, topics: NDArray[np.float32], shift: float = 0.0) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ _RANGES: dict[str, tuple[float, float]] = {"live_agreement": (0.0, 1.0), "live_s
 _Z95: Final = 1.96
 
 
-class Live:
+class LiveWindows:
     """Absorbs scored answers; reads the families above."""
 
     def __init__(self) -> None:
@@ -49,13 +49,13 @@ class Live:
 
     def read(self, name: str, over: float, now: float) -> Reading:
         family = name.partition(".")[0]
-        fresh = [one for one in self._newest.values() if now - over <= one.at <= now]
-        scores = [score for one in fresh if (score := _SCORES[family](one)) is not None]
+        fresh = [answer for answer in self._newest.values() if now - over <= answer.at <= now]
+        scores = [score for answer in fresh if (score := _SCORES[family](answer)) is not None]
         if self._because or len(scores) < FEWEST:
             because = self._because or f"users asked too few references' questions: {len(scores)} of {FEWEST}"
             return Reading(name=name, over=over, at=now, value=None, because=because, samples=len(scores))
         mean = sum(scores) / len(scores)
-        margin = _Z95 * math.sqrt(sum((one - mean) ** 2 for one in scores) / (len(scores) - 1) / len(scores))
+        margin = _Z95 * math.sqrt(sum((score - mean) ** 2 for score in scores) / (len(scores) - 1) / len(scores))
         least, most = _RANGES[family]
         low, high = max(least, mean - margin), min(most, mean + margin)
         return Reading(name=name, over=over, at=now, value=mean, low=low, high=high, samples=len(scores))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from watchtower.detectors.placement import Finding, Question, compare
+from watchtower.detectors.placement_findings import Finding, PlacementQuestion, compare
 from watchtower.settings import PlacementSettings, StageSettings
 from watchtower.vocabulary.gpus import GpuSeen, Trouble
 
@@ -20,7 +20,7 @@ EXPECTED = StageSettings(
 )
 
 
-def found(*gpus: GpuSeen, stage: StageSettings = EXPECTED) -> dict[tuple[str, Question], Finding]:
+def found(*gpus: GpuSeen, stage: StageSettings = EXPECTED) -> dict[tuple[str, PlacementQuestion], Finding]:
     return {(one.gpu, one.question): one for one in compare(PlacementSettings(stages=(stage,)), gpus)}
 
 
@@ -37,31 +37,33 @@ def test_what_is_as_expected_is_ok_also_while_its_links_rest() -> None:
 @pytest.mark.parametrize(
     ("changes", "question", "real"),
     [
-        ({"name": "NVIDIA L40S"}, Question.MODEL, "NVIDIA L40S"),
-        ({"pcie_generation_max": 4}, Question.PCIE_GENERATION, "4"),
-        ({"pcie_width": 8}, Question.PCIE_WIDTH, "8"),
-        ({"nvlink_active": 12}, Question.NVLINKS, "12"),
-        ({"power_limit_watts": 400.0}, Question.POWER_LIMIT, "400"),
+        ({"name": "NVIDIA L40S"}, PlacementQuestion.MODEL, "NVIDIA L40S"),
+        ({"pcie_generation_max": 4}, PlacementQuestion.PCIE_GENERATION, "4"),
+        ({"pcie_width": 8}, PlacementQuestion.PCIE_WIDTH, "8"),
+        ({"nvlink_active": 12}, PlacementQuestion.NVLINKS, "12"),
+        ({"power_limit_watts": 400.0}, PlacementQuestion.POWER_LIMIT, "400"),
     ],
 )
-def test_each_difference_is_one_mismatch_of_one_gpu(changes: dict[str, Any], question: Question, real: str) -> None:
+def test_each_difference_is_one_mismatch_of_one_gpu(
+    changes: dict[str, Any], question: PlacementQuestion, real: str
+) -> None:
     findings = found(gpu(0), gpu(1, **changes))
     wrong = [one for one in findings.values() if not one.ok]
     assert [(one.gpu, one.question, one.real) for one in wrong] == [("GPU-1", question, real)]
 
 
 def test_what_cannot_be_read_is_neither_right_nor_wrong() -> None:
-    assert found(gpu(0), gpu(1, nvlink_active=None))["GPU-1", Question.NVLINKS].ok is None
+    assert found(gpu(0), gpu(1, nvlink_active=None))["GPU-1", PlacementQuestion.NVLINKS].ok is None
 
 
 def test_a_missing_and_a_lost_gpu_are_mismatches() -> None:
     stage = StageSettings(gpus=("GPU-0", "GPU-1", "GPU-2"))
     findings = found(gpu(0), GpuSeen(uuid="GPU-1", trouble=Trouble.LOST), stage=stage)
-    assert findings["", Question.RANKS] == Finding(
-        stage="all", question=Question.RANKS, expected="3", real="1", ok=False
+    assert findings["", PlacementQuestion.RANKS] == Finding(
+        stage="all", question=PlacementQuestion.RANKS, expected="3", real="1", ok=False
     )
-    assert findings["GPU-1", Question.PRESENT].real == "lost"
-    assert findings["GPU-2", Question.PRESENT].real == "not seen"
+    assert findings["GPU-1", PlacementQuestion.PRESENT].real == "lost"
+    assert findings["GPU-2", PlacementQuestion.PRESENT].real == "not seen"
 
 
 def test_stages_may_have_different_cards() -> None:
@@ -73,7 +75,7 @@ def test_stages_may_have_different_cards() -> None:
     )
     assert all(one.ok for one in compare(placement, [gpu(0), gpu(1, name="NVIDIA L40S")]))
     swapped = compare(placement, [gpu(0, name="NVIDIA L40S"), gpu(1)])
-    assert [one.ok for one in swapped if one.question is Question.MODEL] == [False, False]
+    assert [one.ok for one in swapped if one.question is PlacementQuestion.MODEL] == [False, False]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from watchtower.rules.evaluation import Rule, Ruleset
 from watchtower.rules.expressions import Comparison, leaves
+from watchtower.rules.ruleset import Rule, Ruleset
 from watchtower.rules.watching import WATCHING, Alert
 from watchtower.vocabulary.actions import Cure
 from watchtower.vocabulary.quantities import human, seconds

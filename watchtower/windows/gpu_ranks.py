@@ -59,14 +59,14 @@ class Track:
         self.busyness = Busyness(longest_seconds)
         self._longest = longest_seconds
         self._history: deque[tuple[float, GpuSeen]] = deque()
-        self.told_at = -math.inf
+        self.reported_at = -math.inf
         self.last = GpuSeen(uuid=uuid)
         """The newest of what was told."""
 
-    def told(self, at: float, seen: GpuSeen) -> None:
-        if at <= self.told_at:
+    def add(self, at: float, seen: GpuSeen) -> None:
+        if at <= self.reported_at:
             return
-        self.told_at, self.last = at, seen
+        self.reported_at, self.last = at, seen
         self._history.append((at, seen))
         while self._history[0][0] < at - self._longest:
             self._history.popleft()

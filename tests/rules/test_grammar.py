@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchtower.rules.expressions import And, Comparison, Condition, Not, Operator, Or, leaves
-from watchtower.rules.language import parse
-from watchtower.rules.loading import read_rules
+from watchtower.rules.grammar import parse
+from watchtower.rules.rule_files import read_rules
 from watchtower.vocabulary.errors import BadInput
 from watchtower.vocabulary.readings import READINGS
 
