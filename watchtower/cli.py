@@ -520,10 +520,10 @@ def bench_relay(
     json_: JsonOption = False,
 ) -> None:
     """The relay beside nginx and HAProxy: CPU a chunk, added latency, memory. Exit 1 when a budget was missed."""
-    from watchtower.lab.benchmarks.relay import Plan
+    from watchtower.lab.benchmarks.relay_peers import LoadPlan
     from watchtower.programs.bench import relay
 
-    plan = Plan(streams=streams, rate=rate, seconds=seconds, rounds=rounds, together=together)
+    plan = LoadPlan(streams=streams, rate=rate, seconds=seconds, rounds=rounds, together=together)
     raise typer.Exit(relay(plan, as_json=json_))
 
 

@@ -17,7 +17,7 @@ from watchtower.ports import Delivery
 from watchtower.sink_settings import WebhookSinkSettings
 from watchtower.sinks.delivery import DELIVERED, final, gone, retry
 from watchtower.sinks.webhook import WebhookSink
-from watchtower.storage.journal import Journal, MemoryJournal
+from watchtower.storage.journal import MemoryJournal, SqliteJournal
 from watchtower.tasks import TaskGroup
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.incidents import Notice, NoticeKind
@@ -43,16 +43,16 @@ class DefectiveSink(ScriptedSink):
         raise RuntimeError("https://user:T0P-S3CRET@alerts.example/")
 
 
-async def queue(journal: Journal, *notices: Notice, sinks: tuple[str, ...] = ("hook",)) -> None:
+async def queue(journal: SqliteJournal, *notices: Notice, sinks: tuple[str, ...] = ("hook",)) -> None:
     for notice in notices:
         await journal.commit([], None, [(notice, sinks)], HandClock().now())
 
 
-def deliveries_to(journal: Journal, clock: HandClock, *sinks: ScriptedSink) -> Deliveries:
+def deliveries_to(journal: SqliteJournal, clock: HandClock, *sinks: ScriptedSink) -> Deliveries:
     return Deliveries(journal, sinks, clock, lambda: 0.0)
 
 
-async def fates(journal: Journal) -> list[str]:
+async def fates(journal: SqliteJournal) -> list[str]:
     return [f"{e.body['notice']} {e.kind}" for e in await journal.read(kind="notice.") if e.kind != "notice.queued"]
 
 

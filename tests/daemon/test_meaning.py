@@ -13,7 +13,7 @@ from tests.daemon.test_judging import Letters
 from watchtower.board import Board
 from watchtower.daemon.meaning import Meaning
 from watchtower.settings import EngineSettings, ReferenceSettings, Settings
-from watchtower.storage.references import DATABASE, ReferenceStore
+from watchtower.storage.reference_sets import DATABASE, ReferenceStore
 from watchtower.tasks import TaskGroup
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.errors import BadInput, Refused

@@ -15,7 +15,7 @@ from watchtower.remediation.interface import Event, Record, Started, StorageFail
 from watchtower.remediation.runner import Runner
 from watchtower.remediation.state import TargetState
 from watchtower.settings import RemediationSettings
-from watchtower.storage.journal import Journal, verify
+from watchtower.storage.journal import SqliteJournal, verify
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply
 from watchtower.vocabulary.errors import StorageFault
@@ -25,13 +25,13 @@ from watchtower.vocabulary.records import Verified
 
 
 @pytest_asyncio.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
     journal = opened(tmp_path / "state")
     yield journal
     await journal.close()
 
 
-async def test_records_state_and_notices_are_one_step(tmp_path: Path, journal: Journal) -> None:
+async def test_records_state_and_notices_are_one_step(tmp_path: Path, journal: SqliteJournal) -> None:
     clock = HandClock()
     memory = JournalMemory(journal, lambda notice: ["log", "hook"])
     records = [Record("action.intent", {"incident": "inc-1", "op_id": "op-1", "verb": "restart_group"})]

@@ -17,7 +17,7 @@ from watchtower.board import Board
 from watchtower.daemon.judging import AnswerJudge
 from watchtower.daemon.sampling import OFF, Samples
 from watchtower.settings import SampleSettings
-from watchtower.storage.baseline import BaselineFile
+from watchtower.storage.baseline_file import BaselineFile
 from watchtower.tasks import TaskGroup
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.facts import LiveAnswered

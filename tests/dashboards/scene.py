@@ -26,9 +26,9 @@ from watchtower.lab.demonstration.play import Play
 from watchtower.lab.demonstration.receiver import Notices, receiving
 from watchtower.lab.demonstration.screen import Screen
 from watchtower.lab.demonstration.stage import make_secret, simulator_plan, staged
+from watchtower.lab.simulator.chats import ChatTraffic, TrafficPlan
 from watchtower.lab.simulator.faults import SimulatorFaults
 from watchtower.lab.simulator.swap import CheckpointSwap
-from watchtower.lab.simulator.traffic import Traffic, TrafficPlan
 from watchtower.programs.client import DaemonClient
 from watchtower.programs.demo import captured
 
@@ -56,7 +56,7 @@ async def played(directory: Path) -> AsyncIterator[Prometheus]:
             staged(plan, mode="auto", notices=address, secret=secret) as stage,
         ):
             plan = stage.plan  # which knows by now where its weights lie
-            traffic = Traffic(
+            traffic = ChatTraffic(
                 TrafficPlan(url=stage.relay, model=plan.model, max_tokens=plan.max_tokens, think_seconds=0.1),
                 clock,
                 http,

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.stack import Stack
 from watchtower.clock import SystemClock
-from watchtower.lab.simulator.traffic import Traffic, TrafficPlan
+from watchtower.lab.simulator.chats import ChatTraffic, TrafficPlan
 
 STREAMS = 16
 
@@ -40,7 +40,7 @@ async def test_sigkill_in_acting_costs_no_request_and_the_next_daemon_cures_that
     await asyncio.to_thread(stack.start)
     plan = TrafficPlan(url=stack.relay, model="tiny", concurrency=STREAMS, max_tokens=40, most_seconds=120)
     async with httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_connections=64)) as client:
-        traffic = Traffic(plan, SystemClock(), client)
+        traffic = ChatTraffic(plan, SystemClock(), client)
         running = asyncio.create_task(traffic.run())
         await asyncio.sleep(14)  # a baseline at this load
         engine_before = (await asyncio.to_thread(stack.status))["engine"]["incarnation"]

@@ -13,7 +13,7 @@ from tests.e2e.outside import Clients, Pager, watchtower
 from tests.e2e.stack import Stack
 from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.programs.client import DaemonClient
-from watchtower.storage.baseline import BaselineFile
+from watchtower.storage.baseline_file import BaselineFile
 from watchtower.vocabulary.errors import Refused
 
 PROMPT = "planted-prompt-7f3a91: what did the surgeon whisper?"

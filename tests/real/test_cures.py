@@ -16,9 +16,9 @@ from tests.real.conftest import Measured
 from watchtower.adapters.engine.vllm import VllmEngine
 from watchtower.clock import SystemClock, boottime
 from watchtower.lab.demonstration.stage import EnginePlan
+from watchtower.lab.simulator.chats import ChatTraffic, TrafficPlan
 from watchtower.lab.simulator.faults import Proof, WorkerFaults
-from watchtower.lab.simulator.processes import Process, process, tree
-from watchtower.lab.simulator.traffic import Traffic, TrafficPlan
+from watchtower.lab.simulator.procfs import ProcessInfo, process, tree
 from watchtower.settings import EngineSettings
 from watchtower.vocabulary.facts import CanaryOutcome
 
@@ -37,7 +37,7 @@ async def faults(stack: Stack) -> AsyncIterator[WorkerFaults]:
 
 
 @asynccontextmanager
-async def streaming(stack: Stack, plan: EnginePlan) -> AsyncIterator[Traffic]:
+async def streaming(stack: Stack, plan: EnginePlan) -> AsyncIterator[ChatTraffic]:
     """The demo's traffic through the relay; it ends with all its requests answered."""
     traffic_plan = TrafficPlan(
         url=stack.relay,
@@ -49,7 +49,7 @@ async def streaming(stack: Stack, plan: EnginePlan) -> AsyncIterator[Traffic]:
         most_seconds=2 * plan.cure_seconds,
     )
     async with httpx.AsyncClient(timeout=None, trust_env=False) as client:
-        traffic = Traffic(traffic_plan, SystemClock(), client)
+        traffic = ChatTraffic(traffic_plan, SystemClock(), client)
         running = asyncio.create_task(traffic.run())
         try:
             yield traffic
@@ -94,13 +94,13 @@ async def effective(stack: Stack, since: float, seconds: float) -> dict[str, Any
     return (await asyncio.to_thread(cures))[0]
 
 
-def left_of(members: list[Process]) -> list[str]:
+def left_of(members: list[ProcessInfo]) -> list[str]:
     """Which of these very processes still run."""
     now = [(member, process(member.pid)) for member in members]
     return [was.title for was, still in now if still and still.started == was.started and still.state != "Z"]
 
 
-def told(proof: Proof, cure: dict[str, Any], opened: float, traffic: Traffic, before: Any, after: Any) -> str:
+def told(proof: Proof, cure: dict[str, Any], opened: float, traffic: ChatTraffic, before: Any, after: Any) -> str:
     counts = traffic.counts(proof.fault)
     return (
         f"{proof.fault}: {proof.evidence['process']} (pid {proof.evidence['pid']}) {proof.evidence['state']}; "

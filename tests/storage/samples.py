@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from watchtower.storage.journal import Journal
+from watchtower.storage.journal import SqliteJournal
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind
 from watchtower.vocabulary.records import Entry
@@ -26,13 +26,13 @@ def a_notice(id: str = "ntc-1", kind: NoticeKind = NoticeKind.OPENED, incident: 
     )
 
 
-def opened(directory: Path) -> Journal:
-    journal, fault = Journal.open(directory)
+def opened(directory: Path) -> SqliteJournal:
+    journal, fault = SqliteJournal.open(directory)
     assert journal is not None, fault
     return journal
 
 
-async def fill(journal: Journal) -> None:
+async def fill(journal: SqliteJournal) -> None:
     """Five commits: entries, a state that changes, three deliveries of which one succeeded and one failed once."""
     clock = HandClock()
     await journal.commit([Entry("incident.opened", {"p95": 0.212}, "inc-1")], b"open", [], clock.now())

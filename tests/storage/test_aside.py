@@ -6,7 +6,7 @@ import pytest
 
 from tests.storage.samples import fill, opened
 from watchtower.storage.aside import set_aside
-from watchtower.storage.journal import Journal, verify
+from watchtower.storage.journal import SqliteJournal, verify
 from watchtower.storage.lease import Lease
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.errors import Refused, StorageFault
@@ -21,7 +21,7 @@ async def test_a_damaged_journal_is_kept_aside_and_the_next_start_is_new(tmp_pat
     await journal.close()
     (tmp_path / "journal.head").unlink()
     raw = (tmp_path / "journal.db").read_bytes()
-    assert Journal.open(tmp_path)[0] is None
+    assert SqliteJournal.open(tmp_path)[0] is None
 
     kept = set_aside(tmp_path, NOW)
 

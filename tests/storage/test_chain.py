@@ -30,9 +30,9 @@ def test_changing_any_field_breaks_the_link(field: str) -> None:
 
 
 def test_text_cannot_move_from_one_field_to_the_next() -> None:
-    one = seal(Entry("a.b", {}, "inc", "op"), 1, GENESIS, NOW, "1")
-    two = seal(Entry("a.b", {}, "in", "cop"), 1, GENESIS, NOW, "1")
-    assert one.hash != two.hash
+    first = seal(Entry("a.b", {}, "inc", "op"), 1, GENESIS, NOW, "1")
+    second = seal(Entry("a.b", {}, "in", "cop"), 1, GENESIS, NOW, "1")
+    assert first.hash != second.hash
 
 
 def test_a_body_that_is_not_json_is_the_callers_mistake() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.storage.samples import a_notice, fill, opened
 from watchtower.storage import head
-from watchtower.storage.journal import Journal, MemoryJournal, verify
+from watchtower.storage.journal import MemoryJournal, SqliteJournal, verify
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.incidents import NoticeKind
@@ -77,7 +77,7 @@ async def test_the_newer_journal_is_refused_and_left_alone(tmp_path: Path) -> No
     raw = bytearray((tmp_path / "journal.db").read_bytes())
     raw[63] = 2  # user_version, big-endian at offset 60
     (tmp_path / "journal.db").write_bytes(raw)
-    journal_or_none, fault = Journal.open(tmp_path)
+    journal_or_none, fault = SqliteJournal.open(tmp_path)
     assert journal_or_none is None
     assert "schema version 2" in fault
     assert (tmp_path / "journal.db").read_bytes() == raw
@@ -90,7 +90,7 @@ async def test_a_missing_head_or_database_is_damage_and_never_an_empty_journal(t
         await journal.commit([Entry("a.b")], None, [], NOW)
         await journal.close()
         (directory / name).unlink()
-        nothing, fault = Journal.open(directory)
+        nothing, fault = SqliteJournal.open(directory)
         assert nothing is None
         assert expected in fault
         assert not (directory / name).exists()
@@ -161,14 +161,14 @@ async def test_a_notice_for_several_sinks_is_one_entry_and_one_row_each(tmp_path
 
 
 def test_a_directory_that_cannot_be_made_is_a_fault_in_one_sentence() -> None:
-    journal, fault = Journal.open(Path("/proc/watchtower-state"))
+    journal, fault = SqliteJournal.open(Path("/proc/watchtower-state"))
     assert journal is None
     assert fault.startswith("the state directory is unusable (")
 
 
 def test_a_file_in_the_place_of_the_directory_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("not a directory")
-    journal, fault = Journal.open(tmp_path / "state")
+    journal, fault = SqliteJournal.open(tmp_path / "state")
     assert journal is None
     assert "unusable" in fault
 

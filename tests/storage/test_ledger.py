@@ -15,7 +15,7 @@ import pytest
 
 from tests.storage.samples import a_notice, fill, image, opened
 from watchtower.storage import head
-from watchtower.storage.journal import Journal, verify
+from watchtower.storage.journal import SqliteJournal, verify
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.incidents import NoticeKind
@@ -56,7 +56,7 @@ def exit_status(script: str, *arguments: Path) -> int:
     return subprocess.run([sys.executable, "-c", script, *arguments], timeout=20).returncode
 
 
-async def refuses_then_recovers(journal: Journal, directory: Path) -> None:
+async def refuses_then_recovers(journal: SqliteJournal, directory: Path) -> None:
     """Fill until the disk refuses; what was promised before is there afterwards, and nothing else."""
     promised = 0
     filler = Entry("filler", {"text": "x" * 2000})
@@ -98,7 +98,7 @@ async def test_a_full_disk_latches_the_fault_and_loses_nothing(tmp_path: Path) -
 
 def test_a_disk_too_small_to_begin_on_is_a_fault_at_open(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "size=8k") as disk:
-        journal, fault = Journal.open(disk / "state")
+        journal, fault = SqliteJournal.open(disk / "state")
         assert journal is None
         assert "unusable" in fault
 
@@ -109,7 +109,7 @@ async def test_a_read_only_disk_is_a_fault_at_open(tmp_path: Path) -> None:
         await fill(journal)
         await journal.close()
         make_read_only(disk)
-        nothing, fault = Journal.open(disk / "state")
+        nothing, fault = SqliteJournal.open(disk / "state")
         assert nothing is None
         assert "journal is damaged" in fault or "unusable" in fault
 

@@ -18,7 +18,7 @@ def test_what_is_kept_is_told_newest_first_and_its_file_is_private(tmp_path: Pat
     store = RetainedStore(tmp_path)
     store.keep([kept("a", 1), kept("b", 2)], ends=10, most=9)
 
-    assert [one.id for one in store.all(now=5)] == ["b", "a"]
+    assert [sample.id for sample in store.all(now=5)] == ["b", "a"]
     assert (tmp_path / DATABASE).stat().st_mode & 0o777 == 0o600
     assert "planted" not in repr(store.all(now=5))
 
@@ -38,7 +38,7 @@ def test_the_newest_stay_when_there_are_too_many(tmp_path: Path) -> None:
     for number in range(5):
         store.keep([kept(str(number), number)], ends=10, most=2)
 
-    assert [one.id for one in store.all(now=5)] == ["4", "3"]
+    assert [sample.id for sample in store.all(now=5)] == ["4", "3"]
 
 
 def test_turned_off_everything_is_forgotten(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.storage.samples import fill, image, opened
 from watchtower.storage import head
 from watchtower.storage.chain import Link, seal
 from watchtower.storage.database import open_for_reading
-from watchtower.storage.journal import Journal, verify
+from watchtower.storage.journal import SqliteJournal, verify
 from watchtower.storage.verification import Recovered, inspect
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.records import Damage, Entry, Verified
@@ -221,7 +221,7 @@ async def test_a_head_that_lags_behind_a_crash_is_no_damage(tmp_path: Path) -> N
 def test_a_damaged_journal_is_refused_and_keeps_every_byte(crashed: Path, damage: Callable[[Path], object]) -> None:
     damage(crashed)
     before = {name: (crashed / name).read_bytes() for name in FILES}
-    journal, fault = Journal.open(crashed)
+    journal, fault = SqliteJournal.open(crashed)
     assert journal is None
     assert fault.startswith("the journal is damaged")
     assert {name: (crashed / name).read_bytes() for name in FILES} == before

@@ -35,7 +35,7 @@ from watchtower.daemon.rooms import Rooms, furnish, supervised
 from watchtower.daemon.supervision import Heartbeat, keep_keeper, observe, scrape, tick
 from watchtower.remediation.interface import Started, StorageFailed
 from watchtower.settings import SupervisorKind
-from watchtower.storage.baseline import BaselineFile
+from watchtower.storage.baseline_file import BaselineFile
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, StorageFault
 from watchtower.web.server import Server, bind_tcp, bind_unix, make_server

@@ -22,7 +22,7 @@ from watchtower.daemon.capturing import Captures
 from watchtower.daemon.judging import AnswerJudge, noise
 from watchtower.ports import Clock, Encoder
 from watchtower.settings import Settings
-from watchtower.storage.references import ReferenceStore, imported
+from watchtower.storage.reference_sets import ReferenceStore, imported
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import Refused, StorageFault
 from watchtower.vocabulary.facts import AnyFact, ReferencesKnown

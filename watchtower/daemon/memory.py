@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from watchtower.remediation.interface import Record
-from watchtower.storage.journal import Entry, Journal
+from watchtower.storage.journal import Entry, SqliteJournal
 from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
@@ -20,7 +20,7 @@ class JournalMemory:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: SqliteJournal,
         audience: Callable[[Notice], Sequence[str]],
         on_entries: Callable[[Sequence[Entry], Instant], None] = lambda entries, now: None,
     ) -> None:

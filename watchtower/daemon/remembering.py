@@ -14,7 +14,7 @@ from pathlib import Path
 
 from watchtower.remediation.state import TargetState, decode
 from watchtower.settings import Settings
-from watchtower.storage.journal import Journal, MemoryJournal
+from watchtower.storage.journal import MemoryJournal, SqliteJournal
 from watchtower.storage.lease import Lease
 from watchtower.vocabulary.errors import BadInput, Problem, StorageFault
 
@@ -24,7 +24,7 @@ class Storage:
     """Open until the daemon's stack is unwound."""
 
     lease: Lease | None
-    journal: Journal
+    journal: SqliteJournal
     directory: Path
     state: TargetState
     """As it was when the daemon before us last committed."""
@@ -51,12 +51,12 @@ def open_storage(settings: Settings, stack: AsyncExitStack) -> Storage:
     return Storage(lease, journal, directory, state, fault)
 
 
-def _opened(settings: Settings) -> tuple[Lease | None, Journal, str]:
+def _opened(settings: Settings) -> tuple[Lease | None, SqliteJournal, str]:
     try:
         lease = Lease.take(settings.state_directory)
     except StorageFault as problem:
         return None, MemoryJournal(str(problem)), str(problem)
-    journal, fault = Journal.open(settings.state_directory)
+    journal, fault = SqliteJournal.open(settings.state_directory)
     return lease, journal or MemoryJournal(fault), fault
 
 

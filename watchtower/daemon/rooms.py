@@ -41,8 +41,8 @@ from watchtower.ports import Clock, Encoder
 from watchtower.remediation.runner import Runner
 from watchtower.scoring.choosing import chosen
 from watchtower.settings import Settings, SupervisorSettings
-from watchtower.storage.baseline import BaselineFile
-from watchtower.storage.references import ReferenceStore
+from watchtower.storage.baseline_file import BaselineFile
+from watchtower.storage.reference_sets import ReferenceStore
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, Problem
 from watchtower.vocabulary.facts import AnyFact

@@ -25,7 +25,7 @@ from watchtower.detectors.shift import Answers, OutputShift, shift
 from watchtower.ports import Clock, Encoder
 from watchtower.scoring.wording import formed, worded
 from watchtower.settings import SampleSettings
-from watchtower.storage.baseline import BaselineFile
+from watchtower.storage.baseline_file import BaselineFile
 from watchtower.vocabulary.facts import LiveAnswered
 from watchtower.vocabulary.readings import Verdict
 from watchtower.vocabulary.references import ReferenceSet

@@ -19,8 +19,8 @@ from watchtower.lab.benchmarks import gpu as gpu_benchmark
 from watchtower.lab.benchmarks.budgets import Budget
 from watchtower.lab.benchmarks.daemon import MANY_WINDOWS, DaemonCost, measure
 from watchtower.lab.benchmarks.gpu import GpuCost
-from watchtower.lab.benchmarks.machine import Machine
-from watchtower.lab.benchmarks.relay import DIRECT, Comparison, Plan, compare
+from watchtower.lab.benchmarks.host import Machine
+from watchtower.lab.benchmarks.relay_peers import DIRECT, LoadPlan, RelayComparison, compare
 from watchtower.vocabulary.errors import ExitCode, NotReachable
 
 _PLAIN_WIDTH = 132
@@ -29,7 +29,7 @@ GPU_SECONDS = 30.0
 
 def everything(*, as_json: bool) -> int:
     """All there is, one after the other; the output is that of each, or one JSON object with a key for each."""
-    compared, cost, gpus = _compare(Plan()), _measure(), _gpus_or_why(GPU_SECONDS)
+    compared, cost, gpus = _compare(LoadPlan()), _measure(), _gpus_or_why(GPU_SECONDS)
     if as_json:
         parts = {"relay": _comparison_as_json(compared), "tick": _cost_as_json(cost)}
         parts["gpu"] = {"because": gpus} if isinstance(gpus, str) else _cost_as_json(gpus)
@@ -44,7 +44,7 @@ def everything(*, as_json: bool) -> int:
     return exit_code(compared.budgets + cost.budgets + ([] if isinstance(gpus, str) else gpus.budgets))
 
 
-def relay(plan: Plan, *, as_json: bool) -> int:
+def relay(plan: LoadPlan, *, as_json: bool) -> int:
     """The relay beside nginx and HAProxy. Raises NotReachable when our own part does not start."""
     found = _compare(plan)
     if as_json:
@@ -74,7 +74,7 @@ def gpu(seconds: float, *, as_json: bool) -> int:
     return exit_code(cost.budgets)
 
 
-def _compare(plan: Plan) -> Comparison:
+def _compare(plan: LoadPlan) -> RelayComparison:
     return asyncio.run(compare(plan, SystemClock(), progress))
 
 
@@ -162,7 +162,7 @@ def _cost_as_json(cost: DaemonCost | GpuCost) -> dict[str, Any]:
     return {**msgspec.to_builtins(cost), "budgets": [budget.as_json() for budget in cost.budgets]}
 
 
-def _show_comparison(found: Comparison) -> None:
+def _show_comparison(found: RelayComparison) -> None:
     console, plan = plain_console(), found.plan
     show_machine(console, found.machine)
     pace = "all at once" if plan.together else "spread"
@@ -195,7 +195,7 @@ def _times(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f} ×"
 
 
-def _rows(found: Comparison) -> list[dict[str, Any]]:
+def _rows(found: RelayComparison) -> list[dict[str, Any]]:
     rows = []
     for name in found.names:
         legs = found.of(name)
@@ -217,7 +217,7 @@ def _rows(found: Comparison) -> list[dict[str, Any]]:
     return rows
 
 
-def _comparison_as_json(found: Comparison) -> dict[str, Any]:
+def _comparison_as_json(found: RelayComparison) -> dict[str, Any]:
     return {
         "plan": msgspec.to_builtins(found.plan),
         "machine": msgspec.to_builtins(found.machine),

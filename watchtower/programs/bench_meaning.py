@@ -17,7 +17,7 @@ from watchtower.clock import SystemClock
 from watchtower.lab.benchmarks import detection
 from watchtower.lab.benchmarks.budgets import Budget
 from watchtower.lab.benchmarks.detection import Goals
-from watchtower.lab.benchmarks.machine import this_machine
+from watchtower.lab.benchmarks.host import this_machine
 from watchtower.lab.benchmarks.scoring import measure
 from watchtower.programs.bench import exit_code, plain_console, progress, show_budgets, show_machine
 from watchtower.scoring.choosing import local
@@ -53,7 +53,11 @@ def detect(vectors: Path | None = None, *, as_json: bool) -> int:
     budgets = [budget for goals in found for budget in goals.budgets]
     notes = [note for goals in found for note in goals.notes]
     if as_json:
-        told = {"machine": msgspec.to_builtins(machine), "goals": [one.as_json() for one in budgets], "notes": notes}
+        told = {
+            "machine": msgspec.to_builtins(machine),
+            "goals": [budget.as_json() for budget in budgets],
+            "notes": notes,
+        }
         print(json.dumps(told, indent=2))
         return exit_code(budgets)
     console = plain_console()

@@ -20,15 +20,15 @@ import msgspec
 
 from watchtower import __version__
 from watchtower.clock import SystemClock
-from watchtower.lab.demonstration.narration import Line
-from watchtower.lab.demonstration.outcome import as_promised
+from watchtower.lab.demonstration.narration import ScreenLine
 from watchtower.lab.demonstration.play import Play, Unfinished
 from watchtower.lab.demonstration.receiver import Notices, receiving
+from watchtower.lab.demonstration.report import as_promised
 from watchtower.lab.demonstration.screen import Screen
 from watchtower.lab.demonstration.stage import PLANS, Stage, make_secret, staged
+from watchtower.lab.simulator.chats import ChatTraffic, TrafficPlan
 from watchtower.lab.simulator.faults import FaultNotProven, Injector, SimulatorFaults, WorkerFaults
 from watchtower.lab.simulator.swap import CheckpointSwap
-from watchtower.lab.simulator.traffic import Traffic, TrafficPlan
 from watchtower.programs.client import DaemonClient
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, Deadline, ExitCode, NotReachable, Problem, Refused
@@ -63,7 +63,7 @@ async def _demo(options: DemoOptions) -> int:
     clock = SystemClock()
     with Screen(clock, to_stderr=options.json) as screen:
         if options.engine == "vllm":
-            screen.tell(Line("demo", "preparing a real vLLM on the CPU (the first time: 3.5 GB, minutes)"))
+            screen.tell(ScreenLine("demo", "preparing a real vLLM on the CPU (the first time: 3.5 GB, minutes)"))
         plan = await asyncio.to_thread(PLANS[options.engine], options.seed)
         secret = make_secret()
         notices = Notices(secret)
@@ -73,7 +73,7 @@ async def _demo(options: DemoOptions) -> int:
                 staged(plan, mode=options.mode, notices=address, secret=secret) as stage,
             ):
                 code = await _perform(options, clock, screen, stage, http, notices)
-                screen.tell(Line("demo", "ending daemon, relay, keeper and engine"))
+                screen.tell(ScreenLine("demo", "ending daemon, relay, keeper and engine"))
                 return code
 
 
@@ -94,9 +94,9 @@ async def _perform(
     options: DemoOptions, clock: SystemClock, screen: Screen, stage: Stage, http: httpx.AsyncClient, notices: Notices
 ) -> int:
     screen.tell(
-        Line("demo", f"engine: {shlex.join(stage.plan.command)}"),
-        Line("demo", f"configuration {stage.config}, rules {stage.rules}, log {stage.log}"),
-        Line("demo", f"clients → {stage.relay} → {stage.plan.url}; console and API {stage.web}/"),
+        ScreenLine("demo", f"engine: {shlex.join(stage.plan.command)}"),
+        ScreenLine("demo", f"configuration {stage.config}, rules {stage.rules}, log {stage.log}"),
+        ScreenLine("demo", f"clients → {stage.relay} → {stage.plan.url}; console and API {stage.web}/"),
     )
 
     plan = stage.plan
@@ -110,7 +110,7 @@ async def _perform(
     async def capture() -> None:
         await captured(DaemonClient(stage.state), clock, plan.cure_seconds)
 
-    traffic = Traffic(_traffic_plan(options, stage), clock, http)
+    traffic = ChatTraffic(_traffic_plan(options, stage), clock, http)
     play = Play(
         stage=stage,
         clock=clock,
@@ -139,8 +139,8 @@ async def _perform(
     stage.keep_files = bool(wrong)
     screen.table(play.reports)
     for sentence in wrong:
-        screen.tell(Line("demo", f"NOT AS PROMISED: {sentence}"))
-    screen.tell(Line("demo", f"everything was left in {stage.directory}" if wrong else "all as promised"))
+        screen.tell(ScreenLine("demo", f"NOT AS PROMISED: {sentence}"))
+    screen.tell(ScreenLine("demo", f"everything was left in {stage.directory}" if wrong else "all as promised"))
     if options.json:
         print(json.dumps(_summary(options, play, wrong), indent=2), flush=True)
     if options.keep:
@@ -180,8 +180,10 @@ def _traffic_plan(options: DemoOptions, stage: Stage) -> TrafficPlan:
 
 async def _until_interrupted(screen: Screen, stage: Stage) -> None:
     screen.tell(
-        Line("demo", f"left running until Ctrl-C: clients {stage.relay} · engine {stage.plan.url} · {stage.web}/"),
-        Line("demo", f"look closer: watchtower status --state-dir {stage.state}"),
+        ScreenLine(
+            "demo", f"left running until Ctrl-C: clients {stage.relay} · engine {stage.plan.url} · {stage.web}/"
+        ),
+        ScreenLine("demo", f"look closer: watchtower status --state-dir {stage.state}"),
     )
     try:
         await asyncio.Event().wait()

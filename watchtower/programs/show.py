@@ -124,10 +124,17 @@ def show_incidents(console: Console, incidents: list[dict[str, Any]]) -> None:
         console.print("No incident so far.")
         return
     table = _columns("opened (UTC)", "incident", "state", "what")
-    for one in incidents:
-        lasted = f" · lasted {seconds(one['closed_at'] - one['opened_at'])}" if one["closed_at"] is not None else ""
+    for incident in incidents:
+        lasted = (
+            f" · lasted {seconds(incident['closed_at'] - incident['opened_at'])}"
+            if incident["closed_at"] is not None
+            else ""
+        )
         table.add_row(
-            _day_and_time(one["opened_wall"]), one["id"], coloured(one["state"]), escape(one["title"] + lasted)
+            _day_and_time(incident["opened_wall"]),
+            incident["id"],
+            coloured(incident["state"]),
+            escape(incident["title"] + lasted),
         )
     console.print(table)
 

@@ -13,8 +13,8 @@ import signal
 import httpx
 
 from watchtower.clock import SystemClock
+from watchtower.lab.simulator.chats import ChatTraffic, TrafficPlan
 from watchtower.lab.simulator.loop import Model
-from watchtower.lab.simulator.traffic import Traffic, TrafficPlan
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import ExitCode
 
@@ -35,7 +35,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return parsed
 
 
-async def use(chosen: argparse.Namespace) -> Traffic:
+async def use(chosen: argparse.Namespace) -> ChatTraffic:
     """Ask until told to stop; the counts."""
     clock = SystemClock()
     plan = TrafficPlan(
@@ -46,7 +46,7 @@ async def use(chosen: argparse.Namespace) -> Traffic:
         most_seconds=chosen.seconds,
     )
     async with httpx.AsyncClient(trust_env=False, timeout=CONNECT_SECONDS) as client:
-        traffic = Traffic(plan, clock, client)
+        traffic = ChatTraffic(plan, clock, client)
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, traffic.stop)
         tasks = TaskGroup(clock.sleep)
@@ -64,7 +64,7 @@ async def use(chosen: argparse.Namespace) -> Traffic:
     return traffic
 
 
-def line(traffic: Traffic) -> str:
+def line(traffic: ChatTraffic) -> str:
     counts = traffic.counts(traffic.phase)
     failed = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.failed.items())) or "none"
     return f"{counts.requests} requests, {counts.tokens} tokens, failed: {failed}"

@@ -22,13 +22,13 @@ from watchtower.storage import database, head
 from watchtower.storage.chain import GENESIS
 from watchtower.storage.head import Head
 from watchtower.storage.ledger import Ledger
-from watchtower.storage.outbox import Outbox
+from watchtower.storage.outbox import OutboxState
 from watchtower.storage.verification import Recovered, inspect
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Damage, Entry, Fate, OutboxDepth, Pending, StoredEntry, Verified
 
-__all__ = ["Damage", "Entry", "Journal", "MemoryJournal", "StoredEntry", "Verified"]
+__all__ = ["Damage", "Entry", "MemoryJournal", "SqliteJournal", "StoredEntry", "Verified"]
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ KEEP_ENTRIES = 100_000
 """Default of ``compact``: months of decisions, some 50 MB, verified in about a second at start."""
 
 
-class Journal:
+class SqliteJournal:
     """``ports.Journal`` and ``ports.Outbox`` over one SQLite file."""
 
     def __init__(self, ledger: Ledger, directory: Path | None) -> None:
@@ -45,7 +45,7 @@ class Journal:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
     @classmethod
-    def open(cls, directory: Path) -> tuple[Journal | None, str]:
+    def open(cls, directory: Path) -> tuple[SqliteJournal | None, str]:
         """(journal, "") or (None, why not, in one sentence). Creates directory (0700) and files (0600) where there
         were none; changes nothing where there was something unsound. Hold the lease before."""
         try:
@@ -125,14 +125,14 @@ class Journal:
     async def dead(self, pending: Pending, because: str, now: Instant) -> None:
         await self._update(lambda draft: draft.settle(pending, Fate.DEAD, because), now)
 
-    async def _update(self, change: Callable[[Outbox], None], now: Instant) -> None:
+    async def _update(self, change: Callable[[OutboxState], None], now: Instant) -> None:
         await self._on_writer(partial(self._ledger.update_outbox, change, now))
 
     async def _on_writer(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, call)
 
 
-class MemoryJournal(Journal):
+class MemoryJournal(SqliteJournal):
     """The same without a disk, for a daemon that may only observe and alert. ``fault`` says why."""
 
     def __init__(self, because: str) -> None:

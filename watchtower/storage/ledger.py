@@ -17,7 +17,7 @@ from watchtower import __version__
 from watchtower.storage import database, head
 from watchtower.storage.chain import Link, digest, intact, seal
 from watchtower.storage.head import Head
-from watchtower.storage.outbox import Outbox, Settlement
+from watchtower.storage.outbox import OutboxState, Settlement
 from watchtower.storage.verification import COMPACTED, QUEUED, SNAPSHOT, Recovered, state_hash
 from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.incidents import Notice
@@ -38,7 +38,7 @@ class Ledger:
         self._first, self._sequence, self._hash = found.first, found.sequence, found.hash
         self._snapshot_seq = found.snapshot_seq
         self.snapshot = found.snapshot
-        self.outbox = Outbox(found.pending.values(), found.settled)
+        self.outbox = OutboxState(found.pending.values(), found.settled)
         self.fault = ""
 
     def commit(
@@ -63,7 +63,7 @@ class Ledger:
         self._write(entries, snapshot, draft, now)
         return self._sequence
 
-    def update_outbox(self, change: Callable[[Outbox], None], now: Instant) -> None:
+    def update_outbox(self, change: Callable[[OutboxState], None], now: Instant) -> None:
         """Settle or postpone. Memory follows even when the disk refuses: a notice that was sent must not be sent again
         every half second because its receipt could not be filed. After a restart it is (at least once)."""
         draft = self.outbox.draft()
@@ -118,7 +118,7 @@ class Ledger:
         self._close_quietly()
 
     def _write(
-        self, entries: Sequence[Entry], snapshot: bytes | None, draft: Outbox, now: Instant, forget_below: int = 0
+        self, entries: Sequence[Entry], snapshot: bytes | None, draft: OutboxState, now: Instant, forget_below: int = 0
     ) -> None:
         if self.fault and self._directory is not None:
             raise StorageFault(self.fault)
@@ -146,7 +146,7 @@ class Ledger:
             prev_hash = links[-1].hash
         return links
 
-    def _transact(self, links: Sequence[Link], snapshot: bytes | None, draft: Outbox, forget_below: int) -> None:
+    def _transact(self, links: Sequence[Link], snapshot: bytes | None, draft: OutboxState, forget_below: int) -> None:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:

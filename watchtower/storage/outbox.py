@@ -4,8 +4,8 @@ Per (sink, incident) notices leave in the order in which they were queued: a lat
 the page again. A notice that already failed once is dropped when the resolve or an escalation of its incident arrives,
 because that one says more and must not wait behind it. Escalations are sent first, dropped last, never superseded.
 
-A published ``Outbox`` never changes: the writer works on a ``draft`` and publishes it after the commit, so the event
-loop reads without a lock.
+A published ``OutboxState`` never changes: the writer works on a ``draft`` and publishes it after the commit, so the
+event loop reads without a lock.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Settlement(NamedTuple):
     because: str
 
 
-class Outbox:
+class OutboxState:
     """Everything that still has to be sent, oldest first."""
 
     def __init__(
@@ -54,9 +54,9 @@ class Outbox:
         self.settled: list[Settlement] = []
         """Of a draft: rows that ended."""
 
-    def draft(self) -> Outbox:
+    def draft(self) -> OutboxState:
         """A copy to change."""
-        copy = Outbox(most_rows=self._most_rows, most_bytes=self._most_bytes)
+        copy = OutboxState(most_rows=self._most_rows, most_bytes=self._most_bytes)
         copy._rows, copy._bytes, copy._counts = dict(self._rows), self._bytes, dict(self._counts)
         return copy
 

@@ -50,7 +50,7 @@ class RetainedStore:
 
     def keep(self, samples: list[Retained], ends: float, most: int) -> None:
         """Until ``ends`` (Unix time), and at most the newest ``most``. Raises StorageFault."""
-        rows = [(one.id, one.wall, ends, msgspec.msgpack.encode(one)) for one in samples]
+        rows = [(sample.id, sample.wall, ends, msgspec.msgpack.encode(sample)) for sample in samples]
         with self._file.writing() as connection:
             connection.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)", rows)
             connection.execute(

@@ -1,6 +1,6 @@
 from typing import Any
 
-from watchtower.lab.demonstration.narration import Entry, Json, Line, Look, changes
+from watchtower.lab.demonstration.narration import JournalEntry, Json, Look, ScreenLine, changes
 
 
 def rule(name: str, verdict: str, *, firing: bool = False, severity: str = "page") -> Json:
@@ -37,8 +37,8 @@ def test_nothing_new_is_nothing_told() -> None:
 def test_a_breach_and_its_firing_are_seen() -> None:
     quiet, breach = look(rule("slow_tokens", "ok")), look(rule("slow_tokens", "breach"))
     firing = look(rule("slow_tokens", "breach", firing=True))
-    assert changes(quiet, breach) == [Line("sees", "slow_tokens BREACH: p95 is 221 ms over 130 ms")]
-    assert changes(breach, firing) == [Line("sees", "slow_tokens FIRES: p95 is 221 ms over 130 ms")]
+    assert changes(quiet, breach) == [ScreenLine("sees", "slow_tokens BREACH: p95 is 221 ms over 130 ms")]
+    assert changes(breach, firing) == [ScreenLine("sees", "slow_tokens FIRES: p95 is 221 ms over 130 ms")]
 
 
 def test_a_hint_is_told_only_when_it_fires() -> None:
@@ -51,8 +51,8 @@ def test_a_hint_is_told_only_when_it_fires() -> None:
 def test_every_state_of_an_incident_and_every_refusal_is_decided_once() -> None:
     held = incident("held", held=[{"gate": "cooldown", "because": "4 s left"}])
     assert changes(look(incidents=[incident("open")]), look(incidents=[held])) == [
-        Line("decides", "incident HELD: slow"),
-        Line("decides", "held by cooldown: 4 s left"),
+        ScreenLine("decides", "incident HELD: slow"),
+        ScreenLine("decides", "held by cooldown: 4 s left"),
     ]
     assert changes(look(incidents=[held]), look(incidents=[held])) == []
 
@@ -60,7 +60,7 @@ def test_every_state_of_an_incident_and_every_refusal_is_decided_once() -> None:
 def test_an_incident_that_comes_back_is_told_once_although_it_is_listed_twice() -> None:
     closed = incident("resolved")
     again = look(incidents=[incident("suspect", recurrences=1), closed])
-    assert changes(look(incidents=[closed]), again) == [Line("decides", "incident SUSPECT (recurrence 1): slow")]
+    assert changes(look(incidents=[closed]), again) == [ScreenLine("decides", "incident SUSPECT (recurrence 1): slow")]
     assert changes(again, again) == []
 
 
@@ -75,14 +75,14 @@ def test_an_effective_action_is_told_with_its_proofs() -> None:
 
 def test_a_would_act_says_that_nothing_was_done() -> None:
     after = look()._replace(
-        journal=[Entry(8, "incident.open", 1.0, ""), Entry(9, "action.would_act", 2.0, "restart_group")]
+        journal=[JournalEntry(8, "incident.open", 1.0, ""), JournalEntry(9, "action.would_act", 2.0, "restart_group")]
     )
-    assert changes(look(), after) == [Line("does", "nothing; it would have: restart_group")]
+    assert changes(look(), after) == [ScreenLine("does", "nothing; it would have: restart_group")]
     assert changes(after, after) == []
 
 
 def test_the_hold_and_the_new_process_are_told() -> None:
     assert changes(look(), look(hold="holding", pid="8")) == [
-        Line("does", "the relay holds new requests"),
-        Line("sees", "the engine is process 8, started 99"),
+        ScreenLine("does", "the relay holds new requests"),
+        ScreenLine("sees", "the engine is process 8, started 99"),
     ]

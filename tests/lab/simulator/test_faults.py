@@ -9,7 +9,7 @@ from watchtower.clock import SystemClock
 from watchtower.lab.simulator.app import Identity, make_app
 from watchtower.lab.simulator.faults import FaultNotProven, Proof, SimulatorFaults, WorkerFaults
 from watchtower.lab.simulator.loop import EngineLoop, Model
-from watchtower.lab.simulator.processes import process, tree, workers
+from watchtower.lab.simulator.procfs import process, tree, workers
 from watchtower.tasks import TaskGroup
 
 CLOCK = SystemClock()

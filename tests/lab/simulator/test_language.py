@@ -49,5 +49,7 @@ def test_another_checkpoint_finds_every_token_differently_likely_and_rounding_sh
 
 def test_rounded_weights_say_most_answers_as_before() -> None:
     prompts = [f"prompt {n}" for n in range(40)]
-    same = sum(language.rounded_answer("tiny-good", one) == language.answer("tiny-good", one) for one in prompts)
+    same = sum(
+        language.rounded_answer("tiny-good", prompt) == language.answer("tiny-good", prompt) for prompt in prompts
+    )
     assert 20 <= same < 40

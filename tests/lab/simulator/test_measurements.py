@@ -1,6 +1,6 @@
 from prometheus_client.parser import text_string_to_metric_families
 
-from watchtower.lab.simulator.measurements import Histogram, Measurements
+from watchtower.lab.simulator.measurements import Measurements, PrometheusHistogram
 
 LABELS = {"engine": "0", "model_name": "tiny"}
 
@@ -52,7 +52,7 @@ def test_every_sample_carries_model_and_engine_and_odd_names_are_escaped() -> No
 
 
 def test_bounds_are_inclusive_above() -> None:
-    histogram = Histogram((1.0, 2.0))
+    histogram = PrometheusHistogram((1.0, 2.0))
     for value in (1.0, 1.5, 9.0):
         histogram.observe(value)
     assert [line.rsplit(" ", 1)[1] for line in histogram.lines("x", 'a="b"')][:3] == ["1.0", "2.0", "3.0"]

@@ -1,13 +1,13 @@
 from watchtower.lab.simulator.measurements import Measurements
-from watchtower.lab.simulator.scheduler import Finish, Scheduler, Sequence
+from watchtower.lab.simulator.scheduler import EngineSequence, Finish, Scheduler
 
 
 def scheduler(max_batch: int = 2) -> Scheduler:
     return Scheduler(max_batch=max_batch, kv_tokens=100, measurements=Measurements())
 
 
-def sequence(id: str, *, tokens: int = 3, max_tokens: int = 100, arrived: float = 0.0) -> Sequence:
-    return Sequence(id, 5, tuple(f"t{n}" for n in range(tokens)), max_tokens, arrived)
+def sequence(id: str, *, tokens: int = 3, max_tokens: int = 100, arrived: float = 0.0) -> EngineSequence:
+    return EngineSequence(id, 5, tuple(f"t{n}" for n in range(tokens)), max_tokens, arrived)
 
 
 def test_one_step_gives_every_running_sequence_one_token() -> None:

@@ -10,7 +10,7 @@ def chat(**more: object) -> bytes:
     return json.dumps({"model": "tiny", "messages": [{"role": "user", "content": "hello"}], **more}).encode()
 
 
-def parsed(body: bytes, *, as_chat: bool = True) -> wire.Request:
+def parsed(body: bytes, *, as_chat: bool = True) -> wire.GenerationRequest:
     return wire.parse(body, chat=as_chat, model="tiny", max_model_len=50)
 
 
@@ -18,7 +18,7 @@ def events(raw: bytes) -> list[dict[str, object]]:
     return [json.loads(part[6:]) for part in raw.decode().split("\n\n") if part and part != "data: [DONE]"]
 
 
-def writer(request: wire.Request) -> wire.Writer:
+def writer(request: wire.GenerationRequest) -> wire.Writer:
     return wire.Writer(request, id="x-1", model="tiny", created=1, prompt_token_ids=[7, 8])
 
 

@@ -27,7 +27,7 @@ from watchtower.daemon.loading import load
 from watchtower.daemon.pipeline import Pipeline
 from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.lab.benchmarks.budgets import Budget
-from watchtower.lab.benchmarks.machine import Machine, this_machine
+from watchtower.lab.benchmarks.host import Machine, this_machine
 from watchtower.taps.framing import Deframer, frame
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened, RelayFrame, RelayHello

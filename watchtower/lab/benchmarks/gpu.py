@@ -19,7 +19,7 @@ import msgspec
 from watchtower.clock import boottime
 from watchtower.hardware.plan import GpuPlan
 from watchtower.lab.benchmarks.budgets import Budget
-from watchtower.lab.benchmarks.machine import Machine, this_machine
+from watchtower.lab.benchmarks.host import Machine, this_machine
 from watchtower.lab.simulator import nvml_stub
 from watchtower.vocabulary.errors import NotReachable
 from watchtower.vocabulary.facts import GpuReport

@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from watchtower.lab.benchmarks import processes
+from watchtower.lab.benchmarks import process_costs
 from watchtower.ports import Clock
 from watchtower.taps.plan import RelayPlan
 from watchtower.vocabulary.errors import NotReachable
@@ -39,7 +39,7 @@ class Proxy:
 
     @property
     def pids(self) -> list[int]:
-        return processes.family(self.process.pid)
+        return process_costs.family(self.process.pid)
 
 
 @dataclass(frozen=True)
@@ -136,12 +136,12 @@ async def started_peer(peer: Peer, engine: int, directory: Path, clock: Clock) -
     with (directory / f"{peer.program}.err").open("wb") as errors:
         process = await asyncio.create_subprocess_exec(program, *peer.arguments(file), stdout=errors, stderr=errors)
     try:
-        if not await processes.accepts(port, clock):
+        if not await process_costs.accepts(port, clock):
             said = (directory / f"{peer.program}.err").read_text(errors="replace").strip().splitlines()
             raise NotReachable(f"{peer.name} did not start: {said[0] if said else 'it said nothing'}")
         yield Proxy(peer.name, port, process)
     finally:
-        await processes.end(process)
+        await process_costs.end(process)
 
 
 @asynccontextmanager
@@ -160,11 +160,11 @@ async def started_relay(engine: int, directory: Path, facts: Path, clock: Clock)
         sys.executable, "-m", "watchtower.programs.relay", msgspec.json.encode(plan).decode()
     )
     try:
-        if not await processes.accepts(port, clock):
+        if not await process_costs.accepts(port, clock):
             raise NotReachable("our relay did not start")
         yield Proxy(OURS, port, process)
     finally:
-        await processes.end(process)
+        await process_costs.end(process)
 
 
 async def version(peer: Peer) -> str:

@@ -17,7 +17,7 @@ from statistics import median
 import msgspec
 
 from watchtower.lab.benchmarks.budgets import Budget
-from watchtower.lab.benchmarks.machine import Machine, this_machine
+from watchtower.lab.benchmarks.host import Machine, this_machine
 from watchtower.ports import Clock
 from watchtower.scoring.child import BATCH_TEXTS, ScorerChild
 from watchtower.scoring.choosing import local

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 Json = dict[str, Any]
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """One journal entry of the newest incident."""
 
     seq: int
@@ -30,17 +30,17 @@ class Look(NamedTuple):
     """Newest first."""
     actions: list[Json]
     """Newest first."""
-    journal: list[Entry]
+    journal: list[JournalEntry]
     """Of the newest incident, oldest first."""
 
 
-class Line(NamedTuple):
+class ScreenLine(NamedTuple):
     who: str
     """sees, decides, does, verifies, tells, demo"""
     text: str
 
 
-def changes(before: Look | None, after: Look) -> list[Line]:
+def changes(before: Look | None, after: Look) -> list[ScreenLine]:
     """What is new in ``after``; everything is new when there is no ``before``."""
     return [
         *_rules(before, after),
@@ -52,31 +52,31 @@ def changes(before: Look | None, after: Look) -> list[Line]:
     ]
 
 
-def _rules(before: Look | None, after: Look) -> list[Line]:
+def _rules(before: Look | None, after: Look) -> list[ScreenLine]:
     told = {rule["rule"]: (rule["verdict"], rule["firing"]) for rule in before.status["rules"]} if before else {}
     lines = []
     for rule in after.status["rules"]:
         was_verdict, was_firing = told.get(rule["rule"], ("unknown", False))
         if rule["firing"] and not was_firing:
-            lines.append(Line("sees", f"{rule['rule']} FIRES: {rule['sentence']}"))
+            lines.append(ScreenLine("sees", f"{rule['rule']} FIRES: {rule['sentence']}"))
         elif rule["verdict"] != was_verdict and rule["severity"] != "info":
             text = f"{rule['rule']} {rule['verdict'].upper()}"
-            lines.append(Line("sees", f"{text}: {rule['sentence']}" if rule["sentence"] else text))
+            lines.append(ScreenLine("sees", f"{text}: {rule['sentence']}" if rule["sentence"] else text))
     return lines
 
 
-def _incidents(before: Look | None, after: Look) -> list[Line]:
+def _incidents(before: Look | None, after: Look) -> list[ScreenLine]:
     told = _newest(before.incidents) if before else {}
     lines = []
-    for one in reversed(_newest(after.incidents).values()):
-        was = told.get(one["id"], {"state": "", "held": []})
-        if one["state"] != was["state"]:
-            again = f" (recurrence {one['recurrences']})" if one["recurrences"] else ""
-            lines.append(Line("decides", f"incident {one['state'].upper()}{again}: {one['title']}"))
+    for incident in reversed(_newest(after.incidents).values()):
+        was = told.get(incident["id"], {"state": "", "held": []})
+        if incident["state"] != was["state"]:
+            again = f" (recurrence {incident['recurrences']})" if incident["recurrences"] else ""
+            lines.append(ScreenLine("decides", f"incident {incident['state'].upper()}{again}: {incident['title']}"))
         known = {held["gate"] for held in was["held"]}
         lines += [
-            Line("decides", f"held by {held['gate']}: {held['because']}")
-            for held in one["held"]
+            ScreenLine("decides", f"held by {held['gate']}: {held['because']}")
+            for held in incident["held"]
             if held["gate"] not in known
         ]
     return lines
@@ -85,54 +85,54 @@ def _incidents(before: Look | None, after: Look) -> list[Line]:
 def _newest(incidents: list[Json]) -> dict[str, Json]:
     """By id, newest first. One that comes back is listed twice: as it is, and as it was closed."""
     found: dict[str, Json] = {}
-    for one in incidents:
-        found.setdefault(one["id"], one)
+    for incident in incidents:
+        found.setdefault(incident["id"], incident)
     return found
 
 
-def _actions(before: Look | None, after: Look) -> list[Line]:
-    told = {one["op_id"]: one["state"] for one in before.actions} if before else {}
+def _actions(before: Look | None, after: Look) -> list[ScreenLine]:
+    told = {action["op_id"]: action["state"] for action in before.actions} if before else {}
     last = before.journal[-1].seq if before and before.journal else 0
     lines = [
-        Line("does", f"nothing; it would have: {entry.sentence}")
+        ScreenLine("does", f"nothing; it would have: {entry.sentence}")
         for entry in after.journal
         if entry.kind == "action.would_act" and entry.seq > last
     ]
-    for one in reversed(after.actions):
-        if told.get(one["op_id"]) == one["state"]:
+    for action in reversed(after.actions):
+        if told.get(action["op_id"]) == action["state"]:
             continue
-        name = f"{one['verb']} (attempt {one['attempt']})"
-        match one["state"]:
+        name = f"{action['verb']} (attempt {action['attempt']})"
+        match action["state"]:
             case "effective":
-                lines.append(Line("verifies", f"{name} was EFFECTIVE"))
-                lines += [Line("verifies", sentence) for sentence in one["verified_by"]]
+                lines.append(ScreenLine("verifies", f"{name} was EFFECTIVE"))
+                lines += [ScreenLine("verifies", sentence) for sentence in action["verified_by"]]
             case "verifying":
-                lines.append(Line("verifies", f"whether {name} helped"))
+                lines.append(ScreenLine("verifies", f"whether {name} helped"))
             case _:
-                because = f": {one['because']}" if one["because"] else ""
-                lines.append(Line("does", f"{name} {one['state'].upper()}{because}"))
+                because = f": {action['because']}" if action["because"] else ""
+                lines.append(ScreenLine("does", f"{name} {action['state'].upper()}{because}"))
     return lines
 
 
-def _relay(before: Look | None, after: Look) -> list[Line]:
+def _relay(before: Look | None, after: Look) -> list[ScreenLine]:
     was, now = (before.status["relay"]["hold"] if before else "open"), after.status["relay"]["hold"]
     if was == now:
         return []
     text = "the relay holds new requests" if now == "holding" else "the relay lets requests pass again"
-    return [Line("does", text)]
+    return [ScreenLine("does", text)]
 
 
-def _engine(before: Look | None, after: Look) -> list[Line]:
+def _engine(before: Look | None, after: Look) -> list[ScreenLine]:
     was = before.status["engine"]["incarnation"] if before else None
     now = after.status["engine"]["incarnation"]
     if now is None or now == was:
         return []
-    return [Line("sees", f"the engine is process {now['id']}, started {now['started']}")]
+    return [ScreenLine("sees", f"the engine is process {now['id']}, started {now['started']}")]
 
 
-def _checkpoint(before: Look | None, after: Look) -> list[Line]:
+def _checkpoint(before: Look | None, after: Look) -> list[ScreenLine]:
     was, now = (before.status.get("checkpoint", {}) if before else {}), after.status.get("checkpoint", {})
     if not now.get("observed") or (was.get("state"), was.get("observed")) == (now["state"], now["observed"]):
         return []
     why = f": {now['blessed']['reason']}" if now["state"] == "blessed" else ", which nobody has blessed"
-    return [Line("sees", f"the weights in memory read {now['observed'][:12]}, {now['state']}{why}")]
+    return [ScreenLine("sees", f"the weights in memory read {now['observed'][:12]}, {now['state']}{why}")]

@@ -12,15 +12,15 @@ from typing import Any
 
 import httpx
 
-from watchtower.lab.demonstration.narration import Entry, Json, Line, Look, changes
-from watchtower.lab.demonstration.outcome import IN_PLACE, NOTHING, TOLD_ONLY, FaultReport, Sighting, report, sighting
+from watchtower.lab.demonstration.narration import JournalEntry, Json, Look, ScreenLine, changes
 from watchtower.lab.demonstration.receiver import Notices
+from watchtower.lab.demonstration.report import IN_PLACE, NOTHING, TOLD_ONLY, FaultReport, Sighting, report, sighting
 from watchtower.lab.demonstration.screen import Screen
 from watchtower.lab.demonstration.stage import Stage
+from watchtower.lab.simulator.chats import ChatTraffic
 from watchtower.lab.simulator.faults import Injector, Proof
-from watchtower.lab.simulator.processes import process
+from watchtower.lab.simulator.procfs import process
 from watchtower.lab.simulator.swap import CheckpointSwap
-from watchtower.lab.simulator.traffic import Traffic
 from watchtower.ports import Clock
 from watchtower.vocabulary.errors import WatchtowerError
 
@@ -44,7 +44,7 @@ class Play:
     stage: Stage
     clock: Clock
     http: httpx.AsyncClient
-    traffic: Traffic
+    traffic: ChatTraffic
     make_injector: Callable[[Callable[[], int]], Injector]
     """From a function that tells the engine's pid of that moment."""
     swap: CheckpointSwap
@@ -79,7 +79,7 @@ class Play:
         self.engine_version = look.status["engine"]["version"] or self.engine_version
         arrived = self.notices.all()
         for notice in arrived[self.notices_told :]:
-            self.screen.tell(Line("tells", f"{notice['type']}, signature valid: {notice['title']}"))
+            self.screen.tell(ScreenLine("tells", f"{notice['type']}, signature valid: {notice['title']}"))
         self.notices_told = len(arrived)
         self.screen.show(look, self.traffic)
         return look
@@ -89,12 +89,14 @@ class Play:
         answer.raise_for_status()
         return answer.json()
 
-    async def _journal(self, now: Json, newest: list[Json]) -> list[Entry]:
+    async def _journal(self, now: Json, newest: list[Json]) -> list[JournalEntry]:
         """The newest incident's entries, their instants moved from the wall clock to the boot clock."""
-        records = [record for one in newest for record in (await self._get(f"incidents/{one['id']}"))["records"]]
+        records = [
+            record for incident in newest for record in (await self._get(f"incidents/{incident['id']}"))["records"]
+        ]
         moved = now["boot"] - now["wall"]
         return [
-            Entry(record["seq"], record["kind"], record["wall"] + moved, str(record["body"].get("verb", "")))
+            JournalEntry(record["seq"], record["kind"], record["wall"] + moved, str(record["body"].get("verb", "")))
             for record in records
         ]
 
@@ -120,7 +122,7 @@ class Play:
         if not await self.watch(patience, ready):
             raise Unfinished(f"the engine did not serve within {patience:g} s")
         self.first_incarnation = self.incarnation
-        self.screen.tell(Line("demo", "warming the engine up with one request of our own, sent to it directly"))
+        self.screen.tell(ScreenLine("demo", "warming the engine up with one request of our own, sent to it directly"))
         body = {"model": self.stage.plan.model, "messages": [{"role": "user", "content": "Hello."}], "max_tokens": 2}
         try:
             answer = await self.http.post(
@@ -132,7 +134,7 @@ class Play:
 
     async def references(self) -> None:
         """The healthy engine's answers become what its later answers are compared with. Raises Unfinished."""
-        self.screen.tell(Line("demo", "asking the healthy engine questions of our own, several times each"))
+        self.screen.tell(ScreenLine("demo", "asking the healthy engine questions of our own, several times each"))
         try:
             await self.capture()
         except WatchtowerError as problem:
@@ -147,7 +149,7 @@ class Play:
 
     async def healthy_traffic(self) -> None:
         callers = self.stage.plan.callers
-        self.screen.tell(Line("demo", f"healthy traffic first: {callers} callers, {HEALTHY_SECONDS:g} s of calm"))
+        self.screen.tell(ScreenLine("demo", f"healthy traffic first: {callers} callers, {HEALTHY_SECONDS:g} s of calm"))
         await self.calm(HEALTHY_SECONDS)
 
     async def calm(self, seconds: float) -> None:
@@ -172,11 +174,11 @@ class Play:
         """One of RULES, from its injection until all is calm again. Raises Unfinished and FaultNotProven."""
         before, good = self.incarnation, await self.swap.checksum() if name in IN_PLACE else ""
         self.traffic.phase = name
-        self.screen.tell(Line("demo", f"injecting the fault: {name}"))
+        self.screen.tell(ScreenLine("demo", f"injecting the fault: {name}"))
         try:
             proof = await getattr(self.injector, name)()
             facts = ", ".join(f"{key} {value}" for key, value in proof.evidence.items())
-            self.screen.tell(Line("demo", f"the fault is proven: {facts}"))
+            self.screen.tell(ScreenLine("demo", f"the fault is proven: {facts}"))
             if name in TOLD_ONLY:
                 seen = await self._told(proof)
             else:
@@ -186,9 +188,9 @@ class Play:
         finally:
             await self.injector.clear()
         if name in TOLD_ONLY:
-            self.screen.tell(Line("demo", "the demo took the fault away: hardware is for people to mend"))
+            self.screen.tell(ScreenLine("demo", "the demo took the fault away: hardware is for people to mend"))
         elif self.mode == "observe":
-            self.screen.tell(Line("demo", "the demo itself took the fault away: mode observe cures nothing"))
+            self.screen.tell(ScreenLine("demo", "the demo itself took the fault away: mode observe cures nothing"))
         try:
             await self.calm(2.0)
         finally:
@@ -227,7 +229,7 @@ class Play:
             return seen.would_act and seen.detected_at is not None
 
         await self.watch(self.stage.plan.cure_seconds, recorded)
-        self.screen.tell(Line("demo", f"watching for {UNCURED_SECONDS:g} s whether anything is done"))
+        self.screen.tell(ScreenLine("demo", f"watching for {UNCURED_SECONDS:g} s whether anything is done"))
 
         def never(look: Look) -> bool:
             recorded(look)
@@ -262,11 +264,11 @@ class Play:
 
     def _firing(self, rule: str) -> bool:
         rules = self.last.status["rules"] if self.last else []
-        return any(one["rule"] == rule and one["firing"] for one in rules)
+        return any(state["rule"] == rule and state["firing"] for state in rules)
 
     def _verdict(self, rule: str) -> str:
         rules = self.last.status["rules"] if self.last else []
-        return next((str(one["verdict"]) for one in rules if one["rule"] == rule), "")
+        return next((str(state["verdict"]) for state in rules if state["rule"] == rule), "")
 
     def _engine_pid(self) -> int:
         return int(self.incarnation["id"]) if self.incarnation else 0
@@ -276,7 +278,7 @@ def _why_not_blessed(look: Look | None) -> str:
     if look is None:
         return "the daemon never answered"
     checkpoint = look.status["checkpoint"]
-    rules = [one["sentence"] for one in look.status["rules"] if one["rule"] == RULES["drift"]]
+    rules = [state["sentence"] for state in look.status["rules"] if state["rule"] == RULES["drift"]]
     return "; ".join(text for text in (checkpoint["state"], checkpoint["because"], *rules) if text)
 
 

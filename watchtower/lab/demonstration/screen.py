@@ -13,9 +13,9 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from watchtower.lab.demonstration.narration import Line, Look
-from watchtower.lab.demonstration.outcome import TOLD_ONLY, FaultReport
-from watchtower.lab.simulator.traffic import Traffic
+from watchtower.lab.demonstration.narration import Look, ScreenLine
+from watchtower.lab.demonstration.report import TOLD_ONLY, FaultReport
+from watchtower.lab.simulator.chats import ChatTraffic
 from watchtower.ports import Clock
 
 _COLOURS = {
@@ -56,7 +56,7 @@ class Screen:
         if self._live:
             self._live.stop()
 
-    def tell(self, *lines: Line) -> None:
+    def tell(self, *lines: ScreenLine) -> None:
         self._last = self._clock.now().boot if lines else self._last
         for line in lines:
             colour = _COLOURS[line.who]
@@ -64,12 +64,12 @@ class Screen:
                 f"[dim]{self._last - self._began:6.1f} s[/]  [{colour}]{line.who:<8}[/]  {escape(line.text)}"
             )
 
-    def show(self, look: Look, traffic: Traffic) -> None:
+    def show(self, look: Look, traffic: ChatTraffic) -> None:
         """The present, after every look."""
         if self._live:
             self._live.update(_panel(look, traffic))
         elif self._clock.now().boot - self._last > _ALIVE_SECONDS:
-            self.tell(Line("demo", _present(look, traffic)))
+            self.tell(ScreenLine("demo", _present(look, traffic)))
 
     def table(self, reports: list[FaultReport]) -> None:
         """The end of the play: the panel goes, the table stays."""
@@ -78,29 +78,29 @@ class Screen:
         table = Table(
             "fault", "detected after", "cured after", "verified by", "requests", "failed", title="Watchtower demo"
         )
-        for one in reports:
+        for report in reports:
             table.add_row(
-                one.fault,
-                _seconds(one.detected_s),
-                _cured(one),
-                escape("\n".join(one.verified_by)) or "-",
-                str(one.requests),
-                str(one.failed_requests),
+                report.fault,
+                _seconds(report.detected_s),
+                _cured(report),
+                escape("\n".join(report.verified_by)) or "-",
+                str(report.requests),
+                str(report.failed_requests),
             )
         self.console.print(table, soft_wrap=False)
 
 
-def _cured(one: FaultReport) -> str:
-    if one.fault in TOLD_ONLY:
+def _cured(report: FaultReport) -> str:
+    if report.fault in TOLD_ONLY:
         return "told only"
-    return _seconds(one.cured_s) if one.cured_s is not None or not one.would_act else "would act"
+    return _seconds(report.cured_s) if report.cured_s is not None or not report.would_act else "would act"
 
 
 def _seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:.1f} s"
 
 
-def _present(look: Look, traffic: Traffic) -> str:
+def _present(look: Look, traffic: ChatTraffic) -> str:
     if not look.status["engine"]["serving"]:
         return f"the engine does not serve yet; {traffic.open} requests open"
     counts = traffic.counts(traffic.phase)
@@ -108,7 +108,7 @@ def _present(look: Look, traffic: Traffic) -> str:
     return f"traffic ({traffic.phase}): {counts.requests} requests answered{failed}, {traffic.open} open"
 
 
-def _panel(look: Look, traffic: Traffic) -> Panel:
+def _panel(look: Look, traffic: ChatTraffic) -> Panel:
     rules = Table(box=None, pad_edge=False, show_header=False)
     for rule in look.status["rules"]:
         rules.add_row(rule["rule"], _VERDICTS[rule["verdict"]], escape(rule["sentence"]))

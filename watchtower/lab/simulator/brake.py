@@ -15,7 +15,7 @@ import select
 import signal
 import sys
 
-from watchtower.lab.simulator.processes import process
+from watchtower.lab.simulator.procfs import process
 
 
 def main(argv: list[str] | None = None) -> int:

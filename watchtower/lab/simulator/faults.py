@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import httpx
 import msgspec
 
-from watchtower.lab.simulator.processes import process, workers
+from watchtower.lab.simulator.procfs import process, workers
 from watchtower.lab.simulator.swap import CheckpointSwap
 from watchtower.ports import Clock
 from watchtower.vocabulary.errors import WatchtowerError

@@ -21,7 +21,7 @@ from watchtower.lab.simulator.devices import Devices
 from watchtower.lab.simulator.measurements import Measurements
 from watchtower.lab.simulator.prefixes import PrefixCache
 from watchtower.lab.simulator.ranks import HEALTHY, Fault, FaultKind, step_seconds
-from watchtower.lab.simulator.scheduler import Emission, Scheduler, Sequence
+from watchtower.lab.simulator.scheduler import Emission, EngineSequence, Scheduler
 from watchtower.ports import Clock
 
 
@@ -84,7 +84,7 @@ class EngineLoop:
         queue: asyncio.Queue[Emission] = asyncio.Queue()
         self._listeners[id] = queue
         self.scheduler.add(
-            Sequence(
+            EngineSequence(
                 id=id,
                 prompt_tokens=prompt_tokens,
                 pieces=self._pieces(prompt, cache_salt),

@@ -25,7 +25,7 @@ _E2E_BOUNDS = (
 _ITERATION_BOUNDS = (1.0, *(float(2**power) for power in range(3, 15)))
 
 
-class Histogram:
+class PrometheusHistogram:
     """Classic Prometheus histogram: counts per upper bound (inclusive), sum and count."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
@@ -63,10 +63,10 @@ class Measurements:
     generation_tokens: int = 0
     steps: int = 0
     finishes: dict[str, int] = field(default_factory=lambda: {"stop": 0, "length": 0, "abort": 0, "error": 0})
-    time_to_first_token: Histogram = field(default_factory=lambda: Histogram(_TTFT_BOUNDS))
-    inter_token_latency: Histogram = field(default_factory=lambda: Histogram(_ITL_BOUNDS))
-    e2e_latency: Histogram = field(default_factory=lambda: Histogram(_E2E_BOUNDS))
-    iteration_tokens: Histogram = field(default_factory=lambda: Histogram(_ITERATION_BOUNDS))
+    time_to_first_token: PrometheusHistogram = field(default_factory=lambda: PrometheusHistogram(_TTFT_BOUNDS))
+    inter_token_latency: PrometheusHistogram = field(default_factory=lambda: PrometheusHistogram(_ITL_BOUNDS))
+    e2e_latency: PrometheusHistogram = field(default_factory=lambda: PrometheusHistogram(_E2E_BOUNDS))
+    iteration_tokens: PrometheusHistogram = field(default_factory=lambda: PrometheusHistogram(_ITERATION_BOUNDS))
 
     def stepped(self, tokens: int) -> None:
         self.steps += 1

@@ -21,7 +21,7 @@ class Finish(StrEnum):
 
 
 @dataclass(slots=True)
-class Sequence:
+class EngineSequence:
     """One request's way through the engine. ``pieces`` is everything that the model would say."""
 
     id: str
@@ -56,8 +56,8 @@ class Scheduler:
     kv_tokens: int
     """Tokens that fit into the KV cache."""
     measurements: Measurements
-    waiting: deque[Sequence] = field(default_factory=deque)
-    running: list[Sequence] = field(default_factory=list)
+    waiting: deque[EngineSequence] = field(default_factory=deque)
+    running: list[EngineSequence] = field(default_factory=list)
     frozen: bool = False
     """Paused or asleep: sequences keep their places, and no step is begun."""
 
@@ -65,7 +65,7 @@ class Scheduler:
     def idle(self) -> bool:
         return self.frozen or not (self.running or self.waiting)
 
-    def add(self, sequence: Sequence) -> None:
+    def add(self, sequence: EngineSequence) -> None:
         self.waiting.append(sequence)
         self.measurements.prompt_tokens += sequence.prompt_tokens
         self.publish()

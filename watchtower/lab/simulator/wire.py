@@ -30,7 +30,7 @@ class _Part(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-class _Message(msgspec.Struct, frozen=True):
+class _ChatMessage(msgspec.Struct, frozen=True):
     role: str
     content: str | list[_Part] | None = None
 
@@ -52,7 +52,7 @@ class _Body(msgspec.Struct, frozen=True):
     logprobs: bool | int | None = None
     prompt_logprobs: int | None = None
     tools: list[Any] | None = None
-    messages: list[_Message] | None = None
+    messages: list[_ChatMessage] | None = None
     prompt: str | list[str | int] | None = None
     cache_salt: str | None = None
 
@@ -70,7 +70,7 @@ class BadRequest(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class GenerationRequest:
     chat: bool
     prompt: str
     prompt_token_ids: tuple[int, ...]
@@ -82,7 +82,7 @@ class Request:
     prompt_logprobs: bool = False
     cache_salt: str = ""
 
-    def written_out(self, prompt: str) -> Request:
+    def written_out(self, prompt: str) -> GenerationRequest:
         """The same request with the prompt that the chat template made of it."""
         return (
             self
@@ -91,7 +91,7 @@ class Request:
         )
 
 
-def parse(body: bytes, *, chat: bool, model: str, max_model_len: int) -> Request:
+def parse(body: bytes, *, chat: bool, model: str, max_model_len: int) -> GenerationRequest:
     """Read a generation request. Raises ``BadRequest``."""
     try:
         asked = msgspec.json.decode(body, type=_Body)
@@ -121,7 +121,7 @@ def parse(body: bytes, *, chat: bool, model: str, max_model_len: int) -> Request
     if len(token_ids) >= max_model_len:
         raise BadRequest(f"This model's maximum context length is {max_model_len} tokens.")
     options = asked.stream_options or StreamOptions()
-    return Request(
+    return GenerationRequest(
         chat=chat,
         prompt=prompt,
         prompt_token_ids=tuple(token_ids),
@@ -166,7 +166,7 @@ def sse(event: dict[str, Any]) -> bytes:
 class Writer:
     """Writes one exchange's answer, piece by piece."""
 
-    request: Request
+    request: GenerationRequest
     id: str
     model: str
     created: int

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from watchtower.clock import SystemClock
-from watchtower.lab.simulator.traffic import Traffic, TrafficPlan, prompt
+from watchtower.lab.simulator.chats import ChatTraffic, TrafficPlan, prompt
 
 GOOD = [
     '{"choices":[{"delta":{"role":"assistant"},"finish_reason":null}]}',
@@ -30,10 +30,10 @@ class Body(httpx.AsyncByteStream):
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
-async def sent(handler: Handler, **plan: float) -> Traffic:
+async def sent(handler: Handler, **plan: float) -> ChatTraffic:
     async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
         options = {"concurrency": 1, "most_requests": 1, "think_seconds": 0.001, **plan}
-        traffic = Traffic(TrafficPlan("http://engine", "tiny", **options), SystemClock(), client)  # type: ignore[arg-type]
+        traffic = ChatTraffic(TrafficPlan("http://engine", "tiny", **options), SystemClock(), client)  # type: ignore[arg-type]
         await traffic.run()
         return traffic
 
@@ -100,7 +100,7 @@ async def test_an_engine_that_never_answers_is_a_timeout() -> None:
 
 
 async def test_a_request_belongs_to_the_phase_in_which_it_ended() -> None:
-    traffic: list[Traffic] = []
+    traffic: list[ChatTraffic] = []
 
     class Turning(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -110,7 +110,7 @@ async def test_a_request_belongs_to_the_phase_in_which_it_ended() -> None:
 
     transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Turning()))
     async with httpx.AsyncClient(transport=transport) as client:
-        traffic.append(Traffic(TrafficPlan("http://engine", "tiny", 1, most_requests=1), SystemClock(), client))
+        traffic.append(ChatTraffic(TrafficPlan("http://engine", "tiny", 1, most_requests=1), SystemClock(), client))
         await traffic[0].run()
     assert traffic[0].counts("slow").requests == 1 and "baseline" not in traffic[0].phases
 

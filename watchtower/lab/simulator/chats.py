@@ -77,7 +77,7 @@ class TrafficPlan:
     seed: int = 0
 
 
-class Traffic:
+class ChatTraffic:
     """``await run()`` once; ``phase`` may be changed while it runs."""
 
     def __init__(self, plan: TrafficPlan, clock: Clock, client: httpx.AsyncClient) -> None:
@@ -151,17 +151,17 @@ class Traffic:
             raise Failure("reset") from exc
 
 
-class _Choice(msgspec.Struct):
+class _StreamChoice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Usage(msgspec.Struct):
+class _StreamUsage(msgspec.Struct):
     completion_tokens: int = 0
 
 
 class _Event(msgspec.Struct):
-    choices: list[_Choice] = []
-    usage: _Usage | None = None
+    choices: list[_StreamChoice] = []
+    usage: _StreamUsage | None = None
     error: Any = None
 
 

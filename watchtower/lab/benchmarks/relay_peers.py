@@ -20,13 +20,13 @@ from typing import Final
 
 import msgspec
 
-from watchtower.lab.benchmarks import processes
+from watchtower.lab.benchmarks import process_costs
 from watchtower.lab.benchmarks.budgets import Budget, median_of, ratio
-from watchtower.lab.benchmarks.load import Heard, Load
-from watchtower.lab.benchmarks.machine import Machine, this_machine
+from watchtower.lab.benchmarks.clients import Load, LoadResult
+from watchtower.lab.benchmarks.host import Machine, this_machine
+from watchtower.lab.benchmarks.paced_engine import Pace
 from watchtower.lab.benchmarks.proxies import PEERS, Proxy, started_peer, started_relay, version
 from watchtower.lab.benchmarks.sink import FactSink
-from watchtower.lab.benchmarks.upstream import Pace
 from watchtower.ports import Clock
 from watchtower.vocabulary.errors import NotReachable
 
@@ -43,7 +43,7 @@ _RESOLUTION_US: Final = 50.0
 """Two legs without any difference differ by as much: a smaller added delay is no yardstick."""
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The load, as ``watchtower bench relay`` takes it."""
 
     streams: int = 64
@@ -63,7 +63,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     round: int
     streams: int
-    heard: Heard
+    heard: LoadResult
     cpu_us: float
     """CPU of the program's processes per chunk that the clients got, connections and idle ticks included."""
     rss_bytes: int
@@ -76,8 +76,8 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
         return self.heard.complete == self.streams
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    plan: Plan
+class RelayComparison(msgspec.Struct, frozen=True, kw_only=True):
+    plan: LoadPlan
     machine: Machine
     legs: list[Leg]
     missing: list[str]
@@ -114,7 +114,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return None if noisy else ratio(ours, theirs)
 
     def _beside(self, leg: Leg) -> list[Leg]:
-        return [one for one in self.legs if one.round == leg.round and one.name in self.peers and one.whole]
+        return [other for other in self.legs if other.round == leg.round and other.name in self.peers and other.whole]
 
     def _added(self, leg: Leg, quantile: str) -> float:
         there: float = getattr(leg.heard, f"{quantile}_us")
@@ -122,7 +122,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return there - here
 
     def _direct(self, leg: Leg) -> Leg:
-        return next(one for one in self.of(DIRECT) if one.round == leg.round)
+        return next(other for other in self.of(DIRECT) if other.round == leg.round)
 
     @property
     def budgets(self) -> list[Budget]:
@@ -157,7 +157,7 @@ class _Subject:
     proxy: Proxy | None = None
 
 
-async def compare(plan: Plan, clock: Clock, tell: Callable[[str], None]) -> Comparison:
+async def compare(plan: LoadPlan, clock: Clock, tell: Callable[[str], None]) -> RelayComparison:
     """Run every round. ``tell`` gets a line before each leg."""
     machine = this_machine({peer.name: said for peer in PEERS if (said := await version(peer))})
     legs: list[Leg] = []
@@ -186,14 +186,14 @@ async def compare(plan: Plan, clock: Clock, tell: Callable[[str], None]) -> Comp
                 for subject in subjects[shift:] + subjects[:shift]:
                     tell(f"round {round_ + 1} of {plan.rounds}: {subject.name}")
                     legs.append(await _leg(plan, subject, round_ + 1, sink, clock))
-    return Comparison(plan=plan, machine=machine, legs=legs, missing=missing)
+    return RelayComparison(plan=plan, machine=machine, legs=legs, missing=missing)
 
 
-async def _leg(plan: Plan, subject: _Subject, round_: int, sink: FactSink, clock: Clock) -> Leg:
+async def _leg(plan: LoadPlan, subject: _Subject, round_: int, sink: FactSink, clock: Clock) -> Leg:
     pids = subject.proxy.pids if subject.proxy else []
-    told, cpu = sink.tokens, processes.cpu_ns(pids)
+    told, cpu = sink.tokens, process_costs.cpu_ns(pids)
     heard = await _listen(plan, subject)
-    cpu = processes.cpu_ns(pids) - cpu
+    cpu = process_costs.cpu_ns(pids) - cpu
     if subject.name == OBSERVING:
         await clock.sleep(0.5)  # the last facts are at most a fifth of a second behind
     return Leg(
@@ -202,12 +202,12 @@ async def _leg(plan: Plan, subject: _Subject, round_: int, sink: FactSink, clock
         streams=plan.streams,
         heard=heard,
         cpu_us=cpu / 1e3 / max(1, heard.chunks),
-        rss_bytes=processes.rss_bytes(pids),
+        rss_bytes=process_costs.rss_bytes(pids),
         tokens_told=sink.tokens - told,
     )
 
 
-async def _listen(plan: Plan, subject: _Subject) -> Heard:
+async def _listen(plan: LoadPlan, subject: _Subject) -> LoadResult:
     load = Load(
         port=subject.port,
         path=subject.path,
@@ -218,15 +218,15 @@ async def _listen(plan: Plan, subject: _Subject) -> Heard:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "watchtower.lab.benchmarks.load",
+        "watchtower.lab.benchmarks.clients",
         msgspec.json.encode(load).decode(),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
         said, _ = await process.communicate()
     finally:
-        await processes.end(process)
-    return msgspec.json.decode(said, type=Heard)
+        await process_costs.end(process)
+    return msgspec.json.decode(said, type=LoadResult)
 
 
 @asynccontextmanager
@@ -234,7 +234,7 @@ async def _started_engine(pace: Pace) -> AsyncIterator[int]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "watchtower.lab.benchmarks.upstream",
+        "watchtower.lab.benchmarks.paced_engine",
         msgspec.json.encode(pace).decode(),
         stdout=asyncio.subprocess.PIPE,
     )
@@ -245,4 +245,4 @@ async def _started_engine(pace: Pace) -> AsyncIterator[int]:
             raise NotReachable("the bench's own engine did not start")
         yield int(line)
     finally:
-        await processes.end(process)
+        await process_costs.end(process)

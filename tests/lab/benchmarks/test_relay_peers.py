@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from watchtower.clock import SystemClock
-from watchtower.lab.benchmarks.load import Heard
-from watchtower.lab.benchmarks.machine import this_machine
-from watchtower.lab.benchmarks.relay import DIRECT, FORWARDING, OBSERVING, Comparison, Leg, Plan, compare
+from watchtower.lab.benchmarks.clients import LoadResult
+from watchtower.lab.benchmarks.host import this_machine
+from watchtower.lab.benchmarks.relay_peers import DIRECT, FORWARDING, OBSERVING, Leg, LoadPlan, RelayComparison, compare
 
 
 def leg(name: str, round_: int, cpu: float, p99: float, complete: int = 4) -> Leg:
-    heard = Heard(complete=complete, chunks=40, p50_us=p99 / 2, p99_us=p99, max_us=p99)
+    heard = LoadResult(complete=complete, chunks=40, p50_us=p99 / 2, p99_us=p99, max_us=p99)
     return Leg(name=name, round=round_, streams=4, heard=heard, cpu_us=cpu, rss_bytes=30_000_000, tokens_told=40)
 
 
-def comparison(*legs: Leg) -> Comparison:
-    return Comparison(plan=Plan(), machine=this_machine({}), legs=list(legs), missing=[])
+def comparison(*legs: Leg) -> RelayComparison:
+    return RelayComparison(plan=LoadPlan(), machine=this_machine({}), legs=list(legs), missing=[])
 
 
 def test_ratios_are_taken_inside_a_round_and_then_the_median() -> None:
@@ -61,7 +61,7 @@ def test_without_a_peer_ratios_are_unknown_and_a_lost_stream_is_a_miss() -> None
 async def test_a_comparison_from_start_to_end() -> None:
     told: list[str] = []
 
-    found = await compare(Plan(streams=3, rate=20, seconds=0.5, rounds=1), SystemClock(), told.append)
+    found = await compare(LoadPlan(streams=3, rate=20, seconds=0.5, rounds=1), SystemClock(), told.append)
 
     assert {DIRECT, OBSERVING, FORWARDING} <= set(found.names)
     assert all(leg.whole and leg.heard.chunks == 30 for leg in found.legs)

@@ -12,7 +12,7 @@ PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class ProcessInfo:
     pid: int
     parent: int
     started: str
@@ -23,7 +23,7 @@ class Process:
     """The command line as the process shows it: what setproctitle changes."""
 
 
-def process(pid: int) -> Process | None:
+def process(pid: int) -> ProcessInfo | None:
     """One process as it is now; None when there is none."""
     try:
         stat = (PROC / str(pid) / "stat").read_text(errors="replace")
@@ -31,12 +31,12 @@ def process(pid: int) -> Process | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = stat.rpartition(")")[2].split()
-    return Process(pid, int(fields[1]), fields[19], fields[0], title.replace(b"\0", b" ").decode(errors="replace"))
+    return ProcessInfo(pid, int(fields[1]), fields[19], fields[0], title.replace(b"\0", b" ").decode(errors="replace"))
 
 
-def tree(root: int) -> list[Process]:
+def tree(root: int) -> list[ProcessInfo]:
     """``root`` and all its descendants, parents before children; empty when ``root`` does not exist."""
-    children: dict[int, list[Process]] = {}
+    children: dict[int, list[ProcessInfo]] = {}
     for entry in PROC.iterdir():
         if entry.name.isdecimal() and (found := process(int(entry.name))) is not None:
             children.setdefault(found.parent, []).append(found)
@@ -47,7 +47,7 @@ def tree(root: int) -> list[Process]:
     return line
 
 
-def workers(root: int) -> list[Process]:
+def workers(root: int) -> list[ProcessInfo]:
     """vLLM's tensor-parallel workers below ``root``, rank 0 first. Searched among descendants only, never by name
     over the whole machine."""
     found = [member for member in tree(root) if member.title.startswith("VLLM::Worker") and member.state != "Z"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from watchtower.lab.demonstration.narration import Json, Look
+from watchtower.lab.simulator.chats import PhaseCounts
 from watchtower.lab.simulator.faults import Proof
-from watchtower.lab.simulator.traffic import PhaseCounts
 
 TOLD_ONLY = ("imbalance",)
 """Faults that no restart cures: people are told, nothing is done."""
@@ -130,35 +130,35 @@ def report(
 def as_promised(reports: list[FaultReport], mode: str, faults: int) -> list[str]:
     """What was not as promised, each in one sentence; empty when all was."""
     wrong = [] if len(reports) == faults else [f"only {len(reports)} of {faults} faults were shown"]
-    for one in reports:
-        if one.detected_s is None:
-            wrong.append(f"{one.fault}: not detected")
-        if one.fault in TOLD_ONLY:
-            wrong += _told_only(one)
+    for shown in reports:
+        if shown.detected_s is None:
+            wrong.append(f"{shown.fault}: not detected")
+        if shown.fault in TOLD_ONLY:
+            wrong += _told_only(shown)
             continue
         if mode == "observe":
-            if not one.would_act:
-                wrong.append(f"{one.fault}: no would-act was recorded")
-            if one.acted or one.cured_s is not None or one.process_replaced:
-                wrong.append(f"{one.fault}: something was done in mode observe")
-            if not one.still_firing:
-                wrong.append(f"{one.fault}: it went away by itself")
+            if not shown.would_act:
+                wrong.append(f"{shown.fault}: no would-act was recorded")
+            if shown.acted or shown.cured_s is not None or shown.process_replaced:
+                wrong.append(f"{shown.fault}: something was done in mode observe")
+            if not shown.still_firing:
+                wrong.append(f"{shown.fault}: it went away by itself")
             continue
-        if one.cured_s is None:
-            wrong.append(f"{one.fault}: not cured")
-        elif not one.verified:
-            wrong.append(f"{one.fault}: the cure is not verified")
-        if one.fault in FREE and one.failed_requests:
-            wrong.append(f"{one.fault}: the cure cost {one.failed_requests} requests")
+        if shown.cured_s is None:
+            wrong.append(f"{shown.fault}: not cured")
+        elif not shown.verified:
+            wrong.append(f"{shown.fault}: the cure is not verified")
+        if shown.fault in FREE and shown.failed_requests:
+            wrong.append(f"{shown.fault}: the cure cost {shown.failed_requests} requests")
     return wrong
 
 
-def _told_only(one: FaultReport) -> list[str]:
+def _told_only(shown: FaultReport) -> list[str]:
     wrong = []
-    if one.acted or one.process_replaced:
-        wrong.append(f"{one.fault}: something was done about it, and nothing should have been")
-    if one.detected_s is not None and str(one.proof.evidence["gpu"]) not in one.told:
-        wrong.append(f"{one.fault}: the alert does not name {one.proof.evidence['gpu']}")
-    if one.failed_requests:
-        wrong.append(f"{one.fault}: {one.failed_requests} requests failed")
+    if shown.acted or shown.process_replaced:
+        wrong.append(f"{shown.fault}: something was done about it, and nothing should have been")
+    if shown.detected_s is not None and str(shown.proof.evidence["gpu"]) not in shown.told:
+        wrong.append(f"{shown.fault}: the alert does not name {shown.proof.evidence['gpu']}")
+    if shown.failed_requests:
+        wrong.append(f"{shown.fault}: {shown.failed_requests} requests failed")
     return wrong

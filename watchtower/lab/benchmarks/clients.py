@@ -1,8 +1,8 @@
-"""``python -m watchtower.lab.benchmarks.load '<Load as JSON>'``: clients that miss nothing and time everything.
+"""``python -m watchtower.lab.benchmarks.clients '<Load as JSON>'``: clients that miss nothing and time everything.
 
 Each stream is one connection and one request. It counts as complete only if every numbered chunk came once and in
 order, the end marker came, and the HTTP message ended as its framing promised; nothing is ever sent twice. The delay
-of a chunk is the instant of the read that brought it minus the stamp in it. Prints one ``Heard`` as JSON.
+of a chunk is the instant of the read that brought it minus the stamp in it. Prints one ``LoadResult`` as JSON.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """What has not ended by then is incomplete."""
 
 
-class Heard(msgspec.Struct, frozen=True, kw_only=True):
+class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     """What the clients got. Delays in microseconds."""
 
     complete: int
@@ -110,7 +110,7 @@ class Client(asyncio.Protocol):
                 self._transport.close()
 
 
-async def run(load: Load) -> Heard:
+async def run(load: Load) -> LoadResult:
     """Every stream at once; returns when all have ended, or at the deadline."""
     loop = asyncio.get_running_loop()
     delays: array[int] = array("q")
@@ -128,7 +128,7 @@ async def run(load: Load) -> Heard:
     except TimeoutError:
         pass
     ranked = sorted(delays)
-    return Heard(
+    return LoadResult(
         complete=complete,
         chunks=len(ranked),
         p50_us=quantile(ranked, 0.5) / 1e3,

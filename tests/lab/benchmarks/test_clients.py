@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from watchtower.clock import boottime_ns
-from watchtower.lab.benchmarks.load import Load, quantile, run
-from watchtower.lab.benchmarks.upstream import http_chunk
+from watchtower.lab.benchmarks.clients import Load, quantile, run
+from watchtower.lab.benchmarks.paced_engine import http_chunk
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 DONE = http_chunk(b"data: [DONE]\n\n")

@@ -3,10 +3,10 @@ from typing import Any
 
 import msgspec
 
-from watchtower.lab.demonstration.narration import Entry, Json, Look
-from watchtower.lab.demonstration.outcome import NOTHING, FaultReport, as_promised, report, sighting
+from watchtower.lab.demonstration.narration import JournalEntry, Json, Look
+from watchtower.lab.demonstration.report import NOTHING, FaultReport, as_promised, report, sighting
+from watchtower.lab.simulator.chats import PhaseCounts
 from watchtower.lab.simulator.faults import Proof
-from watchtower.lab.simulator.traffic import PhaseCounts
 
 PROOF = Proof(fault="slow", injected_at=100.0, seen_at=101.0, evidence={"pid": 7})
 INCIDENT = {"id": "inc-1", "state": "recovering"}
@@ -17,11 +17,11 @@ def action(state: str, started_at: float = 110.0, **more: Any) -> Json:
     return {**known, "verified_by": ["served a canary"], **more}
 
 
-WOULD = Entry(9, "action.would_act", 107.0, "restart_group")
+WOULD = JournalEntry(9, "action.would_act", 107.0, "restart_group")
 
 
-def look(*actions: Json, openings: tuple[float, ...] = (106.5,), more: tuple[Entry, ...] = ()) -> Look:
-    journal = [*(Entry(3, "incident.open", at, "") for at in openings), *more]
+def look(*actions: Json, openings: tuple[float, ...] = (106.5,), more: tuple[JournalEntry, ...] = ()) -> Look:
+    journal = [*(JournalEntry(3, "incident.open", at, "") for at in openings), *more]
     return Look({}, [INCIDENT], list(actions), journal)
 
 
@@ -29,7 +29,7 @@ def shown(
     *actions: Json,
     replaced: bool = True,
     counts: PhaseCounts | None = None,
-    more: tuple[Entry, ...] = (),
+    more: tuple[JournalEntry, ...] = (),
     still_firing: bool = True,
 ) -> FaultReport:
     seen = sighting(100.0, look(*actions, more=more))
@@ -38,9 +38,14 @@ def shown(
 
 
 def test_times_count_from_the_injection() -> None:
-    one = shown(action("effective"))
-    assert (one.detected_s, one.cured_s, one.verified, one.verified_by) == (6.5, 30.0, True, ("served a canary",))
-    assert one.incident == "inc-1" and one.op_id == "op-1" and one.requests == 9
+    found = shown(action("effective"))
+    assert (found.detected_s, found.cured_s, found.verified, found.verified_by) == (
+        6.5,
+        30.0,
+        True,
+        ("served a canary",),
+    )
+    assert found.incident == "inc-1" and found.op_id == "op-1" and found.requests == 9
 
 
 def test_what_happened_before_the_injection_does_not_count() -> None:
@@ -53,13 +58,13 @@ def test_an_incident_that_came_back_counts_from_its_new_opening() -> None:
 
 
 def test_an_action_under_way_is_no_cure() -> None:
-    one = shown(action("verifying", ended_at=None))
-    assert one.cured_s is None and one.acted and not one.verified and one.verified_by == ()
+    found = shown(action("verifying", ended_at=None))
+    assert found.cured_s is None and found.acted and not found.verified and found.verified_by == ()
 
 
 def test_a_second_attempt_may_be_the_cure() -> None:
-    one = shown(action("effective", started_at=150.0, ended_at=170.0, op_id="op-2"), action("ineffective"))
-    assert (one.cured_s, one.op_id) == (70.0, "op-2")
+    found = shown(action("effective", started_at=150.0, ended_at=170.0, op_id="op-2"), action("ineffective"))
+    assert (found.cured_s, found.op_id) == (70.0, "op-2")
 
 
 def test_a_cure_without_another_process_is_not_verified() -> None:
@@ -99,7 +104,7 @@ NAMED = {"id": "inc-2", "state": "held", "title": "GPU utilization differs by 64
 
 
 def told(incident: Json, *actions: Json, replaced: bool = False, failed: int = 0) -> list[str]:
-    seen = sighting(100.0, Look({}, [incident], list(actions), [Entry(3, "incident.open", 106.5, "")]))
+    seen = sighting(100.0, Look({}, [incident], list(actions), [JournalEntry(3, "incident.open", 106.5, "")]))
     counts = PhaseCounts(requests=9)
     counts.failed["http_503"] = failed
     return as_promised([report(HARDWARE, seen, counts, before=None, after=None, replaced=replaced)], "auto", 1)
@@ -123,8 +128,8 @@ def drifted(weights: tuple[str, str], *, replaced: bool = False, failed: int = 0
     proof = msgspec.structs.replace(PROOF, fault="drift")
     cured = sighting(proof.injected_at, look(action("effective")))
     counts = PhaseCounts(failed=Counter({"reset": failed} if failed else {}))
-    one = report(proof, cured, counts, before=None, after=None, replaced=replaced, weights=weights)
-    return as_promised([one], "auto", 1)
+    found = report(proof, cured, counts, before=None, after=None, replaced=replaced, weights=weights)
+    return as_promised([found], "auto", 1)
 
 
 def test_drift_is_cured_when_the_demo_itself_reads_the_first_weights_again_in_the_same_process() -> None:

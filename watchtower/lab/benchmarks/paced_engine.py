@@ -1,4 +1,4 @@
-"""``python -m watchtower.lab.benchmarks.upstream '<Pace as JSON>'``: an engine's streams, paced and stamped.
+"""``python -m watchtower.lab.benchmarks.paced_engine '<Pace as JSON>'``: an engine's streams, paced and stamped.
 
 
 Each POST is answered with ``max_tokens`` chat-completion chunks of the size that vLLM writes with continuous usage
@@ -46,7 +46,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """All streams get their chunk at the same instant, as an engine's step gives it; otherwise they are spread."""
 
 
-class _Request(msgspec.Struct):
+class _StreamRequest(msgspec.Struct):
     max_tokens: int
 
 
@@ -83,7 +83,7 @@ class Stream(asyncio.Protocol):
         self._body += body
 
     def on_message_complete(self) -> None:
-        self._tokens = msgspec.json.decode(self._body, type=_Request).max_tokens
+        self._tokens = msgspec.json.decode(self._body, type=_StreamRequest).max_tokens
         self._body.clear()
         self._sent = 0
         period, now = 1 / self._pace.rate, self._loop.time()

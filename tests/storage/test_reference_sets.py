@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from watchtower.storage.references import DATABASE, ReferenceStore, imported
+from watchtower.storage.reference_sets import DATABASE, ReferenceStore, imported
 from watchtower.vocabulary.errors import BadInput, StorageFault
 from watchtower.vocabulary.references import Blessed, Normal, Prompt, Reference, ReferenceKey, ReferenceSet
 
@@ -17,16 +17,20 @@ OTHER = ReferenceKey(model="n", template="chat", sampling="greedy", prompts="p")
 
 
 def made(id: str, at: float, key: ReferenceKey = KEY) -> ReferenceSet:
-    one = Reference(prompt=Prompt(id="q", text="Why?"), answers=[Blessed(text="So.")], agreement=Normal(1.0, 0.0))
-    return ReferenceSet(id=id, key=key, captured_wall=at, repeats=3, references=[one])
+    reference = Reference(prompt=Prompt(id="q", text="Why?"), answers=[Blessed(text="So.")], agreement=Normal(1.0, 0.0))
+    return ReferenceSet(id=id, key=key, captured_wall=at, repeats=3, references=[reference])
 
 
 def test_the_newest_set_under_the_key_is_in_force_and_older_ones_are_retired(tmp_path: Path) -> None:
     store = ReferenceStore(tmp_path)
     assert store.all() == [] and store.blessed(KEY) is None
-    for one in (made("a", 1.0), made("b", 2.0, OTHER), made("c", 3.0)):
-        store.bless(one)
-    assert [(one.references.id, one.retired) for one in store.all()] == [("c", False), ("b", False), ("a", True)]
+    for references in (made("a", 1.0), made("b", 2.0, OTHER), made("c", 3.0)):
+        store.bless(references)
+    assert [(stored.references.id, stored.retired) for stored in store.all()] == [
+        ("c", False),
+        ("b", False),
+        ("a", True),
+    ]
     assert ReferenceStore(tmp_path).blessed(KEY) == made("c", 3.0)
 
 

@@ -51,12 +51,14 @@ class ReferenceStore:
 
     def blessed(self, key: ReferenceKey) -> ReferenceSet | None:
         """The newest set under ``key`` that is not retired. Raises StorageFault."""
-        return next((one.references for one in self.all() if not one.retired and one.references.key == key), None)
+        return next(
+            (stored.references for stored in self.all() if not stored.retired and stored.references.key == key), None
+        )
 
     def bless(self, references: ReferenceSet) -> None:
         """Keep ``references``; older sets under the same key are retired. Raises StorageFault."""
         body = msgspec.json.encode(references)
-        same = [one.references.id for one in self.all() if one.references.key == references.key]
+        same = [stored.references.id for stored in self.all() if stored.references.key == references.key]
         with self._file.writing() as connection:
             connection.executemany("UPDATE sets SET retired = 1 WHERE id = ?", [(id,) for id in same])
             row = (references.id, references.captured_wall, body)
