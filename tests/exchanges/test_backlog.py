@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.exchanges.streams import DONE, STREAM_HEAD, chat, event
 from tests.exchanges.test_responses import MILLISECOND, Observed
 from watchtower.exchanges.backlog import MOST, Backlog
-from watchtower.exchanges.ledger import Ledger
+from watchtower.exchanges.exchange import ExchangeTable
 from watchtower.exchanges.responses import ResponseReader
 from watchtower.vocabulary.facts import Ending
 
@@ -50,7 +50,7 @@ def test_many_chunks_of_one_read_count_each() -> None:
 
 def test_a_whole_chunk_waits_and_keeps_the_instant_of_its_read() -> None:
     observed = streaming().read(token("b"), token("c"))
-    assert len(observed.ledger.backlog) == 2
+    assert len(observed.table.backlog) == 2
 
     news = observed.news
 
@@ -60,12 +60,12 @@ def test_a_whole_chunk_waits_and_keeps_the_instant_of_its_read() -> None:
 
 def test_what_waits_is_news() -> None:
     observed = streaming()
-    observed.ledger.drain()
-    assert not observed.ledger.has_news
+    observed.table.drain()
+    assert not observed.table.has_news
 
     observed.read(token("b"))
 
-    assert observed.ledger.has_news
+    assert observed.table.has_news
 
 
 def test_the_chunks_of_one_read_share_its_gap() -> None:
@@ -81,7 +81,7 @@ def test_the_end_of_an_answer_is_known_at_once_and_after_what_was_put_off() -> N
     observed.read(last)
 
     assert not observed.reader.awaited
-    assert not observed.ledger.backlog
+    assert not observed.table.backlog
     news = observed.news
     assert news.closed is not None
     assert (news.closed.ending, news.first_tokens + sum(news.tokens)) == (Ending.COMPLETE, 2)
@@ -110,7 +110,7 @@ def test_tokens_that_were_put_off_count_when_the_engine_goes_away() -> None:
 def test_a_stream_in_another_dialect_that_was_put_off_is_closed_when_it_is_read() -> None:
     observed = Observed()
     observed.read(STREAM_HEAD, b"d\r\n: keep-alive\n\r\n", b"7\r\nhello\n\n\r\n", b"d\r\ndata: hello\n\n\r\n")
-    assert observed.ledger.open
+    assert observed.table.open
 
     news = observed.news
 
@@ -123,15 +123,15 @@ def test_a_stream_in_another_dialect_that_was_put_off_is_closed_when_it_is_read(
 
 
 def test_two_exchanges_do_not_mix() -> None:
-    ledger = Ledger("0.1")
+    table = ExchangeTable("0.1")
     readers = [ResponseReader(lambda name: None) for _ in range(2)]
     for reader in readers:
-        reader.expect("POST", ledger.begin(1, "/v1/chat/completions"))
+        reader.expect("POST", table.begin(1, "/v1/chat/completions"))
         reader.feed(STREAM_HEAD + token(), 1)
     for ns, reader in enumerate([readers[0], readers[1], readers[0]], start=2):
         reader.feed(token("b"), ns)
 
-    assert [news.gaps_ns for news in ledger.drain()] == [[1, 2], [2]]
+    assert [news.gaps_ns for news in table.drain()] == [[1, 2], [2]]
 
 
 def test_a_size_line_in_two_reads_is_followed_even_where_its_second_half_looks_like_a_chunk() -> None:
@@ -161,5 +161,5 @@ def test_an_answer_that_ends_with_its_connection_has_what_was_put_off() -> None:
 
     observed.reader.eof(observed.ns)
 
-    assert not observed.ledger.backlog
+    assert not observed.table.backlog
     assert sum(observed.news.tokens) == 1

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.exchanges.streams import CHAT_ESTIMATED, CHAT_TOKEN_IDS, RECORDED, STREAM_HEAD, Recorded, chat, event
-from watchtower.exchanges.ledger import Ledger
+from watchtower.exchanges.exchange import ExchangeTable
 from watchtower.exchanges.responses import ResponseReader
 from watchtower.vocabulary.facts import Ending, ExchangeNews
 
@@ -23,9 +23,9 @@ class Observed:
 
     def __init__(self) -> None:
         self.counted: Counter[str] = Counter()
-        self.ledger = Ledger("0.1")
+        self.table = ExchangeTable("0.1")
         self.reader = ResponseReader(lambda name: self.counted.update([name]))
-        self.exchange = self.ledger.begin(MILLISECOND, "/v1/chat/completions")
+        self.exchange = self.table.begin(MILLISECOND, "/v1/chat/completions")
         self.reader.expect("POST", self.exchange)
         self.ns = MILLISECOND
 
@@ -37,7 +37,7 @@ class Observed:
 
     @property
     def news(self) -> ExchangeNews:
-        news = self.ledger.drain()
+        news = self.table.drain()
         assert len(news) == 1
         return news[0]
 
@@ -71,7 +71,7 @@ def test_an_answer_is_counted_as_its_engine_meant_it(recorded: Recorded) -> None
         recorded.finish_reason,
     )
     assert not observed.reader.awaited
-    assert not observed.ledger.open
+    assert not observed.table.open
 
 
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
@@ -112,7 +112,7 @@ def test_no_mutilated_stream_raises(recorded: Recorded, seed: int, places: list[
     observed.reader.eof(observed.ns + 1)
 
     if observed.reader.in_sync:
-        assert not observed.ledger.open, "whatever came, the exchange ended with its connection"
+        assert not observed.table.open, "whatever came, the exchange ended with its connection"
 
 
 def test_tokens_of_one_read_share_its_gap_and_the_first_read_has_none() -> None:
@@ -199,11 +199,11 @@ def test_an_interim_answer_is_not_the_answer() -> None:
 
 def test_answers_on_one_connection_are_kept_apart() -> None:
     observed = Observed().read(CHAT_ESTIMATED.wire)
-    second = observed.ledger.begin(observed.ns, "/v1/completions")
+    second = observed.table.begin(observed.ns, "/v1/completions")
     observed.reader.expect("POST", second)
     observed.read(CHAT_TOKEN_IDS.wire)
 
-    assert [totals(news)[0] for news in observed.ledger.drain()] == [3, 6]
+    assert [totals(news)[0] for news in observed.table.drain()] == [3, 6]
 
 
 def test_what_is_not_http_is_counted_and_the_exchange_is_not_left_open() -> None:
@@ -229,11 +229,11 @@ def test_a_stream_in_another_dialect_is_never_read_as_hung() -> None:
     observed = Observed().read(STREAM_HEAD + b"%x\r\n" % len(body) + body + b"\r\n")
 
     assert observed.counted == {"responses_unobserved": 1}
-    assert not observed.ledger.open
+    assert not observed.table.open
 
 
 def test_an_accepted_upgrade_is_reported() -> None:
     observed = Observed().read(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n\x00\x01")
 
     assert observed.reader.switched
-    assert not observed.ledger.open
+    assert not observed.table.open

@@ -12,8 +12,10 @@ import pytest_asyncio
 import uvloop
 
 from watchtower.taps.listening import bound
-from watchtower.taps.plan import Address, RelayPlan
-from watchtower.taps.relay import Relay
+from watchtower.taps.relay_plan import RelayPlan
+from watchtower.taps.relay_state import RelayState
+from watchtower.taps.relay_worker import RelayWorker
+from watchtower.taps.socket_addresses import Address
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -81,8 +83,9 @@ class Engine:
 class Bench:
     """The relay under test and what is around it."""
 
-    def __init__(self, relay: Relay, engine: Engine, port: int) -> None:
-        self.relay = relay
+    def __init__(self, worker: RelayWorker, engine: Engine, port: int) -> None:
+        self.worker = worker
+        self.relay: RelayState = worker.state
         self.engine = engine
         self.port = port
         self.clients: list[asyncio.StreamWriter] = []
@@ -151,17 +154,17 @@ async def start(tmp_path: Any) -> AsyncIterator[Start]:
             run_directory=str(tmp_path),
             **{"upstream": f"http://127.0.0.1:{engine.port}", **knobs},
         )
-        relay = Relay(plan, asyncio.get_running_loop(), os.getpid())
+        worker = RelayWorker(plan, asyncio.get_running_loop(), os.getpid())
         listening = bound(Address(host="127.0.0.1"))
         port = listening.getsockname()[1]
-        await relay.listen(listening)
-        benches.append(Bench(relay, engine, port))
+        await worker.listen(listening)
+        benches.append(Bench(worker, engine, port))
         return benches[-1]
 
     yield begin
     for bench in benches:
         for writer in bench.clients:
             writer.close()
-        await bench.relay.drain(0.05)
+        await bench.worker.drain(0.05)
         await bench.engine.stop()
     await asyncio.sleep(0.02)

@@ -12,6 +12,7 @@ import pytest
 from tests.exchanges.streams import CHAT_ESTIMATED, RECORDED, Recorded, chat, event
 from tests.taps.conftest import ANSWER, Script, Start, until
 from watchtower.clock import boottime_ns
+from watchtower.taps.client_connection import ClientConnection
 from watchtower.vocabulary.facts import Ending
 from watchtower.vocabulary.samples import SampleOrder
 
@@ -41,7 +42,7 @@ async def test_an_answer_arrives_byte_for_byte_and_is_observed(start: Start, rec
 
     assert await bench.ask(POST) == recorded.wire
     assert bytes(bench.engine.received[0]) == POST
-    news = bench.relay.ledger.drain()[0]
+    news = bench.relay.exchanges.drain()[0]
     assert news.opened is not None
     assert (news.opened.path, news.opened.request_bytes) == ("/v1/chat/completions", len(BODY))
     assert news.closed is not None
@@ -53,10 +54,10 @@ async def test_the_request_itself_tells_model_and_stream_before_any_answer(start
     bench = await start(reply(b""))
     await bench.ask(POST)
 
-    opened = bench.relay.ledger.drain()[0].opened
+    opened = bench.relay.exchanges.drain()[0].opened
     assert opened is not None
     assert (opened.model, opened.stream) == ("m", True)
-    assert len(bench.relay.ledger.open) == 1
+    assert len(bench.relay.exchanges.open) == 1
 
 
 async def test_pipelined_requests_are_answered_in_order_one_at_a_time(start: Start) -> None:
@@ -155,7 +156,7 @@ async def test_an_answer_that_is_not_http_passes_unchanged_and_is_counted(start:
 
     assert await bench.ask(POST) == b"\x00\x01 what is this"
     assert bench.relay.counters["responses_malformed"] == 1
-    closed = bench.relay.ledger.drain()[0].closed
+    closed = bench.relay.exchanges.drain()[0].closed
     assert closed is not None
     assert closed.ending is Ending.UNOBSERVED
 
@@ -206,7 +207,7 @@ async def test_a_death_in_mid_answer_is_a_reset_after_everything_that_came(start
     with pytest.raises(ConnectionResetError):
         await reader.read()
     assert bench.relay.counters["upstream_deaths"] == 1
-    closed = bench.relay.ledger.drain()[0].closed
+    closed = bench.relay.exchanges.drain()[0].closed
     assert closed is not None
     assert closed.ending is Ending.TRUNCATED
 
@@ -231,7 +232,7 @@ async def test_an_engine_that_is_down_is_a_502_in_the_openai_shape(start: Start)
     assert set(error) == {"message", "type", "param", "code"}
     assert error["code"] == "upstream_unreachable"
     assert bench.caused() == {"upstream_unreachable": 1}
-    closed = bench.relay.ledger.drain()[0].closed
+    closed = bench.relay.exchanges.drain()[0].closed
     assert closed is not None
     assert closed.ending is Ending.OURS
 
@@ -260,7 +261,7 @@ async def test_a_client_that_leaves_takes_its_upstream_with_it(start: Start) -> 
     await asyncio.wait_for(bench.engine.ended[0].wait(), 2)
 
     assert bench.relay.counters["clients_left"] == 1
-    closed = bench.relay.ledger.drain()[0].closed
+    closed = bench.relay.exchanges.drain()[0].closed
     assert closed is not None
     assert closed.ending is Ending.CLIENT_LEFT
 
@@ -271,7 +272,8 @@ async def test_an_engine_that_closes_an_idle_connection_costs_the_next_request_n
     for _ in range(3):
         writer.write(GET)
         assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), 2) == ANSWER
-        (connection,) = bench.relay._connections
+        (connection,) = bench.relay.connections
+        assert isinstance(connection, ClientConnection)
         await until(lambda: connection._upstream is None)  # noqa: B023 — awaited here
 
     assert [bytes(received) for received in bench.engine.received] == [GET] * 3
@@ -301,7 +303,7 @@ async def test_an_idle_upstream_is_let_go_before_its_server_would_close_it_and_t
     reader, writer = await bench.client()
     writer.write(GET)
     await reader.readexactly(len(ANSWER))
-    (connection,) = bench.relay._connections
+    (connection,) = bench.relay.connections
     now = boottime_ns()
     connection.rest(now + 1_000_000_000)
     assert not bench.engine.ended[0].is_set()
@@ -318,7 +320,7 @@ async def test_a_request_under_way_is_never_at_rest(start: Start) -> None:
     reader, writer = await bench.client()
     writer.write(GET)
     await reader.readexactly(len(ANSWER) - 1)
-    (connection,) = bench.relay._connections
+    (connection,) = bench.relay.connections
     connection.rest(boottime_ns() + 10**12)
 
     assert not bench.engine.ended[0].is_set()
@@ -361,7 +363,7 @@ async def test_draining_lets_open_answers_end_and_closes_idle_connections(start:
     busy_reader, busy = await bench.client()
     busy.write(POST)
     await busy_reader.readuntil(b"\r\n\r\n")
-    draining = asyncio.create_task(bench.relay.drain(5))
+    draining = asyncio.create_task(bench.worker.drain(5))
     assert await asyncio.wait_for(idle_reader.read(), 2) == b""
     gate.set()
 
@@ -375,7 +377,7 @@ async def test_what_has_not_ended_at_the_deadline_is_reset_and_counted_as_ours(s
     reader, writer = await bench.client()
     writer.write(POST)
     await reader.readexactly(300)
-    await bench.relay.drain(0.05)
+    await bench.worker.drain(0.05)
 
     with pytest.raises(ConnectionResetError):
         await reader.read()

@@ -11,7 +11,7 @@ import pytest
 
 from watchtower.taps.handover import Handed, HandoverServer, WorkerLock, holder, take_over
 from watchtower.taps.listening import adopted, bound, inherited, name_of
-from watchtower.taps.plan import Address
+from watchtower.taps.socket_addresses import Address
 from watchtower.vocabulary.errors import BadInput, NotReachable, Refused
 
 

@@ -106,7 +106,7 @@ async def test_an_engine_that_is_not_up_at_release_is_a_502_and_not_held_against
 
     assert (await bench.read(reader)).startswith(b"HTTP/1.1 502 ")
     assert bench.caused() == {"upstream_unreachable": 1}
-    closed = bench.relay.ledger.drain()[0].closed
+    closed = bench.relay.exchanges.drain()[0].closed
     assert closed is not None
     assert closed.ending is Ending.OURS
 

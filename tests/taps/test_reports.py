@@ -55,11 +55,11 @@ async def test_news_gathers_while_the_daemon_is_away_and_is_bounded(
     bench = await start(facts=str(tmp_path / "facts.sock"))
     reporter = Reporter(bench.relay, 1, "0", "here")
     reporter.start()
-    exchange = bench.relay.ledger.begin(1, "/v1/completions")
+    exchange = bench.relay.exchanges.begin(1, "/v1/completions")
     for ns in range(100, 2000, 100):
         exchange.fresh = 1
         exchange.tokens_read(ns)
-    await until(lambda: bench.relay.ledger.dropped == 18)
+    await until(lambda: bench.relay.exchanges.dropped == 18)
     listener = Listener(tmp_path / "facts.sock")
     await listener.start()
     await until(lambda: bool(listener.frames))

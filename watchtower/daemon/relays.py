@@ -27,7 +27,8 @@ from watchtower.settings import RelaySettings
 from watchtower.taps.framing import Deframer, frame
 from watchtower.taps.handover import Handed, holder, same_user, take_over
 from watchtower.taps.listening import bound, inherited, name_of
-from watchtower.taps.plan import RelayPlan, bad, check_socket_path, listen_address, upstream_address
+from watchtower.taps.relay_plan import RelayPlan
+from watchtower.taps.socket_addresses import bad, check_socket_path, listen_address, upstream_address
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import NotReachable, ProtocolFault
 from watchtower.vocabulary.facts import (

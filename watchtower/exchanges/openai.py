@@ -14,9 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from watchtower.exchanges.events import EventSplitter
-from watchtower.exchanges.ledger import Exchange
-from watchtower.exchanges.sampling import Gathering
+from watchtower.exchanges.exchange import AnswerText, Exchange
+from watchtower.exchanges.server_sent_events import EventSplitter
 from watchtower.vocabulary.errors import UNREADABLE, ProtocolFault
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
@@ -246,7 +245,7 @@ class BodyReader(_Reader):
         if self.exchange.sample is not None:
             self._sample(self.exchange.sample)
 
-    def _sample(self, sample: Gathering) -> None:
+    def _sample(self, sample: AnswerText) -> None:
         try:
             said = _decode_said(self._body)
         except UNREADABLE:

@@ -64,7 +64,7 @@ class End(Enum):
 Piece = RequestHead | bytes | End
 
 
-class _State(Enum):
+class _FramerState(Enum):
     HEAD = 0
     LENGTH_BODY = 1
     CHUNK_LINE = 2
@@ -84,7 +84,7 @@ class RequestFramer:
     def __init__(self, tag_header: str = "") -> None:
         self._tag_header = tag_header.lower().encode("latin-1")
         self._buffer = b""
-        self._state = _State.HEAD
+        self._state = _FramerState.HEAD
         self._left = 0
         self._ended = False
         self.opacity = Opacity.NONE
@@ -97,7 +97,7 @@ class RequestFramer:
     @property
     def between_requests(self) -> bool:
         """The next piece, if there is one, begins a request."""
-        return self._state is _State.HEAD and not self._ended
+        return self._state is _FramerState.HEAD and not self._ended
 
     def receive(self, data: bytes) -> None:
         self._buffer = self._buffer + data if self._buffer else data
@@ -114,22 +114,22 @@ class RequestFramer:
         if not self._buffer:
             return None
         try:
-            if self._state is _State.HEAD:
+            if self._state is _FramerState.HEAD:
                 return self._head()
-            if self._state is _State.LENGTH_BODY or self._state is _State.CHUNK_DATA:
+            if self._state is _FramerState.LENGTH_BODY or self._state is _FramerState.CHUNK_DATA:
                 return self._counted()
-            if self._state is _State.CHUNK_LINE:
+            if self._state is _FramerState.CHUNK_LINE:
                 return self._chunk_line()
-            if self._state is _State.CHUNK_END:
+            if self._state is _FramerState.CHUNK_END:
                 return self._chunk_end()
-            if self._state is _State.TRAILER:
+            if self._state is _FramerState.TRAILER:
                 return self._trailer()
         except _Malformed:
             self._turn_opaque(Opacity.MALFORMED)
         return self._take(len(self._buffer))
 
     def _turn_opaque(self, opacity: Opacity) -> None:
-        self._state = _State.OPAQUE
+        self._state = _FramerState.OPAQUE
         self._ended = False
         self.opacity = opacity
 
@@ -164,9 +164,9 @@ class RequestFramer:
         head = self._parse(buffer[:end], begin)
         self._buffer = buffer[end:]
         if head.chunked:
-            self._state = _State.CHUNK_LINE
+            self._state = _FramerState.CHUNK_LINE
         elif head.content_length:
-            self._state, self._left = _State.LENGTH_BODY, head.content_length
+            self._state, self._left = _FramerState.LENGTH_BODY, head.content_length
         else:
             self._ended = True
         return head
@@ -220,10 +220,10 @@ class RequestFramer:
         piece = self._take(self._left)
         self._left -= len(piece)
         if not self._left:
-            if self._state is _State.CHUNK_DATA:
-                self._state = _State.CHUNK_END
+            if self._state is _FramerState.CHUNK_DATA:
+                self._state = _FramerState.CHUNK_END
             else:
-                self._state, self._ended = _State.HEAD, True
+                self._state, self._ended = _FramerState.HEAD, True
         return piece
 
     def _line(self) -> bytes | None:
@@ -245,7 +245,7 @@ class RequestFramer:
         if size is None:
             raise _Malformed
         self._left = int(size[1], 16)
-        self._state = _State.CHUNK_DATA if self._left else _State.TRAILER
+        self._state = _FramerState.CHUNK_DATA if self._left else _FramerState.TRAILER
         return self._take(len(line))
 
     def _chunk_end(self) -> bytes | None:
@@ -254,7 +254,7 @@ class RequestFramer:
             return None
         if end != b"\r\n":
             raise _Malformed
-        self._state = _State.CHUNK_LINE
+        self._state = _FramerState.CHUNK_LINE
         return self._take(2)
 
     def _trailer(self) -> bytes | None:
@@ -262,7 +262,7 @@ class RequestFramer:
         if line is None:
             return None
         if line == b"\r\n":
-            self._state, self._ended = _State.HEAD, True
+            self._state, self._ended = _FramerState.HEAD, True
         elif _HEADER.fullmatch(line[:-2]) is None:
             raise _Malformed
         return self._take(len(line))

@@ -19,7 +19,7 @@ from typing import Final
 import httptools
 
 from watchtower.exchanges.chunks import whole_chunks
-from watchtower.exchanges.ledger import Exchange
+from watchtower.exchanges.exchange import Exchange
 from watchtower.exchanges.openai import BodyReader, StreamReader
 from watchtower.vocabulary.errors import ProtocolFault
 from watchtower.vocabulary.facts import Ending

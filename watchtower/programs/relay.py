@@ -21,9 +21,10 @@ import uvloop
 from watchtower import __version__
 from watchtower.taps.handover import Handed, HandoverServer, WorkerLock
 from watchtower.taps.listening import adopted, bound, inherited, name_of
-from watchtower.taps.plan import RelayPlan, listen_address
-from watchtower.taps.relay import Relay
+from watchtower.taps.relay_plan import RelayPlan
+from watchtower.taps.relay_worker import RelayWorker
 from watchtower.taps.reports import Reporter
+from watchtower.taps.socket_addresses import listen_address
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem, Refused, WatchtowerError
 
 _LOCK_TRIES: Final = 40
@@ -34,7 +35,7 @@ async def relay(plan: RelayPlan) -> None:
     """Run until SIGTERM. Raises BadInput (address, upstream) and Refused (this worker already runs)."""
     loop = asyncio.get_running_loop()
     pid = os.getpid()
-    worker = Relay(plan, loop, pid)
+    worker = RelayWorker(plan, loop, pid)
     lock = WorkerLock(plan.lock_path)
     await _take(lock, pid, loop)
     listening = _listening_socket(plan, pid)
@@ -42,7 +43,7 @@ async def relay(plan: RelayPlan) -> None:
     loop.add_signal_handler(signal.SIGTERM, terminated.set)
     handed = Handed(pid=pid, digest=plan.digest(), listen=plan.listen)
     handover = HandoverServer(loop, plan.handover_path, listening, handed)
-    reporter = Reporter(worker, pid, __version__, name_of(listening))
+    reporter = Reporter(worker.state, pid, __version__, name_of(listening))
     # Accepting closes its socket in the end; the handover needs one of its own.
     await worker.listen(socket.socket(fileno=os.dup(listening.fileno())))
     reporter.start()

@@ -18,7 +18,7 @@ from typing import IO
 
 import msgspec
 
-from watchtower.taps.plan import check_socket_path
+from watchtower.taps.socket_addresses import check_socket_path
 from watchtower.vocabulary.errors import NotReachable, Refused
 
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred (unix(7))

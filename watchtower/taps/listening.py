@@ -7,7 +7,7 @@ import socket
 from collections.abc import MutableMapping
 from typing import Final
 
-from watchtower.taps.plan import Address, bad
+from watchtower.taps.socket_addresses import Address, bad
 
 _FIRST_INHERITED: Final = 3
 BACKLOG: Final = 2048

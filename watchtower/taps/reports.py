@@ -2,8 +2,8 @@
 
 Nothing is sent per event: five times a second, if there is news, one frame takes all of it (a frame costs by the
 exchange, however much it brings of each); without news one frame a second says that the worker lives. While the daemon
-is away (or does not read) news gathers in the ledger, within bounds, and the worker tries to reach it for ever. A
-faster tick measures how late the loop is.
+is away (or does not read) news gathers in the table of exchanges, within bounds, and the worker tries to reach it for
+ever. A faster tick measures how late the loop is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 from watchtower.clock import boottime, boottime_ns
 from watchtower.taps.framing import Deframer, frame
-from watchtower.taps.relay import Relay
+from watchtower.taps.relay_state import RelayState
 from watchtower.vocabulary.errors import ProtocolFault
 from watchtower.vocabulary.facts import RelayFrame, RelayHello, WorkerOrder
 from watchtower.vocabulary.samples import SampleOrder
@@ -35,7 +35,7 @@ _orders: msgspec.msgpack.Decoder[WorkerOrder] = msgspec.msgpack.Decoder(WorkerOr
 class Reporter(asyncio.Protocol):
     """One per worker; the protocol of whichever connection to the daemon is up."""
 
-    def __init__(self, relay: Relay, pid: int, version: str, listening: str) -> None:
+    def __init__(self, relay: RelayState, pid: int, version: str, listening: str) -> None:
         self._relay = relay
         self._pid = pid
         self._version = version
@@ -83,8 +83,8 @@ class Reporter(asyncio.Protocol):
         self._due_ns = now_ns + round(TICK_SECONDS * 1e9)
         self._relay.loop.call_later(TICK_SECONDS, self._tick)
         if self._transport is None or self._full:
-            self._relay.ledger.shed(MAX_GAPS_KEPT)
-        elif now_ns * 1e-9 - self._sent_at >= (FRAME_SECONDS if self._relay.ledger.has_news else HEARTBEAT_SECONDS):
+            self._relay.exchanges.shed(MAX_GAPS_KEPT)
+        elif now_ns * 1e-9 - self._sent_at >= (FRAME_SECONDS if self._relay.exchanges.has_news else HEARTBEAT_SECONDS):
             self._send_frame()
 
     def _send_frame(self) -> None:
@@ -93,18 +93,18 @@ class Reporter(asyncio.Protocol):
         relay = self._relay
         self._sequence += 1
         self._sent_at = boottime()
-        news = relay.ledger.drain()
+        news = relay.exchanges.drain()
         message = RelayFrame(
             at=self._sent_at,
             worker=relay.plan.worker,
             pid=self._pid,
             sequence=self._sequence,
-            open_exchanges=len(relay.ledger.open),
+            open_exchanges=len(relay.exchanges.open),
             parked=relay.hold.parked,
             hold=relay.hold.state,
             hold_op=relay.hold.op_id,
             loop_lag_seconds=max(0, self._lag_ns) * 1e-9,
-            dropped_news=relay.ledger.dropped,
+            dropped_news=relay.exchanges.dropped,
             counters=relay.counters,
             news=news,
         )
@@ -130,7 +130,7 @@ class Reporter(asyncio.Protocol):
             samples=True,
         )
         self._transport.write(frame(hello))
-        self._relay.ledger.restate()
+        self._relay.exchanges.restate()
         self._send_frame()
 
     def data_received(self, data: bytes) -> None:

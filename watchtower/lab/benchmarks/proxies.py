@@ -23,7 +23,7 @@ import msgspec
 
 from watchtower.lab.benchmarks import process_costs
 from watchtower.ports import Clock
-from watchtower.taps.plan import RelayPlan
+from watchtower.taps.relay_plan import RelayPlan
 from watchtower.vocabulary.errors import NotReachable
 
 OURS: Final = "watchtower relay"

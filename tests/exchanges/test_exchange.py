@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from watchtower.exchanges import ledger as ledger_module
-from watchtower.exchanges.ledger import Exchange, Ledger
+from watchtower.exchanges import exchange as exchange_module
+from watchtower.exchanges.exchange import Exchange, ExchangeTable
 from watchtower.vocabulary.facts import Ending
 
 
@@ -15,41 +15,41 @@ def tick(exchange: Exchange, ns: int, tokens: int = 1) -> None:
 
 
 def test_nothing_is_told_twice() -> None:
-    ledger = Ledger("0.1")
-    exchange = ledger.begin(1, "/v1/completions", tag="batch")
+    table = ExchangeTable("0.1")
+    exchange = table.begin(1, "/v1/completions", tag="batch")
     tick(exchange, 10, 2)
     tick(exchange, 15)
-    first = ledger.drain()[0]
+    first = table.drain()[0]
     tick(exchange, 25)
-    second = ledger.drain()[0]
+    second = table.drain()[0]
 
     assert first.opened is not None
     assert (first.opened.tag, first.first_tokens, first.gaps_ns) == ("batch", 2, [5])
     assert (second.opened, second.first_token_at, second.first_tokens, second.gaps_ns) == (None, None, 0, [10])
-    assert ledger.drain() == []
+    assert table.drain() == []
 
 
 def test_what_was_learned_late_is_told_again() -> None:
-    ledger = Ledger("0.1")
-    exchange = ledger.begin(1, "/v1/completions")
-    ledger.drain()
+    table = ExchangeTable("0.1")
+    exchange = table.begin(1, "/v1/completions")
+    table.drain()
     exchange.describe(model="m")
-    opened = ledger.drain()[0].opened
+    opened = table.drain()[0].opened
     exchange.describe(model="m")
 
     assert opened is not None
     assert opened.model == "m"
-    assert ledger.drain() == []
+    assert table.drain() == []
 
 
 def test_a_new_reader_is_told_of_everything_open_but_no_token_twice() -> None:
-    ledger = Ledger("0.1")
-    ended, going = ledger.begin(1, "/v1/completions"), ledger.begin(2, "/v1/completions")
+    table = ExchangeTable("0.1")
+    ended, going = table.begin(1, "/v1/completions"), table.begin(2, "/v1/completions")
     tick(going, 10, 3)
     ended.close(Ending.COMPLETE, 11)
-    ledger.drain()
-    ledger.restate()
-    news = ledger.drain()
+    table.drain()
+    table.restate()
+    news = table.drain()
 
     assert [item.id for item in news] == [going.id]
     assert news[0].opened is not None
@@ -59,40 +59,40 @@ def test_a_new_reader_is_told_of_everything_open_but_no_token_twice() -> None:
 
 
 def test_the_first_ending_counts() -> None:
-    ledger = Ledger("0.1")
-    exchange = ledger.begin(1, "/v1/completions")
+    table = ExchangeTable("0.1")
+    exchange = table.begin(1, "/v1/completions")
     exchange.close(Ending.TRUNCATED, 5)
     exchange.close(Ending.COMPLETE, 6)
-    closed = ledger.drain()[0].closed
+    closed = table.drain()[0].closed
 
     assert closed is not None
     assert closed.ending is Ending.TRUNCATED
 
 
 def test_gaps_that_nobody_takes_are_dropped_and_counted_but_openings_and_endings_stay() -> None:
-    ledger = Ledger("0.1")
-    exchange = ledger.begin(1, "/v1/completions")
+    table = ExchangeTable("0.1")
+    exchange = table.begin(1, "/v1/completions")
     for ns in range(10, 130, 10):
         tick(exchange, ns)
-    ledger.shed(most_gaps=11)
-    assert ledger.dropped == 0
-    ledger.shed(most_gaps=10)
+    table.shed(most_gaps=11)
+    assert table.dropped == 0
+    table.shed(most_gaps=10)
     exchange.close(Ending.COMPLETE, 200)
-    news = ledger.drain()[0]
+    news = table.drain()[0]
 
-    assert ledger.dropped == 11
+    assert table.dropped == 11
     assert (news.gaps_ns, news.first_tokens) == ([], 1)
     assert news.opened is not None
     assert news.closed is not None
 
 
 def test_endings_that_nobody_takes_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "MAX_CLOSED_KEPT", 3)
-    ledger = Ledger("0.1")
+    monkeypatch.setattr(exchange_module, "MAX_CLOSED_KEPT", 3)
+    table = ExchangeTable("0.1")
     for _ in range(5):
-        ledger.begin(1, "/v1/completions").close(Ending.COMPLETE, 2)
-    ledger.begin(1, "/v1/completions")
-    ledger.shed(most_gaps=100)
+        table.begin(1, "/v1/completions").close(Ending.COMPLETE, 2)
+    table.begin(1, "/v1/completions")
+    table.shed(most_gaps=100)
 
-    assert ledger.dropped == 2
-    assert [news.id for news in ledger.drain()] == ["0.1-3", "0.1-4", "0.1-5", "0.1-6"]
+    assert table.dropped == 2
+    assert [news.id for news in table.drain()] == ["0.1-3", "0.1-4", "0.1-5", "0.1-6"]

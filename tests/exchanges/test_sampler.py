@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from watchtower.exchanges.ledger import Exchange, Ledger
+from watchtower.exchanges.exchange import Exchange, ExchangeTable
 from watchtower.exchanges.openai import BodyReader, StreamReader
-from watchtower.exchanges.sampling import MOST_HELD, Sampler
+from watchtower.exchanges.sampler import MOST_HELD, Sampler
 from watchtower.vocabulary.facts import Ending
 from watchtower.vocabulary.samples import SampleOrder, prompt_hash
 
@@ -26,12 +26,12 @@ class Worker:
     def __init__(self, order: SampleOrder | None) -> None:
         self.counted: Counter[str] = Counter()
         self.sampler = Sampler(lambda name: self.counted.update([name]))
-        self.ledger = Ledger("0.1")
+        self.table = ExchangeTable("0.1")
         if order is not None:
             self.sampler.obey(order)
 
     def asked(self, path: str = "/v1/chat/completions", **body: Any) -> Exchange:
-        exchange = self.ledger.begin(1, path)
+        exchange = self.table.begin(1, path)
         if "messages" not in body and "prompt" not in body:
             body["messages"] = [{"role": "user", "content": QUESTION}]
         self.sampler.consider(exchange, json.dumps({"model": "m", "temperature": 0, **body}).encode())
@@ -119,7 +119,7 @@ def test_what_could_be_answered_otherwise_is_no_reference(body: dict[str, Any]) 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"messages": 7}', b'{"messages": [{"content": {}}]}', b"\xff"])
 def test_a_request_that_cannot_be_read_is_no_sample(content: bytes) -> None:
     worker = Worker(SampleOrder(ratio=1.0, questions=MATCHING.questions, longest_question=99, key=KEY))
-    exchange = worker.ledger.begin(1, "/v1/chat/completions")
+    exchange = worker.table.begin(1, "/v1/chat/completions")
     worker.sampler.consider(exchange, content)
 
     assert exchange.sample is None

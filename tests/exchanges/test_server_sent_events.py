@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchtower.exchanges.events import MAX_EVENT_BYTES, EventSplitter
+from watchtower.exchanges.server_sent_events import MAX_EVENT_BYTES, EventSplitter
 from watchtower.vocabulary.errors import ProtocolFault
 
 

@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 
 from watchtower.clock import boottime_ns
 from watchtower.exchanges.responses import ResponseReader
-from watchtower.taps.plan import Address
+from watchtower.taps.socket_addresses import Address
 
 _MAX_PENDING_BYTES: Final = 256 * 1024
 """More than this for a connection that is not up yet stops reading from the client."""
@@ -27,13 +27,13 @@ class Downstream(Protocol):
 
     def upstream_full(self, full: bool) -> None: ...
 
-    def upstream_gone(self, upstream: Upstream, cut: bool) -> None:
+    def upstream_gone(self, upstream: UpstreamConnection, cut: bool) -> None:
         """The engine closed; ``cut``: by a reset or an error, not by an EOF."""
 
-    def upstream_unreachable(self, upstream: Upstream) -> None: ...
+    def upstream_unreachable(self, upstream: UpstreamConnection) -> None: ...
 
 
-class Upstream(asyncio.Protocol):
+class UpstreamConnection(asyncio.Protocol):
     """Starts to connect when made; what is sent before it is up waits. ``write`` is the client transport's own."""
 
     def __init__(

@@ -1,21 +1,30 @@
 """Generation exchanges as they unfold, and the news of them that nobody has taken yet.
 
-An exchange gathers what happened to it; ``Ledger.drain`` hands out everything since the last time. While nobody
+An exchange gathers what happened to it; ``ExchangeTable.drain`` hands out everything since the last time. While nobody
 drains, news gathers in place and ``shed`` bounds it: the gaps are dropped and counted, openings and endings are
 kept, because they decide whether anything is open at all.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from watchtower.exchanges.backlog import Backlog
-from watchtower.exchanges.sampling import Gathering
 from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened
 
 NANO: Final = 1e-9
 MAX_CLOSED_KEPT: Final = 10_000
 """Ended exchanges that are kept for an absent reader; beyond it the oldest are dropped and counted."""
+
+
+class AnswerText(Protocol):
+    """Gathers what an exchange is answered."""
+
+    def add(self, text: object) -> None:
+        """The answer's next piece; whatever is no text is skipped."""
+
+    def end(self, exchange: Exchange, ending: Ending, at: float) -> None:
+        """There will be no more."""
 
 
 class Exchange:
@@ -27,7 +36,7 @@ class Exchange:
         "_first_tokens",
         "_gaps",
         "_last_ns",
-        "_ledger",
+        "_table",
         "_tokens",
         "_told_first",
         "_told_open",
@@ -50,9 +59,9 @@ class Exchange:
         "traceparent",
     )
 
-    def __init__(self, ledger: Ledger, id: str, opened_ns: int, path: str, tag: str) -> None:
-        self._ledger = ledger
-        self.backlog = ledger.backlog
+    def __init__(self, table: ExchangeTable, id: str, opened_ns: int, path: str, tag: str) -> None:
+        self._table = table
+        self.backlog = table.backlog
         """Takes parts of the answer that are read when there are more of them, or when somebody wants to know."""
         self.id = id
         self.opened_ns = opened_ns
@@ -62,7 +71,7 @@ class Exchange:
         self.stream = False
         self.request_bytes = 0
         self.traceparent = ""
-        self.sample: Gathering | None = None
+        self.sample: AnswerText | None = None
         """Gathers the answer's text, where this exchange is a sample."""
         self.status = 0
         self.fresh = 0
@@ -90,7 +99,7 @@ class Exchange:
         """There is news of this exchange."""
         if not self._waiting:
             self._waiting = True
-            self._ledger.waiting.append(self)
+            self._table.waiting.append(self)
 
     def describe(self, *, model: str = "", stream: bool = False) -> None:
         """More became known of the request; the opening is told again if it was told without."""
@@ -113,7 +122,7 @@ class Exchange:
         self._last_ns = ns
         if not self._waiting:
             self._waiting = True
-            self._ledger.waiting.append(self)
+            self._table.waiting.append(self)
 
     def close(self, ending: Ending, ns: int) -> None:
         """The first ending counts; later ones are ignored."""
@@ -122,7 +131,7 @@ class Exchange:
         self._closed = Closed(
             ns * NANO, ending, self.status, self.completion_tokens, self.prompt_tokens, self.finish_reason
         )
-        self._ledger.open.pop(self.id, None)
+        self._table.open.pop(self.id, None)
         if self.sample is not None:
             self.sample.end(self, ending, ns * NANO)
             self.sample = None
@@ -181,7 +190,7 @@ class Exchange:
         return news
 
 
-class Ledger:
+class ExchangeTable:
     """The exchanges of one relay worker."""
 
     def __init__(self, prefix: str) -> None:

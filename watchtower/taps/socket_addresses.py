@@ -1,12 +1,7 @@
-"""What one relay worker is told at start, and how an upstream's address is written.
-
-The plan travels as JSON on the worker's command line, so it holds no secret. Two plans with the same ``digest``
-make interchangeable workers: a new daemon keeps a running worker if, and only if, the digests agree.
-"""
+"""How addresses are written in the configuration: where clients connect, and where the engine is reached."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Final
@@ -18,42 +13,6 @@ from watchtower.vocabulary.errors import BadInput, Problem
 
 MAX_SOCKET_PATH_BYTES: Final = 107
 """``sun_path`` has 108 bytes, the last of them NUL (unix(7))."""
-
-
-class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The knobs are those of ``settings.RelaySettings``."""
-
-    worker: int
-    listen: str
-    """``host:port``; bound by the worker only when it is handed no socket."""
-    listen_fd: int = -1
-    """A listening socket inherited from the parent; −1: none."""
-    upstream: str
-    """``http://host:port`` or ``unix:/path``."""
-    run_directory: str
-    facts: str = ""
-    """The daemon's Unix socket; empty: nobody is told anything."""
-    guard: bool = True
-    allow_paths: tuple[str, ...] = ()
-    tag_header: str = ""
-    connect_seconds: float = 5.0
-    max_connections: int = 4096
-    drain_seconds: float = 30.0
-    """How long open exchanges may take to end after SIGTERM."""
-
-    @property
-    def lock_path(self) -> Path:
-        """Locked (flock) while this worker lives and accepts; holds its pid."""
-        return Path(self.run_directory) / f"relay-{self.worker}.lock"
-
-    @property
-    def handover_path(self) -> Path:
-        """Unix socket that gives the listening socket to a successor."""
-        return Path(self.run_directory) / f"relay-{self.worker}.handover"
-
-    def digest(self) -> str:
-        """Of everything but the file descriptor's number."""
-        return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(self, listen_fd=-1))).hexdigest()[:16]
 
 
 class Address(msgspec.Struct, frozen=True):

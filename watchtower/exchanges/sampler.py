@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
+from watchtower.exchanges.exchange import Exchange
 from watchtower.vocabulary.errors import UNREADABLE
 from watchtower.vocabulary.facts import Ending
 from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder, prompt_hash
-
-if TYPE_CHECKING:
-    from watchtower.exchanges.ledger import Exchange
 
 MOST_HELD: Final = 64
 """Samples under way or waiting for the next frame; more are skipped and counted."""
@@ -149,7 +147,7 @@ class Sampler:
             chosen=chosen,
         )
 
-    def ended(self, one: Gathering, exchange: Exchange, ending: Ending, at: float, answer: str) -> None:
+    def ended(self, gathering: Gathering, exchange: Exchange, ending: Ending, at: float, answer: str) -> None:
         self._under_way -= 1
         if self._order is None or ending is not Ending.COMPLETE:
             self._count("samples_skipped")
@@ -160,14 +158,14 @@ class Sampler:
                 at=at,
                 id=exchange.id,
                 model=exchange.model,
-                prompt=one.prompt,
-                question=one.question,
+                prompt=gathering.prompt,
+                question=gathering.question,
                 answer=answer,
-                cut=one.cut,
+                cut=gathering.cut,
                 finish_reason=exchange.finish_reason,
-                reference=one.reference,
-                alone=one.alone,
-                chosen=one.chosen,
+                reference=gathering.reference,
+                alone=gathering.alone,
+                chosen=gathering.chosen,
             )
         )
 

@@ -18,20 +18,18 @@ import socket
 import struct
 from contextlib import suppress
 from enum import Enum
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from watchtower.clock import boottime_ns
+from watchtower.exchanges.exchange import Exchange
 from watchtower.exchanges.openai import MAX_REQUEST_BYTES, describe_request
 from watchtower.exchanges.requests import End, Opacity, RequestFramer, RequestHead
 from watchtower.exchanges.responses import ResponseReader
 from watchtower.taps import answers
 from watchtower.taps.guard import GENERATION_PATHS, OBSERVED_PATHS, Scanner, normal_path
-from watchtower.taps.upstream import Upstream
+from watchtower.taps.relay_state import RelayState
+from watchtower.taps.upstream_connection import UpstreamConnection
 from watchtower.vocabulary.facts import Ending
-
-if TYPE_CHECKING:
-    from watchtower.exchanges.ledger import Exchange
-    from watchtower.taps.relay import Relay
 
 _MAX_WAITING_BYTES: Final = 256 * 1024
 """More than this from a client whose next request cannot go yet stops reading from it."""
@@ -45,7 +43,7 @@ _FLUSH_SECONDS: Final = 5.0
 """Before a reset: how long what was already received for the client may take to be sent."""
 
 
-class _State(Enum):
+class _ClientState(Enum):
     OPEN = "open"
     ANSWERED = "answered"
     """We answered; what still comes is thrown away."""
@@ -62,19 +60,19 @@ class _Pause(Enum):
 
 
 class ClientConnection(asyncio.Protocol):
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: RelayState) -> None:
         self._relay = relay
         self._framer = RequestFramer(relay.plan.tag_header)
         self._reader = ResponseReader(relay.count)
         self._transport: asyncio.Transport | None = None
-        self._upstream: Upstream | None = None
+        self._upstream: UpstreamConnection | None = None
         self._scanner: Scanner | None = None
         self._parked: tuple[RequestHead, str] | None = None
         self._exchange: Exchange | None = None
         self._body: bytearray | None = None
         self._method = ""
         self._over_limit = False
-        self._state = _State.OPEN
+        self._state = _ClientState.OPEN
         self._pauses: set[_Pause] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._rested_ns = boottime_ns()  # the last instant at which an answer ended
@@ -99,7 +97,7 @@ class ClientConnection(asyncio.Protocol):
         self._over_limit = not self._relay.join(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._state is not _State.OPEN:
+        if self._state is not _ClientState.OPEN:
             return
         self._framer.receive(data)
         if self._parked is None:
@@ -113,17 +111,17 @@ class ClientConnection(asyncio.Protocol):
             self._upstream.hold_back(True)
 
     def resume_writing(self) -> None:
-        if self._state is _State.CUT:
+        if self._state is _ClientState.CUT:
             self._abort()
         elif self._upstream is not None:
             self._upstream.hold_back(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._state is _State.OPEN and not self.idle:
+        if self._state is _ClientState.OPEN and not self.idle:
             self._relay.count("clients_left")
         if self._reader.awaited:
             self._reader.end(Ending.CLIENT_LEFT, boottime_ns())
-        self._state = _State.CLOSED
+        self._state = _ClientState.CLOSED
         if self._timer is not None:
             self._timer.cancel()
         self._relay.hold.leave(self)
@@ -136,7 +134,7 @@ class ClientConnection(asyncio.Protocol):
     def _pump(self) -> None:
         """Move pieces towards the engine for as long as they may go."""
         framer, reader = self._framer, self._reader
-        while self._state is _State.OPEN and self._parked is None:
+        while self._state is _ClientState.OPEN and self._parked is None:
             if framer.between_requests and reader.awaited:
                 break
             piece = framer.next_piece()
@@ -152,7 +150,7 @@ class ClientConnection(asyncio.Protocol):
                 if self._body is not None:
                     self._body += piece
                 self._forward(piece)
-        if self._state is _State.OPEN:
+        if self._state is _ClientState.OPEN:
             self._pause(_Pause.WAITING, framer.buffered > _MAX_WAITING_BYTES)
 
     def _begin(self, head: RequestHead) -> None:
@@ -177,7 +175,7 @@ class ClientConnection(asyncio.Protocol):
         if head.method == "POST" and path in GENERATION_PATHS:
             self._relay.count("generations")
             if path in OBSERVED_PATHS:
-                self._exchange = self._relay.ledger.begin(boottime_ns(), path, head.tag)
+                self._exchange = self._relay.exchanges.begin(boottime_ns(), path, head.tag)
                 self._exchange.request_bytes = head.content_length
                 self._exchange.traceparent = head.traceparent
                 if not head.chunked and head.content_length <= MAX_REQUEST_BYTES:
@@ -221,7 +219,7 @@ class ClientConnection(asyncio.Protocol):
         if self._upstream is None:
             assert self._transport is not None  # bytes came through it
             relay = self._relay
-            self._upstream = Upstream(
+            self._upstream = UpstreamConnection(
                 relay.loop, relay.upstream, relay.plan.connect_seconds, self, self._transport.write, self._reader
             )
         self._upstream.send(data)
@@ -261,7 +259,7 @@ class ClientConnection(asyncio.Protocol):
     def upstream_full(self, full: bool) -> None:
         self._pause(_Pause.UPSTREAM_FULL, full)
 
-    def upstream_unreachable(self, upstream: Upstream) -> None:
+    def upstream_unreachable(self, upstream: UpstreamConnection) -> None:
         if upstream is not self._upstream:
             return
         self._upstream = None
@@ -273,7 +271,7 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._answer(answers.UNREACHABLE)
 
-    def upstream_gone(self, upstream: Upstream, cut: bool) -> None:
+    def upstream_gone(self, upstream: UpstreamConnection, cut: bool) -> None:
         if upstream is not self._upstream:
             return
         self._upstream = None
@@ -295,7 +293,7 @@ class ClientConnection(asyncio.Protocol):
     def rest(self, now_ns: int) -> None:
         """Called about once a second: let go of what has been idle for long."""
         idle_ns = now_ns - self._rested_ns
-        if idle_ns < _UPSTREAM_IDLE_NS or not self.idle or self._state is not _State.OPEN:
+        if idle_ns < _UPSTREAM_IDLE_NS or not self.idle or self._state is not _ClientState.OPEN:
             return
         self._drop_upstream()
         if idle_ns >= _CLIENT_IDLE_NS:
@@ -306,13 +304,13 @@ class ClientConnection(asyncio.Protocol):
     def close(self) -> None:
         """Send what there is, then close."""
         self._drop_upstream()
-        if self._transport is not None and self._state is _State.OPEN:
-            self._state = _State.CLOSED
+        if self._transport is not None and self._state is _ClientState.OPEN:
+            self._state = _ClientState.CLOSED
             self._transport.close()
 
     def shut_down(self) -> None:
         """The worker must exit now."""
-        if not self.idle and self._state is _State.OPEN:
+        if not self.idle and self._state is _ClientState.OPEN:
             self._relay.caused("shutdown")
         self._drop_upstream()
         self._abort()
@@ -323,7 +321,7 @@ class ClientConnection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         self._relay.caused(answer.kind)
-        self._state = _State.ANSWERED
+        self._state = _ClientState.ANSWERED
         self._drop_upstream()
         for pause in tuple(self._pauses):
             self._pause(pause, False)
@@ -332,7 +330,7 @@ class ClientConnection(asyncio.Protocol):
         self._timer = self._relay.loop.call_later(_LINGER_SECONDS, transport.abort)
 
     def _cut(self) -> None:
-        self._state = _State.CUT
+        self._state = _ClientState.CUT
         self._drop_upstream()
         if self._transport is None or not self._transport.get_write_buffer_size():
             self._abort()

@@ -1,0 +1,74 @@
+"""What all connections of one relay worker share: plan, hold, guard, counts, and the exchanges under way.
+
+It accepts nobody and ends nobody: that is the worker's part (``relay_worker``), which knows what a connection is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from watchtower.exchanges.exchange import ExchangeTable
+from watchtower.exchanges.sampler import Sampler
+from watchtower.taps.guard import Guard
+from watchtower.taps.hold import Hold
+from watchtower.taps.relay_plan import RelayPlan
+from watchtower.taps.socket_addresses import upstream_address
+from watchtower.vocabulary.words import CAUSED, RELAY_COUNTERS
+
+
+class Connection(Protocol):
+    """One client's connection, as its worker sees it."""
+
+    @property
+    def idle(self) -> bool:
+        """No request is under way in either direction."""
+
+    def rest(self, now_ns: int) -> None:
+        """Called about once a second."""
+
+    def close(self) -> None:
+        """Send what there is, then close."""
+
+    def shut_down(self) -> None:
+        """The worker must exit now."""
+
+
+class RelayState:
+    def __init__(self, plan: RelayPlan, loop: asyncio.AbstractEventLoop, pid: int) -> None:
+        """Raises BadInput for an upstream that cannot be forwarded to."""
+        self.plan = plan
+        self.loop = loop
+        self.upstream = upstream_address(plan.upstream)
+        self.guard = Guard(plan.guard, plan.allow_paths)
+        self.exchanges = ExchangeTable(f"{plan.worker}.{pid}")
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when a hold began or ended."""
+        self.hold = Hold(loop, lambda: self.on_change())
+        self.counters = dict.fromkeys(RELAY_COUNTERS, 0)
+        self.sampler = Sampler(self.count)
+        self.draining = False
+        self.connections: set[Connection] = set()
+        self.empty = asyncio.Event()
+        """There is no connection."""
+        self.empty.set()
+
+    def count(self, name: str) -> None:
+        self.counters[name] += 1
+
+    def caused(self, kind: str) -> None:
+        """A client got an error that we made."""
+        self.counters[CAUSED + kind] += 1
+
+    def join(self, connection: Connection) -> bool:
+        """A client connected. False: it is one too many, and should be told so."""
+        self.count("connections")
+        self.connections.add(connection)
+        self.empty.clear()
+        return len(self.connections) <= self.plan.max_connections
+
+    def leave(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        if not self.connections:
+            self.empty.set()

@@ -1,0 +1,51 @@
+"""One relay worker, from accepting its first connection to draining its last."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Final
+
+from watchtower.clock import boottime_ns
+from watchtower.taps.client_connection import ClientConnection
+from watchtower.taps.relay_plan import RelayPlan
+from watchtower.taps.relay_state import RelayState
+
+_REST_SECONDS: Final = 1.0
+"""How often idle connections are looked for."""
+
+
+class RelayWorker:
+    def __init__(self, plan: RelayPlan, loop: asyncio.AbstractEventLoop, pid: int) -> None:
+        """Raises BadInput for an upstream that cannot be forwarded to."""
+        self.state = RelayState(plan, loop, pid)
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, listening: socket.socket) -> None:
+        """Accept clients on ``listening``, which stays open in whoever else holds it."""
+        loop = self.state.loop
+        self._server = await loop.create_server(lambda: ClientConnection(self.state), sock=listening, backlog=2048)
+        loop.call_later(_REST_SECONDS, self._rest)
+
+    def _rest(self) -> None:
+        now_ns = boottime_ns()
+        for connection in list(self.state.connections):
+            connection.rest(now_ns)
+        if not self.state.draining:
+            self.state.loop.call_later(_REST_SECONDS, self._rest)
+
+    async def drain(self, seconds: float) -> None:
+        """Accept nobody else, let what is open end, and cut off what has not ended after ``seconds``."""
+        state = self.state
+        state.draining = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(state.connections):
+            if connection.idle:
+                connection.close()
+        try:
+            async with asyncio.timeout(seconds):
+                await state.empty.wait()
+        except TimeoutError:
+            for connection in list(state.connections):
+                connection.shut_down()
