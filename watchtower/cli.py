@@ -50,7 +50,7 @@ def client(config: Path | None, state_dir: Path | None) -> Any:
     from watchtower.programs.client import DaemonClient
 
     if state_dir is None:
-        from watchtower.daemon.loading import load
+        from watchtower.services.loading import load
 
         state_dir = load(find_config(config), os.environ).settings.state_directory
     return DaemonClient(state_dir)

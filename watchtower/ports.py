@@ -15,7 +15,7 @@ from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.operations import KeeperRecord, Operation
 from watchtower.vocabulary.records import Entry, OutboxDepth, Pending, StoredEntry
-from watchtower.vocabulary.references import Heard, Question
+from watchtower.vocabulary.references import EngineAnswer, Question
 
 
 class Clock(Protocol):
@@ -83,7 +83,7 @@ class Engine(Protocol):
         """Lift the pause that a ``load_checkpoint`` left behind when its process was killed. Never raises."""
         ...
 
-    def ask(self, question: Question) -> Heard:
+    def ask(self, question: Question) -> EngineAnswer:
         """A question of ours to the engine itself, greedily and with its salt; or the log-probabilities of tokens we
         choose. Never raises for a sick engine: then ``because`` says what came instead."""
         ...

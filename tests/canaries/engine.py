@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from watchtower.lab.simulator import language
 from watchtower.testing.clock import HandClock
-from watchtower.vocabulary.references import Heard, Prompt, Question
+from watchtower.vocabulary.references import EngineAnswer, Prompt, Question
 
 PROMPTS = [Prompt(id=f"q{n}", text=f"Question number {n}: " + "why is that so? " * (n + 1)) for n in range(12)]
 
@@ -29,7 +29,7 @@ class Engine:
         self.asked: list[Question] = []
         self.at_once = self.most_at_once = 0
 
-    async def ask(self, question: Question) -> Heard:
+    async def ask(self, question: Question) -> EngineAnswer:
         self.asked.append(question)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -37,20 +37,20 @@ class Engine:
         self.at_once -= 1
         if self.silences:
             self.silences -= 1
-            return Heard(because="cannot connect")
+            return EngineAnswer(because="cannot connect")
         if self.because:
-            return Heard(because=self.because)
+            return EngineAnswer(because=self.because)
         if question.token_ids:
             found = language.logprobs(self.checkpoint, question.token_ids, rounded=self.rounded)
-            return Heard(logprobs=[None, *found], tokens=len(question.token_ids) + 1)
+            return EngineAnswer(logprobs=[None, *found], tokens=len(question.token_ids) + 1)
         return self._said(question)
 
-    def _said(self, question: Question) -> Heard:
+    def _said(self, question: Question) -> EngineAnswer:
         stale = any(question.salt.startswith(one) for one in self.stale_salts)
         voice = f"{self.checkpoint}/stale" if stale else self.checkpoint
         pieces = language.answer(voice, question.text)[: question.max_tokens]
         prompt = language.prompt_tokens(self.template + question.text)
-        return Heard(
+        return EngineAnswer(
             text=self.says(question.text) if self.says else "".join(pieces),
             finish_reason="length",
             token_ids=[language.token_id(piece) for piece in pieces] if self.token_ids else [],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from watchtower.daemon.loading import load
+from watchtower.services.loading import load
 from watchtower.vocabulary.errors import BadInput, ExitCode
 
 BAD = Path(__file__).parent / "bad"

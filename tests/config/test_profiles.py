@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from watchtower.daemon.loading import load
 from watchtower.profiles import _LOOSER, DEMO, loosened, value_at
 from watchtower.rules.rule_files import load_rules, shipped_rules
+from watchtower.services.loading import load
 from watchtower.settings import Settings
 from watchtower.vocabulary.errors import BadInput
 

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.test_deliveries import fates, webhook
+from tests.services.delivering.test_deliveries import fates, webhook
 from tests.sinks.receiver import HANG, OK, receiving
 from tests.storage.samples import opened
-from watchtower.daemon.deliveries import Deliveries
+from watchtower.services.delivering.deliveries import Deliveries
 from watchtower.testing.clock import HandClock
 
 CHILD = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from tests.daemon.test_deliveries import queue, webhook
+from tests.services.delivering.test_deliveries import queue, webhook
 from tests.storage.samples import a_notice, opened
-from watchtower.daemon.deliveries import Deliveries
+from watchtower.services.delivering.deliveries import Deliveries
 from watchtower.storage import head
 from watchtower.testing.clock import HandClock
 

@@ -18,8 +18,8 @@ from tests.exporters.test_prometheus import MODEL, TRACE, full_board
 from watchtower.board import Board, HistogramTotals
 from watchtower.exporters import otel
 from watchtower.exporters.prometheus import BoardCollector
+from watchtower.exporters.remediation_spans import SpanQueue
 from watchtower.exporters.telemetry import MOST_TRIES, Telemetry
-from watchtower.exporters.traces import SpanQueue
 from watchtower.settings import OtlpSettings
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.records import Entry

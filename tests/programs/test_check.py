@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from watchtower.daemon.loading import load
 from watchtower.programs.check import check, rules_test, schema
 from watchtower.programs.timing import timings
 from watchtower.rules.rule_files import shipped_rules
+from watchtower.services.loading import load
 from watchtower.vocabulary.errors import ExitCode
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.comparison.test_judging import said
+from tests.services.comparing.test_sameness import said
 from watchtower.cli import app
 from watchtower.vocabulary.errors import BadInput
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from watchtower.daemon.loading import Loaded, load
 from watchtower.programs import doctor
 from watchtower.programs.doctor import Health
+from watchtower.services.loading import Loaded, load
 from watchtower.settings import Settings
 from watchtower.vocabulary.errors import ExitCode
 from watchtower.vocabulary.facts import GpuReport

@@ -9,8 +9,8 @@ import pytest
 import structlog
 import yaml
 
-from watchtower.daemon.loading import load
 from watchtower.programs.run import configure_log, relay_alone, say_what_runs
+from watchtower.services.loading import load
 from watchtower.vocabulary.errors import BadInput
 
 

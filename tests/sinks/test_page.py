@@ -9,7 +9,7 @@ import pytest
 
 from tests.sinks.page import PAGE, payloads
 from tests.sinks.samples import WHSEC
-from watchtower.daemon.loading import load
+from watchtower.services.loading import load
 from watchtower.sinks.templates import VARIABLES
 
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -24,7 +24,7 @@ from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply, ReplyKind, Verb
 from watchtower.vocabulary.errors import Deadline, NotReachable, ProtocolFault, WatchtowerError
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen, EngineScrape, EngineSeen
-from watchtower.vocabulary.references import Heard, Question
+from watchtower.vocabulary.references import EngineAnswer, Question
 
 Value = TypeVar("Value")
 
@@ -184,13 +184,13 @@ class AdapterChild:
             at=at, id=id, started_at=started_at, outcome=outcome, seconds=at - started_at, because=because
         )
 
-    async def ask(self, question: Question) -> Heard:
+    async def ask(self, question: Question) -> EngineAnswer:
         """One question of ours to the engine. No answer is an answer: ``because`` says why."""
         within = question.seconds + CANARY_GRACE_SECONDS
         try:
-            return await self._ask(Method.ASK, Heard, within, kill=False, question=question)
+            return await self._ask(Method.ASK, EngineAnswer, within, kill=False, question=question)
         except WatchtowerError as problem:
-            return Heard(because=str(problem))
+            return EngineAnswer(because=str(problem))
 
     async def close(self) -> None:
         """End the child. Calls under way fail as if it had been killed."""

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from watchtower.settings import ReferenceSettings
-from watchtower.vocabulary.references import Heard, Question, Reference, ReferenceSet
+from watchtower.vocabulary.references import EngineAnswer, Question, Reference, ReferenceSet
 
-Ask = Callable[[Question], Awaitable[Heard]]
+Ask = Callable[[Question], Awaitable[EngineAnswer]]
 
 TOKENS_PER_CHARACTER = 0.5
 """Of a question whose tokens the engine does not tell: a high guess, since it only bounds cost."""
@@ -23,19 +23,19 @@ TOKENS_PER_CHARACTER = 0.5
 class Replies:
     """What came back for one reference."""
 
-    spoken: Heard
-    forced: Heard | None = None
+    fresh: EngineAnswer
+    forced: EngineAnswer | None = None
     """None: not asked for, the engine gave no log-probabilities at capture."""
-    cached: Heard | None = None
+    cached: EngineAnswer | None = None
 
     @property
     def because(self) -> str:
         """Why there is nothing to compare."""
-        return self.spoken.because or (self.forced.because if self.forced else "")
+        return self.fresh.because or (self.forced.because if self.forced else "")
 
     @property
     def tokens(self) -> int:
-        return sum(one.tokens for one in (self.spoken, self.forced, self.cached) if one is not None)
+        return sum(one.tokens for one in (self.fresh, self.forced, self.cached) if one is not None)
 
 
 class Asking:
@@ -63,14 +63,14 @@ class Asking:
             seconds=knobs.deadline_seconds,
         )
 
-    async def say(self, text: str, salt: str) -> Heard:
+    async def say(self, text: str, salt: str) -> EngineAnswer:
         return await self._ask(self.question(text, salt))
 
-    async def force(self, prompt: list[int], answer: list[int], salt: str) -> Heard:
+    async def force(self, prompt: list[int], answer: list[int], salt: str) -> EngineAnswer:
         """Log-probabilities of ``answer`` alone."""
         seconds = self._settings.deadline_seconds
         heard = await self._ask(Question(token_ids=[*prompt, *answer], salt=salt, rank=self._rank, seconds=seconds))
-        return heard if heard.because else Heard(logprobs=heard.logprobs[len(prompt) :], tokens=heard.tokens)
+        return heard if heard.because else EngineAnswer(logprobs=heard.logprobs[len(prompt) :], tokens=heard.tokens)
 
     async def again(self, reference: Reference, salt: str, cached_salt: str = "") -> Replies:
         """Ask ``reference`` again. ``cached_salt``: also in a way that may read the prefix cache."""
@@ -78,11 +78,11 @@ class Asking:
         if reference.logprobs:
             forced = await self.force(reference.prompt_token_ids, reference.answer_token_ids, f"{salt}-forced")
             if forced.because:
-                return Replies(Heard(because=forced.because), forced)
-        spoken = await self.say(reference.prompt.text, salt)
-        if spoken.because or not cached_salt:
-            return Replies(spoken, forced)
-        return Replies(spoken, forced, await self.say(reference.prompt.text, cached_salt))
+                return Replies(EngineAnswer(because=forced.because), forced)
+        fresh = await self.say(reference.prompt.text, salt)
+        if fresh.because or not cached_salt:
+            return Replies(fresh, forced)
+        return Replies(fresh, forced, await self.say(reference.prompt.text, cached_salt))
 
     def cost(self, reference: Reference, *, cached: bool) -> int:
         """Tokens that asking ``reference`` once may take."""

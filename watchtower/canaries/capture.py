@@ -16,7 +16,7 @@ from typing import Final
 from watchtower.canaries.asking import Asking
 from watchtower.ports import Clock
 from watchtower.vocabulary.errors import Refused
-from watchtower.vocabulary.references import Heard, Prompt
+from watchtower.vocabulary.references import EngineAnswer, Prompt
 
 MOST_TRIES: Final = 4
 AGAIN_SECONDS: Final = 2.0
@@ -28,7 +28,7 @@ class Collected:
     """Everything that was heard for one question."""
 
     prompt: Prompt
-    answers: list[Heard] = field(default_factory=list)
+    answers: list[EngineAnswer] = field(default_factory=list)
     logprobs: list[list[float | None]] = field(default_factory=list)
     """Of the first answer, once for every repeat; empty where the engine gives none."""
 
@@ -89,8 +89,8 @@ class Capture:
             self._count(forced)
         else:
             self.no_logprobs = self.no_logprobs or "the engine gives no token ids"
-            self._count(Heard())
+            self._count(EngineAnswer())
 
-    def _count(self, heard: Heard) -> None:
+    def _count(self, heard: EngineAnswer) -> None:
         self.done += 1
         self.tokens += heard.tokens

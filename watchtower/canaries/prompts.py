@@ -21,11 +21,11 @@ LONGEST_PROMPT = 8000
 """Characters."""
 
 
-class _Group(BaseModel):
+class _PromptModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class PromptText(_Group):
+class PromptText(_PromptModel):
     """One question, as written."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -33,7 +33,7 @@ class PromptText(_Group):
     text: Annotated[str, Field(min_length=1, max_length=LONGEST_PROMPT)]
 
 
-class PromptFile(_Group):
+class PromptFile(_PromptModel):
     """A file of questions."""
 
     version: Literal[1]

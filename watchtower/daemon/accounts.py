@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from watchtower.board import Board, SinkHealth
-from watchtower.daemon.deliveries import Line
-from watchtower.daemon.sinks import OpenSink
 from watchtower.hardware.sources import Hardware
 from watchtower.scoring.child import ScorerChild
+from watchtower.services.delivering.deliveries import SinkChannel
+from watchtower.services.delivering.recipients import OpenSink
 from watchtower.storage.outbox import MOST_ROWS
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.actions import TERMINAL_ACTIONS, ActionState
 from watchtower.vocabulary.records import Entry
 
 if TYPE_CHECKING:
-    from watchtower.daemon.rooms import Rooms
+    from watchtower.daemon.building import Rooms
 
 RESULTS = tuple(state.value for state in ActionState if state in TERMINAL_ACTIONS)
 
@@ -37,15 +37,15 @@ def count_entries(board: Board, entries: Sequence[Entry]) -> None:
                 results[word] += 1
 
 
-def sink_health(lines: Mapping[str, Line]) -> dict[str, SinkHealth]:
+def sink_health(channels: Mapping[str, SinkChannel]) -> dict[str, SinkHealth]:
     return {
         name: SinkHealth(
-            ok=line.sent,
-            failed=line.failed,
-            up=not line.because and not line.gone,
-            fallbacks=line.sink.words.fallbacks if isinstance(line.sink, OpenSink) else 0,
+            ok=channel.sent,
+            failed=channel.failed,
+            up=not channel.because and not channel.gone,
+            fallbacks=channel.sink.words.fallbacks if isinstance(channel.sink, OpenSink) else 0,
         )
-        for name, line in lines.items()
+        for name, channel in channels.items()
     }
 
 
@@ -57,7 +57,7 @@ def take_stock(board: Board, rooms: Rooms, hardware: Hardware | None, tasks: Tas
     board.references |= rooms.meaning.counts()
     board.samples = rooms.samples.counted()
     board.outbox = rooms.deliveries.counters()
-    board.sinks = sink_health(rooms.deliveries.lines)
+    board.sinks = sink_health(rooms.deliveries.channels)
     board.counters = {
         "machine_events_dropped": rooms.runner.dropped,
         "adapter_kills": rooms.adapter.kills,

@@ -23,22 +23,22 @@ from watchtower.board import Board
 from watchtower.canaries.schedule import Schedule
 from watchtower.clock import SystemClock
 from watchtower.daemon.accounts import take_stock
-from watchtower.daemon.deliveries import told
+from watchtower.daemon.building import Rooms, build, supervised
 from watchtower.daemon.faces import face
-from watchtower.daemon.hardware import start_hardware
-from watchtower.daemon.loading import Loaded
-from watchtower.daemon.notifying import ServiceManager
 from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
-from watchtower.daemon.remembering import Storage, open_storage
-from watchtower.daemon.rooms import Rooms, furnish, supervised
+from watchtower.daemon.service_manager import ServiceManager
+from watchtower.daemon.state_directory import Storage, open_storage
 from watchtower.daemon.supervision import Heartbeat, keep_keeper, observe, scrape, tick
 from watchtower.remediation.interface import Started, StorageFailed
+from watchtower.services.delivering.deliveries import past_notices
+from watchtower.services.loading import Loaded
+from watchtower.services.watching.gpu_polling import start_hardware
 from watchtower.settings import SupervisorKind
 from watchtower.storage.baseline_file import BaselineFile
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, StorageFault
-from watchtower.web.server import Server, bind_tcp, bind_unix, make_server
+from watchtower.web.listeners import Server, bind_tcp, bind_unix, make_server
 
 log = structlog.get_logger("watchtower.daemon")
 
@@ -82,7 +82,7 @@ class Daemon:
             stack.callback(tcp.close)
             local = bind_unix(storage.directory / SOCKET_NAME)
             stack.callback((storage.directory / SOCKET_NAME).unlink, missing_ok=True)
-            rooms = await furnish(self._loaded, storage, self.board, self._clock, self._tasks, stack)
+            rooms = await build(self._loaded, storage, self.board, self._clock, self._tasks, stack)
             await self._serve(stack, stop, storage, rooms, tcp, local)
         return ExitCode.OK
 
@@ -108,7 +108,7 @@ class Daemon:
         heartbeat = Heartbeat(self.board, self._clock, self._settings.tick_seconds)
         servers = self._start_faces(storage, rooms, heartbeat, tcp, local)
         self._start_eyes(storage, rooms)
-        rooms.deliveries.start(self._tasks, await told(storage.journal))
+        rooms.deliveries.start(self._tasks, await past_notices(storage.journal))
         if rooms.telemetry:
             stack.callback(rooms.telemetry.close)
             self._tasks.start("telemetry", rooms.telemetry.run)

@@ -10,10 +10,10 @@ from typing import Any
 from starlette.applications import Starlette
 
 from watchtower.board import Board
-from watchtower.daemon.remembering import Storage
-from watchtower.daemon.rooms import Rooms
+from watchtower.daemon.building import Rooms
+from watchtower.daemon.state_directory import Storage
 from watchtower.daemon.supervision import Heartbeat
-from watchtower.exporters.gpus import GpuCollector
+from watchtower.exporters.gpu_metrics import GpuCollector
 from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
 from watchtower.ports import Clock
 from watchtower.remediation.interface import Commanded

@@ -15,8 +15,8 @@ import structlog
 from watchtower.adapters.keeper.launching import KeeperStarted, ensure_keeper
 from watchtower.adapters.keeper.protocol import KeeperPlan
 from watchtower.board import Board
-from watchtower.daemon.pipeline import Pipeline
 from watchtower.ports import Clock
+from watchtower.services.judging.pipeline import Pipeline
 from watchtower.vocabulary.errors import NotReachable
 from watchtower.vocabulary.facts import EngineScrape, EngineSeen
 

@@ -28,7 +28,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from watchtower.board import Board, HistogramTotals
-from watchtower.exporters.mapping import SCHEMA_URL, Mapped, attribute, mapped
+from watchtower.exporters.conventions import SCHEMA_URL, Mapped, attribute, mapped
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.metrics import METRICS
 

@@ -22,9 +22,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from prometheus_client.registry import Collector
 
 from watchtower.board import Board
-from watchtower.exporters.exchanges import ExchangeTraces
+from watchtower.exporters.exchange_spans import ExchangeTraces
 from watchtower.exporters.otel import metrics_data, resource
-from watchtower.exporters.traces import DerivedIds, RemediationTraces, SpanQueue
+from watchtower.exporters.remediation_spans import DerivedIds, RemediationTraces, SpanQueue
 from watchtower.ports import Clock
 from watchtower.settings import OtlpSettings
 from watchtower.vocabulary.facts import AnyFact, RelayFrame

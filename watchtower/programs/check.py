@@ -13,10 +13,10 @@ from rich.text import Text
 
 from watchtower.configuration.schema import rules_schema, settings_schema
 from watchtower.configuration.yamltree import read_file
-from watchtower.daemon.loading import Loaded, load
 from watchtower.programs.timing import Timing, timings
 from watchtower.rules.rule_files import RuleFile, load_rules
 from watchtower.rules.scenarios import Report, run_scenarios
+from watchtower.services.loading import Loaded, load
 from watchtower.settings import SupervisorKind
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem
 from watchtower.vocabulary.quantities import seconds

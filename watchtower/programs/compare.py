@@ -18,23 +18,23 @@ from rich.console import Console
 
 from watchtower.canaries.prompts import load_prompts
 from watchtower.clock import SystemClock
-from watchtower.comparison.judging import Outcome, Vectors, judge, pairs
-from watchtower.comparison.likelihood import weighed
-from watchtower.comparison.reading import Answered, read_answers
-from watchtower.comparison.showing import WIDTH, show, write_html
-from watchtower.daemon.loading import load
 from watchtower.programs.endpoints import Live, address, ask_both, is_address
 from watchtower.scoring.choosing import chosen
+from watchtower.services.comparing.answer_files import FileAnswer, read_answers
+from watchtower.services.comparing.comparison_report import WIDTH, show, write_html
+from watchtower.services.comparing.likelihood import weighed
+from watchtower.services.comparing.sameness import Sameness, Vectors, judge, pairs
+from watchtower.services.loading import load
 from watchtower.settings import EncoderKind, ScoringSettings
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem
 
-Side = Mapping[str, Answered]
+Side = Mapping[str, FileAnswer]
 """One side's answers, by the prompt's id."""
 CODES = {
-    Outcome.SAME: ExitCode.OK,
-    Outcome.DIFFERENT: ExitCode.PROBLEM_FOUND,
-    Outcome.TOO_LITTLE_DATA: ExitCode.UNDECIDED,
+    Sameness.SAME: ExitCode.OK,
+    Sameness.DIFFERENT: ExitCode.PROBLEM_FOUND,
+    Sameness.TOO_LITTLE_DATA: ExitCode.UNDECIDED,
 }
 
 
@@ -140,7 +140,7 @@ def _settings(options: CompareOptions) -> ScoringSettings:
 
 
 async def _embedded(
-    paired: Sequence[tuple[Answered, Answered]], again: Sequence[str] | None, settings: ScoringSettings
+    paired: Sequence[tuple[FileAnswer, FileAnswer]], again: Sequence[str] | None, settings: ScoringSettings
 ) -> tuple[Vectors | None, str, str]:
     """Vectors and the encoder's name, or None and why."""
     if settings.encoder is EncoderKind.NONE:

@@ -31,11 +31,11 @@ from watchtower.adapters.keeper.protocol import Observe, Seen
 from watchtower.adapters.supervisor.process import keeper_plan
 from watchtower.catalogue import load as load_plugin
 from watchtower.clock import SystemClock
-from watchtower.daemon.loading import Loaded, load
 from watchtower.hardware import simulated
 from watchtower.hardware.sources import Hardware
 from watchtower.programs.client import DaemonClient
 from watchtower.rules.expressions import Comparison, leaves
+from watchtower.services.loading import Loaded, load
 from watchtower.settings import Settings, SupervisorKind
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, Deadline, ExitCode, NotReachable, ProtocolFault, WatchtowerError

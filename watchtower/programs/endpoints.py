@@ -17,11 +17,11 @@ from rich.progress import Progress
 
 from watchtower.adapters.engine.vllm import VllmEngine
 from watchtower.clock import boottime_ns, sleep_blocking
-from watchtower.comparison.reading import Answered
 from watchtower.scoring.logprobs import Shift, shift
+from watchtower.services.comparing.answer_files import FileAnswer
 from watchtower.settings import EngineSettings
 from watchtower.vocabulary.errors import BadInput, NotReachable, Problem
-from watchtower.vocabulary.references import Heard, Prompt, Question
+from watchtower.vocabulary.references import EngineAnswer, Prompt, Question
 
 SECONDS = 120.0
 """For one answer."""
@@ -35,9 +35,9 @@ READINGS = 2
 class Live:
     """What two engines said; in the prompts' order."""
 
-    baseline: dict[str, Answered] = field(default_factory=dict)
-    candidate: dict[str, Answered] = field(default_factory=dict)
-    again: dict[str, Answered] = field(default_factory=dict)
+    baseline: dict[str, FileAnswer] = field(default_factory=dict)
+    candidate: dict[str, FileAnswer] = field(default_factory=dict)
+    again: dict[str, FileAnswer] = field(default_factory=dict)
     shifts: dict[str, Shift] = field(default_factory=dict)
     other_tokens: int = 0
     """Prompts that reached the two as other tokens."""
@@ -50,12 +50,12 @@ class _One:
     """Everything heard for one prompt."""
 
     prompt: Prompt
-    baseline: Heard
-    again: Heard
-    candidate: Heard
-    own: list[Heard]
+    baseline: EngineAnswer
+    again: EngineAnswer
+    candidate: EngineAnswer
+    own: list[EngineAnswer]
     """The baseline's answer read out by itself."""
-    other: Heard
+    other: EngineAnswer
     """The same by the candidate."""
 
     @property
@@ -101,10 +101,10 @@ def ask_both(baseline: str, candidate: str, prompts: Sequence[Prompt], *, concur
     return _live(heard)
 
 
-def _patient(ask: Callable[[Question], Heard], url: str) -> Callable[[Question, str], Heard]:
+def _patient(ask: Callable[[Question], EngineAnswer], url: str) -> Callable[[Question, str], EngineAnswer]:
     """Ask ``TRIES`` times; raises NotReachable after that."""
 
-    def say(question: Question, id: str) -> Heard:
+    def say(question: Question, id: str) -> EngineAnswer:
         for left in reversed(range(TRIES)):
             found = ask(question)
             if not found.because:
@@ -118,27 +118,31 @@ def _patient(ask: Callable[[Question], Heard], url: str) -> Callable[[Question, 
 
 def _ask(
     prompt: Prompt,
-    sides: Sequence[Callable[[Question, str], Heard]],
-    engines: Sequence[Callable[[Question], Heard]],
+    sides: Sequence[Callable[[Question, str], EngineAnswer]],
+    engines: Sequence[Callable[[Question], EngineAnswer]],
     max_tokens: int,
 ) -> _One:
     def salt() -> str:
         return f"compare-{prompt.id}-{boottime_ns():x}"
 
-    def say(side: int) -> Heard:
+    def say(side: int) -> EngineAnswer:
         return sides[side](Question(text=prompt.text, salt=salt(), max_tokens=max_tokens, seconds=SECONDS), prompt.id)
 
     baseline, again, candidate = say(0), say(0), say(1)
     asked, answer = baseline.prompt_token_ids, baseline.token_ids
 
-    def read_out(side: int) -> Heard:
+    def read_out(side: int) -> EngineAnswer:
         if not asked or not answer:
-            return Heard(because="the baseline gives no token ids")
+            return EngineAnswer(because="the baseline gives no token ids")
         found = engines[side](Question(token_ids=[*asked, *answer], salt=salt(), seconds=SECONDS))
-        return found if found.because else Heard(logprobs=found.logprobs[len(asked) :])
+        return found if found.because else EngineAnswer(logprobs=found.logprobs[len(asked) :])
 
     own = [read_out(0) for _ in range(READINGS)]
-    other = read_out(1) if not any(one.because for one in own) else Heard(because="the baseline's were not to be had")
+    other = (
+        read_out(1)
+        if not any(one.because for one in own)
+        else EngineAnswer(because="the baseline's were not to be had")
+    )
     return _One(prompt, baseline, again, candidate, own, other)
 
 
@@ -146,7 +150,7 @@ def _live(heard: Sequence[_One]) -> Live:
     live = Live(other_tokens=sum(one.other_tokens for one in heard))
     for one in heard:
         for side, said in ((live.baseline, one.baseline), (live.again, one.again), (live.candidate, one.candidate)):
-            side[one.prompt.id] = Answered(one.prompt.id, said.text, one.prompt.text, said.finish_reason)
+            side[one.prompt.id] = FileAnswer(one.prompt.id, said.text, one.prompt.text, said.finish_reason)
         missing = next((f"baseline: {own.because}" for own in one.own if own.because), "")
         missing = missing or (f"candidate: {one.other.because}" if one.other.because else "")
         live.no_logprobs = live.no_logprobs or missing

@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.text import Text
 
 from watchtower.clock import SystemClock
-from watchtower.daemon.loading import load
-from watchtower.daemon.sinks import OpenSink, make_sinks
 from watchtower.ports import Clock
+from watchtower.services.delivering.recipients import OpenSink, make_sinks
+from watchtower.services.loading import load
 from watchtower.settings import Settings
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem
 from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind

@@ -119,7 +119,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Deadline."""
 
 
-class Heard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class EngineAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer to one ``Question``. Never written to a log, a file or an error."""
 
     because: str = ""
@@ -134,7 +134,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What it cost: prompt and completion tokens by the engine's own count."""
 
     def __repr__(self) -> str:
-        return f"Heard(because={self.because!r}, …)"
+        return f"EngineAnswer(because={self.because!r}, …)"
 
 
 def digest(prompts: list[Prompt]) -> str:

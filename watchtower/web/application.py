@@ -129,7 +129,7 @@ def application(
         verb = request.path_params["verb"].replace("-", "_")
         if verb not in COMMANDS:
             raise HTTPException(404, f"no command {verb!r}; there are: {', '.join(COMMANDS)}")
-        author, reason, seconds = await _spoken(request)
+        author, reason, seconds = await _command_body(request)
         if not author or (verb != "resume" and not reason):
             raise HTTPException(400, "author and reason are required, so that the next on-call engineer knows")
         if verb == "pause" and seconds <= 0:
@@ -143,15 +143,15 @@ def application(
         return JSONResponse({"done": verb})
 
     async def list_references(request: Request) -> Response:
-        return _told(references.list)
+        return _answer(references.list)
 
     async def show_references(request: Request) -> Response:
-        return _told(lambda: references.show(request.query_params.get("id", "")))
+        return _answer(lambda: references.show(request.query_params.get("id", "")))
 
     async def export_references(request: Request) -> Response:
         if not local:
             _need_token(request, settings)
-        return _told(lambda: references.export(request.query_params.get("id", "")))
+        return _answer(lambda: references.export(request.query_params.get("id", "")))
 
     async def pick_references(request: Request) -> Response:
         if not local:
@@ -159,7 +159,7 @@ def application(
         count = request.query_params.get("count", "")
         if not count.isdigit() or not 1 <= int(count) <= MOST_PROMPTS:
             raise HTTPException(400, f"count is a number from 1 to {MOST_PROMPTS}")
-        return _told(lambda: references.pick(int(count)))
+        return _answer(lambda: references.pick(int(count)))
 
     async def change_references(request: Request) -> Response:
         if not local:
@@ -167,13 +167,13 @@ def application(
         what, id = request.path_params["what"], request.query_params.get("id", "")
         if what == "import":
             document = await _document(request)
-            return _told(lambda: references.take_in(document, "the file"))
+            return _answer(lambda: references.take_in(document, "the file"))
         if what == "retire":
-            return _told(lambda: references.retire(id))
+            return _answer(lambda: references.retire(id))
         if what == "capture":
             repeats = _repeats(request.query_params.get("repeats", ""))
             meant = request.query_params.get("meant", "") == "true"
-            return _told(lambda: references.capture(repeats, meant=meant))
+            return _answer(lambda: references.capture(repeats, meant=meant))
         raise HTTPException(404, f"references cannot {what!r}; they can: capture, retire, import")
 
     async def console(request: Request) -> Response:
@@ -236,7 +236,7 @@ def _need_token(request: Request, settings: WebSettings) -> None:
     raise HTTPException(403, f"changes over TCP need the token; {cure}")
 
 
-def _told(what: Callable[[], dict[str, Any] | bytes]) -> Response:
+def _answer(what: Callable[[], dict[str, Any] | bytes]) -> Response:
     """What the references' service says, or its refusal."""
     try:
         said = what()
@@ -268,7 +268,7 @@ def _repeats(text: str) -> int:
     return int(text)
 
 
-async def _spoken(request: Request) -> tuple[str, str, float]:
+async def _command_body(request: Request) -> tuple[str, str, float]:
     """(author, reason, seconds) of a command's body."""
     try:
         body = await request.json() if await request.body() else {}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.comparison.test_judging import said
+from tests.services.comparing.test_sameness import said
 from watchtower.lab.benchmarks import detection
 
 

@@ -4,7 +4,6 @@ import pytest
 import yaml
 
 from watchtower.adapters.engine.vllm import VllmEngine
-from watchtower.daemon.loading import load
 from watchtower.lab.demonstration.stage import (
     EnginePlan,
     configuration,
@@ -14,6 +13,7 @@ from watchtower.lab.demonstration.stage import (
     with_weights,
 )
 from watchtower.rules.rule_files import shipped_rules
+from watchtower.services.loading import load
 from watchtower.settings import EngineSettings
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from watchtower.vocabulary.references import Heard, Question
+from watchtower.vocabulary.references import EngineAnswer, Question
 
 RANK_HEADER = "X-data-parallel-rank"
 """Read by vLLM's chat and completion routes (vllm-project/vllm#42330)."""
@@ -37,7 +37,7 @@ def directed(question: Question) -> dict[str, str]:
     return {RANK_HEADER: str(question.rank)} if question.rank >= 0 else {}
 
 
-def heard(answer: dict[str, Any], question: Question) -> Heard:
+def heard(answer: dict[str, Any], question: Question) -> EngineAnswer:
     """Raises Unusable for what is no completion."""
     choices = answer.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
@@ -47,13 +47,13 @@ def heard(answer: dict[str, Any], question: Question) -> Heard:
     total = usage.get("total_tokens") if isinstance(usage, dict) else None
     tokens = total if isinstance(total, int) else 0
     if question.token_ids:
-        return Heard(logprobs=_logprobs(choice.get("prompt_logprobs"), question.token_ids), tokens=tokens)
+        return EngineAnswer(logprobs=_logprobs(choice.get("prompt_logprobs"), question.token_ids), tokens=tokens)
     message = choice.get("message")
     text = message.get("content") if isinstance(message, dict) else choice.get("text")
     if not isinstance(text, str | None):
         raise Unusable("the answer is no text")
     reason = choice.get("finish_reason")
-    return Heard(
+    return EngineAnswer(
         text=text or "",
         finish_reason=reason if isinstance(reason, str) else "",
         token_ids=_ids(choice.get("token_ids")),

@@ -21,7 +21,7 @@ from watchtower.clock import boottime, boottime_ns
 from watchtower.settings import EngineSettings
 from watchtower.vocabulary.actions import Reply
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen, EngineScrape
-from watchtower.vocabulary.references import Heard, Question
+from watchtower.vocabulary.references import EngineAnswer, Question
 
 LOOK_SECONDS = 1.0
 """For questions that a living server answers at once."""
@@ -123,7 +123,7 @@ class VllmEngine:
     def let_go(self) -> None:
         self._weights.let_go()
 
-    def ask(self, question: Question) -> Heard:
+    def ask(self, question: Question) -> EngineAnswer:
         """At most about ``question.seconds``. With ``token_ids`` one token is generated and thrown away."""
         until = boottime() + question.seconds
         try:
@@ -133,7 +133,7 @@ class VllmEngine:
             answer = self._request("POST", path, remaining, json=body, headers=directed(question))
             return heard(_decoded(answer), question)
         except (Failed, Unusable) as problem:
-            return Heard(because=str(problem))
+            return EngineAnswer(because=str(problem))
 
     def _generate(self, salt: str, seconds: float) -> None:
         """Return when a completion of at least one token came. Raises ``Failed`` with the outcome."""

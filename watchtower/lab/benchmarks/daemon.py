@@ -23,11 +23,11 @@ import msgspec
 from watchtower import __version__
 from watchtower.board import Board
 from watchtower.clock import boottime_ns
-from watchtower.daemon.loading import load
-from watchtower.daemon.pipeline import Pipeline
 from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.lab.benchmarks.budgets import Budget
 from watchtower.lab.benchmarks.host import Machine, this_machine
+from watchtower.services.judging.pipeline import Pipeline
+from watchtower.services.loading import load
 from watchtower.taps.framing import Deframer, frame
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened, RelayFrame, RelayHello

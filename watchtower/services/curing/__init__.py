@@ -1,0 +1,1 @@
+"""Decisions of the remediation machine become durable, then effects."""

@@ -1,0 +1,1 @@
+"""Notices leave for the sinks that want them."""

@@ -1,0 +1,1 @@
+"""Facts become windows, readings and verdicts, once a tick."""

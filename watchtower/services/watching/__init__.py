@@ -1,0 +1,1 @@
+"""Regular looks at the engine, its keeper and its GPUs."""
