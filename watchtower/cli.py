@@ -545,7 +545,7 @@ def bench_detect(
     """The output detectors: delays and false alarms from fixed seeds, and on recorded outputs. Exit 1 on a miss.
 
     Embedding the recorded outputs takes minutes; a run that is broken off goes on where its file ends."""
-    from watchtower.programs.bench_meaning import detect
+    from watchtower.lab.benchmarks.quality import detect
 
     raise typer.Exit(detect(vectors, as_json=json_))
 
@@ -553,7 +553,7 @@ def bench_detect(
 @bench_app.command("score", epilog=example("watchtower bench score --json"))
 def bench_score(json_: JsonOption = False) -> None:
     """The scorer beside raw encode: throughput, CPU share, memory. Exit 1 when a budget was missed."""
-    from watchtower.programs.bench_meaning import score
+    from watchtower.lab.benchmarks.quality import score
 
     raise typer.Exit(score(as_json=json_))
 

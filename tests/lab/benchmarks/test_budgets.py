@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from watchtower.lab.benchmarks.budgets import Budget, median_of, ratio
-from watchtower.programs.bench import exit_code
+from watchtower.lab.benchmarks.presentation import exit_code
 from watchtower.vocabulary.errors import ExitCode
 
 

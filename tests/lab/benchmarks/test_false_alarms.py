@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from watchtower.programs import bench_false_alarms
-from watchtower.programs.bench_false_alarms import HealthyGroup, simulate
+from watchtower.lab.benchmarks import false_alarms
+from watchtower.lab.benchmarks.false_alarms import HealthyGroup, simulate
 from watchtower.vocabulary.facts import GpuReport
 
 HOURS = 3600
@@ -31,6 +31,6 @@ def test_a_rank_that_works_less_is_an_alarm(monkeypatch: pytest.MonkeyPatch) -> 
             self._share[2] = 0.5
             return super().report(at, loads)
 
-    monkeypatch.setattr(bench_false_alarms, "HealthyGroup", Sick)
+    monkeypatch.setattr(false_alarms, "HealthyGroup", Sick)
     tally = simulate(6 * HOURS, seed=1)
     assert tally.alarms["gpu_imbalance"] > 0 and tally.alarms["gpu_straggler"] > 0

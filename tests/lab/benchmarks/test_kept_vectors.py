@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from watchtower.programs.bench_meaning import KeptVectors
+from watchtower.lab.benchmarks.kept_vectors import KeptVectors
 from watchtower.vocabulary.errors import BadInput
 
 

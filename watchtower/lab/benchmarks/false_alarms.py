@@ -1,4 +1,4 @@
-"""``python -m watchtower.programs.bench_false_alarms``: do the GPU rules ever cry wolf? Healthy bursty load, simulated.
+"""``python -m watchtower.lab.benchmarks.false_alarms``: do the GPU rules ever cry wolf? Healthy bursty load, simulated.
 
 Healthy is not equal: GPUs sample out of phase, cards draw a few per cent more or less power and boost a few per cent
 higher, each is under its power cap at other times, a link replays a packet now and then, one rank does a little more.
@@ -144,7 +144,7 @@ def simulate(seconds: int, *, ranks: int = 4, seed: int = 0) -> Tally:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="watchtower.programs.bench_false_alarms", description=__doc__)
+    parser = argparse.ArgumentParser(prog="watchtower.lab.benchmarks.false_alarms", description=__doc__)
     parser.add_argument("--seconds", type=int, default=WEEK_SECONDS)
     parser.add_argument("--ranks", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,12 +1,15 @@
-"""``watchtower bench detect`` and ``watchtower bench score``: the output detectors and the scorer, measured."""
+"""``watchtower bench detect`` and ``watchtower bench score``: the output detectors and the scorer, measured.
+
+Also ``python -m watchtower.lab.benchmarks.quality detect|score``, which prints JSON.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -18,17 +21,16 @@ from watchtower.lab.benchmarks import detection
 from watchtower.lab.benchmarks.budgets import Budget
 from watchtower.lab.benchmarks.detection import Goals
 from watchtower.lab.benchmarks.host import this_machine
+from watchtower.lab.benchmarks.kept_vectors import KeptVectors
+from watchtower.lab.benchmarks.presentation import exit_code, plain_console, progress, show_budgets, show_machine
 from watchtower.lab.benchmarks.scoring import measure
-from watchtower.programs.bench import exit_code, plain_console, progress, show_budgets, show_machine
 from watchtower.scoring.choosing import local
 from watchtower.settings import ScoringSettings
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.errors import BadInput, NotReachable, Problem
+from watchtower.vocabulary.errors import NotReachable
 
 DATA = "WATCHTOWER_TEST_DATA"
 RECORDINGS = "alpaca-eval-outputs"
-
-
 BATCH_SECONDS = 600.0
 """For eight of the longest answers, on a machine that is crowded."""
 EMBEDDED_TOGETHER = 64
@@ -96,10 +98,8 @@ def _drift(kept: Path | None) -> Goals:
 
 async def _drift_with_encoder(folder: Path, kept: KeptVectors) -> Goals:
     clock = SystemClock()
-    encoder, tasks = (
-        local(ScoringSettings(cpu_ratio=1.0, deadline_seconds=BATCH_SECONDS), clock),
-        TaskGroup(clock.sleep),
-    )
+    encoder = local(ScoringSettings(cpu_ratio=1.0, deadline_seconds=BATCH_SECONDS), clock)
+    tasks = TaskGroup(clock.sleep)
 
     async def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         missing = sorted({text for text in texts if text not in kept}, key=len)
@@ -121,44 +121,5 @@ async def _drift_with_encoder(folder: Path, kept: KeptVectors) -> Goals:
         await tasks.stop()
 
 
-class KeptVectors:
-    """Embeddings by the checksum of their text, in memory and, where a file is named, in it."""
-
-    def __init__(self, path: Path | None) -> None:
-        """Raises BadInput for a file that is none of ours."""
-        self._path = path
-        self._encoder = ""
-        self._rows: dict[str, NDArray[np.float32]] = {}
-        if path is None or not path.exists():
-            return
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                self._encoder = str(file["encoder"])
-                self._rows = dict(zip(map(str, file["names"]), file["rows"], strict=True))
-        except (OSError, ValueError, KeyError) as problem:
-            cure = "name another file; it is written by 'watchtower bench detect --vectors FILE'"
-            raise BadInput([Problem("--vectors", "", f"{path} holds no embeddings of ours", cure)]) from problem
-
-    def __contains__(self, text: str) -> bool:
-        return _name(text) in self._rows
-
-    def keep(self, texts: Sequence[str], vectors: Sequence[Sequence[float]], encoder: str) -> None:
-        """Raises BadInput when the file holds another encoder's."""
-        if self._rows and encoder != self._encoder:
-            what = f"{self._path} holds embeddings of {self._encoder}, and this is {encoder}"
-            raise BadInput([Problem("--vectors", "", what, "name another file")])
-        self._encoder = encoder
-        for text, vector in zip(texts, vectors, strict=True):
-            self._rows[_name(text)] = np.asarray(vector, dtype=np.float32)
-        if self._path is not None:
-            beside = self._path.with_suffix(".new")
-            with beside.open("wb") as file:
-                np.savez(file, encoder=self._encoder, names=list(self._rows), rows=np.array(list(self._rows.values())))
-            beside.replace(self._path)
-
-    def rows(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.array([self._rows[_name(text)] for text in texts], dtype=np.float32)
-
-
-def _name(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:24]
+if __name__ == "__main__":
+    raise SystemExit(score(as_json=True) if sys.argv[1:] == ["score"] else detect(as_json=True))
