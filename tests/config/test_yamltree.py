@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchtower.configuration.tree import Mapping, Scalar, at, data, place_of
+from watchtower.configuration.tree import MappingNode, ScalarNode, at, data, place_of
 from watchtower.configuration.yamltree import read_yaml
 from watchtower.vocabulary.errors import BadInput
 
@@ -60,7 +60,7 @@ def test_merged_keys_yield_to_written_ones_and_keep_their_place() -> None:
 )
 def test_a_character_inside_a_value_is_found_again_in_the_file(yaml: str, needle: str, where: str) -> None:
     node = at(read_yaml(yaml, "f.yaml"), ("when",))
-    assert isinstance(node, Scalar)
+    assert isinstance(node, ScalarNode)
     assert node.locate(node.text.index(needle)) == where
 
 
@@ -93,5 +93,5 @@ PIECES = st.sampled_from(
 def test_whatever_the_bytes_they_are_a_tree_or_bad_input(raw: bytes) -> None:
     with contextlib.suppress(BadInput):
         tree = read_yaml(raw, "f.yaml")
-        assert isinstance(tree, Mapping)
+        assert isinstance(tree, MappingNode)
         data(tree)

@@ -6,15 +6,15 @@ as file:line · path · what · cure; ``consistency`` refuses sets of limits tha
 a secret.
 """
 
-from watchtower.configuration.reading import SettingsRead, read_settings
-from watchtower.configuration.tree import Mapping, Scalar, Sequence, Tree
+from watchtower.configuration.layers import SettingsRead, read_settings
+from watchtower.configuration.tree import MappingNode, ScalarNode, SequenceNode, Tree
 from watchtower.configuration.validating import in_order, validate
 from watchtower.configuration.yamltree import read_yaml
 
 __all__ = [
-    "Mapping",
-    "Scalar",
-    "Sequence",
+    "MappingNode",
+    "ScalarNode",
+    "SequenceNode",
     "SettingsRead",
     "Tree",
     "in_order",

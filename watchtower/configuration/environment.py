@@ -7,12 +7,12 @@ Flags (``remediation.mode``) come last and win.
 
 from __future__ import annotations
 
-from collections.abc import Mapping as AnyMapping
+from collections.abc import Mapping
 
 from pydantic import BaseModel
 
 from watchtower.configuration.shapes import is_open_map, is_secret, shape_at
-from watchtower.configuration.tree import Mapping, Place, Route, Scalar, Sequence, Tree, dotted
+from watchtower.configuration.tree import MappingNode, Place, Route, ScalarNode, SequenceNode, Tree, dotted
 from watchtower.configuration.yamltree import read_yaml
 from watchtower.vocabulary.errors import BadInput, Problem
 
@@ -20,7 +20,7 @@ PREFIX = "WATCHTOWER__"
 
 
 def overlay(
-    tree: Tree, model: type[BaseModel], environ: AnyMapping[str, str], overrides: AnyMapping[str, str]
+    tree: Tree, model: type[BaseModel], environ: Mapping[str, str], overrides: Mapping[str, str]
 ) -> list[Problem]:
     """Write every ``WATCHTOWER__…`` variable, then every override, into ``tree``; the mistakes are returned."""
     problems: list[Problem] = []
@@ -58,7 +58,7 @@ def _lay(
             return
         child = _child(node, step, made, words[index + 1 : index + 2], place)
         if child is None:
-            what = "there is nothing to go into" if isinstance(node, Scalar) else "this list has no such place"
+            what = "there is nothing to go into" if isinstance(node, ScalarNode) else "this list has no such place"
             problems.append(Problem(str(place), dotted((*route, step)), what, "indexes count from 0 without gaps"))
             return
         node, route = child, (*route, step)
@@ -72,16 +72,16 @@ def _step(tree: Tree, model: type[BaseModel], route: Route, word: str) -> str | 
 
 def _child(node: Tree, step: str | int, made: Tree | None, following: list[str], place: Place) -> Tree | None:
     """The node below ``node``: ``made`` where given, otherwise what is there, otherwise a new branch."""
-    if isinstance(node, Mapping):
+    if isinstance(node, MappingNode):
         key = str(step)
         here = node.entries.get(key)
-        branch = isinstance(here, Mapping | Sequence)
+        branch = isinstance(here, MappingNode | SequenceNode)
         child = made or (here if here is not None and branch else _branch(following, place))
         node.entries[key] = child
         if made or not branch:
             node.keys[key] = place
         return child
-    if isinstance(node, Sequence) and isinstance(step, int) and step <= len(node.items):
+    if isinstance(node, SequenceNode) and isinstance(step, int) and step <= len(node.items):
         if step == len(node.items):
             node.items.append(made or _branch(following, place))
         elif made:
@@ -91,28 +91,28 @@ def _child(node: Tree, step: str | int, made: Tree | None, following: list[str],
 
 
 def _branch(following: list[str], place: Place) -> Tree:
-    return Sequence(place) if following and following[0].isdigit() else Mapping(place)
+    return SequenceNode(place) if following and following[0].isdigit() else MappingNode(place)
 
 
 def _value(text: str, place: Place, secret: bool, problems: list[Problem]) -> Tree | None:
     if text[:1] not in ("[", "{") or secret:
-        return Scalar(text, place, plain=bool(text))  # VAR= is the empty text, not "nothing"
+        return ScalarNode(text, place, plain=bool(text))  # VAR= is the empty text, not "nothing"
     try:
         wrapped = read_yaml("value: " + text, place.source)
     except BadInput as problem:
         problems.extend(Problem(str(place), "", mistake.what, mistake.cure) for mistake in problem.problems)
         return None
-    assert isinstance(wrapped, Mapping)
+    assert isinstance(wrapped, MappingNode)
     return _replaced(wrapped.entries["value"], place)
 
 
 def _replaced(tree: Tree, place: Place) -> Tree:
     """The same tree, all of it standing at ``place``."""
     match tree:
-        case Mapping():
+        case MappingNode():
             entries = {key: _replaced(value, place) for key, value in tree.entries.items()}
-            return Mapping(place, entries, dict.fromkeys(entries, place))
-        case Sequence():
-            return Sequence(place, [_replaced(item, place) for item in tree.items])
-        case Scalar():
-            return Scalar(tree.text, place, tree.plain)
+            return MappingNode(place, entries, dict.fromkeys(entries, place))
+        case SequenceNode():
+            return SequenceNode(place, [_replaced(item, place) for item in tree.items])
+        case ScalarNode():
+            return ScalarNode(tree.text, place, tree.plain)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from watchtower.configuration.shapes import fields, is_secret, shape_at
-from watchtower.configuration.tree import Mapping, Route, Scalar, Sequence, Tree, dotted
+from watchtower.configuration.tree import MappingNode, Route, ScalarNode, SequenceNode, Tree, dotted
 from watchtower.vocabulary.errors import Problem
 
 SUFFIX = "_file"
@@ -27,10 +27,10 @@ def read_companions(tree: Tree, model: type[BaseModel], beside: Path) -> list[Pr
 
 
 def _visit(top: Tree, node: Tree, route: Route, model: type[BaseModel], beside: Path, problems: list[Problem]) -> None:
-    if isinstance(node, Sequence):
+    if isinstance(node, SequenceNode):
         for index, item in enumerate(node.items):
             _visit(top, item, (*route, index), model, beside, problems)
-    if not isinstance(node, Mapping):
+    if not isinstance(node, MappingNode):
         return
     known = fields(shape_at(model, top, route))
     for key in list(node.entries):
@@ -46,12 +46,12 @@ def _visit(top: Tree, node: Tree, route: Route, model: type[BaseModel], beside: 
         secret, why = _content(companion, beside)
         if why:
             problems.append(Problem(where, path, why, "name a readable file that holds nothing but the secret"))
-        node.entries[name], node.keys[name] = Scalar(secret or "unread", place, plain=False), place
+        node.entries[name], node.keys[name] = ScalarNode(secret or "unread", place, plain=False), place
 
 
 def _content(companion: Tree, beside: Path) -> tuple[str, str]:
     """(secret, why it could not be read)."""
-    if not isinstance(companion, Scalar) or not companion.text:
+    if not isinstance(companion, ScalarNode) or not companion.text:
         return "", "the path of a file is expected"
     try:
         with (beside / companion.text).open("rb") as file:

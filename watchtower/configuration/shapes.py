@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
-from watchtower.configuration.tree import Mapping, Route, Scalar, Tree, at
+from watchtower.configuration.tree import MappingNode, Route, ScalarNode, Tree, at
 
 Shape: TypeAlias = Any
 """A type annotation, or None where the model knows nothing."""
@@ -68,8 +68,8 @@ def _chosen(shape: Shape, node: Tree | None) -> Shape:
     groups = [option for option in options(shape) if is_group(option)]
     if not groups:
         return shape
-    kind = node.entries.get("kind") if isinstance(node, Mapping) else None
-    if len(groups) > 1 and isinstance(kind, Scalar):
+    kind = node.entries.get("kind") if isinstance(node, MappingNode) else None
+    if len(groups) > 1 and isinstance(kind, ScalarNode):
         for group in groups:
             known = group.model_fields.get("kind")
             if known is not None and kind.text in get_args(known.annotation):

@@ -30,7 +30,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Scalar:
+class ScalarNode:
     """A single value as it was written."""
 
     text: str
@@ -78,19 +78,19 @@ class Scalar:
 
 
 @dataclass
-class Mapping:
+class MappingNode:
     place: Place
     entries: dict[str, Tree] = field(default_factory=dict)
     keys: dict[str, Place] = field(default_factory=dict)
 
 
 @dataclass
-class Sequence:
+class SequenceNode:
     place: Place
     items: list[Tree] = field(default_factory=list)
 
 
-Tree = Scalar | Mapping | Sequence
+Tree = ScalarNode | MappingNode | SequenceNode
 Route = tuple[str | int, ...]
 """Keys and indexes from the top of a tree to one of its nodes."""
 
@@ -98,11 +98,11 @@ Route = tuple[str | int, ...]
 def data(tree: Tree) -> object:
     """The tree as plain dicts, lists and values."""
     match tree:
-        case Mapping():
+        case MappingNode():
             return {key: data(value) for key, value in tree.entries.items()}
-        case Sequence():
+        case SequenceNode():
             return [data(item) for item in tree.items]
-        case Scalar():
+        case ScalarNode():
             return tree.value
 
 
@@ -110,9 +110,9 @@ def at(tree: Tree, path: Route) -> Tree | None:
     """The node at ``path``; None where there is none."""
     node: Tree | None = tree
     for step in path:
-        if isinstance(node, Mapping) and isinstance(step, str):
+        if isinstance(node, MappingNode) and isinstance(step, str):
             node = node.entries.get(step)
-        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+        elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
             node = node.items[step]
         else:
             return None
@@ -123,9 +123,9 @@ def place_of(tree: Tree, path: Route) -> Place:
     """Where the key of ``path`` stands, or its nearest ancestor that was written."""
     place, node = tree.place, tree
     for step in path:
-        if isinstance(node, Mapping) and isinstance(step, str) and step in node.entries:
+        if isinstance(node, MappingNode) and isinstance(step, str) and step in node.entries:
             place, node = node.keys[step], node.entries[step]
-        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+        elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
             node = node.items[step]
             place = node.place
         else:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from watchtower.configuration.shapes import fields, is_group, is_secret, shape_at
-from watchtower.configuration.tree import Mapping, Route, Scalar, Sequence, Tree, at, data, dotted, place_of
+from watchtower.configuration.tree import MappingNode, Route, ScalarNode, SequenceNode, Tree, at, data, dotted, place_of
 from watchtower.vocabulary.errors import Problem
 from watchtower.vocabulary.quantities import duration
 
@@ -52,37 +52,42 @@ _TEXT_WANTED = {"string_type", "path_type"}
 
 
 def _is_number(node: Tree | None) -> bool:
-    return isinstance(node, Scalar) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
+    return isinstance(node, ScalarNode) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
 
 
 def _as_text(tree: Tree, route: Route) -> None:
     parent, node = at(tree, route[:-1]), at(tree, route)
-    assert isinstance(node, Scalar)
-    text, step = Scalar(node.text, node.place, plain=False, raw=node.raw), route[-1]
-    if isinstance(parent, Mapping) and isinstance(step, str):
+    assert isinstance(node, ScalarNode)
+    text, step = ScalarNode(node.text, node.place, plain=False, raw=node.raw), route[-1]
+    if isinstance(parent, MappingNode) and isinstance(step, str):
         parent.entries[step] = text
-    elif isinstance(parent, Sequence) and isinstance(step, int):
+    elif isinstance(parent, SequenceNode) and isinstance(step, int):
         parent.items[step] = text
 
 
 def _durations(model: type[BaseModel], top: Tree, node: Tree, route: Route) -> list[Problem]:
     """Rewrite ``every_seconds: 5m`` to 300 wherever the model has such a field."""
     problems: list[Problem] = []
-    if isinstance(node, Sequence):
+    if isinstance(node, SequenceNode):
         for index, item in enumerate(node.items):
             problems += _durations(model, top, item, (*route, index))
-    if isinstance(node, Mapping):
+    if isinstance(node, MappingNode):
         known = fields(shape_at(model, top, route))
         for key, value in node.entries.items():
             problems += _durations(model, top, value, (*route, key))
-            if key.endswith("_seconds") and key in known and isinstance(value, Scalar) and isinstance(value.value, str):
+            if (
+                key.endswith("_seconds")
+                and key in known
+                and isinstance(value, ScalarNode)
+                and isinstance(value.value, str)
+            ):
                 try:
                     number = duration(value.text)
                 except ValueError:
                     path, cure = dotted((*route, key)), "write seconds, or e.g. 500ms, 30s, 5m, 2h"
                     problems.append(Problem(str(node.keys[key]), path, "not a duration", cure))
                 else:
-                    node.entries[key] = Scalar(f"{number:.9g}", value.place)
+                    node.entries[key] = ScalarNode(f"{number:.9g}", value.place)
     return problems
 
 
@@ -91,9 +96,9 @@ def _route(tree: Tree, location: tuple[int | str, ...]) -> Route:
     route: Route = ()
     for index, step in enumerate(location):
         node = at(tree, route)
-        if isinstance(node, Mapping) and step not in node.entries:
+        if isinstance(node, MappingNode) and step not in node.entries:
             kind = node.entries.get("kind")
-            if isinstance(kind, Scalar) and kind.text == step and index < len(location) - 1:
+            if isinstance(kind, ScalarNode) and kind.text == step and index < len(location) - 1:
                 continue
         if step == "[key]":
             continue
@@ -125,12 +130,12 @@ def _said(model: type[BaseModel], tree: Tree, route: Route, error: ErrorDetails)
         return "unknown name", _nearest(str(route[-1]), known)
     if kind == "missing":
         return "missing", f"add {route[-1]}{_or_file(shape, str(route[-1]))}"
-    if isinstance(node, Scalar) and node.value is None:
+    if isinstance(node, ScalarNode) and node.value is None:
         return "nothing is written here", "write its value, or remove the line"
     if kind in ("enum", "literal_error", "union_tag_invalid"):
         listed = str(limits.get("expected") or limits.get("expected_tags") or "").replace("'", "").replace(" or ", ", ")
         choices = [choice.strip() for choice in listed.split(",")]
-        written = node.text if isinstance(node, Scalar) else str(limits.get("tag", ""))
+        written = node.text if isinstance(node, ScalarNode) else str(limits.get("tag", ""))
         near = difflib.get_close_matches(written, choices, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         what = f"unknown kind: {written[:24]}" if kind == "union_tag_invalid" else f"not a possible value{shown}"
@@ -138,7 +143,7 @@ def _said(model: type[BaseModel], tree: Tree, route: Route, error: ErrorDetails)
     if kind == "union_tag_not_found":
         return "kind is missing", "say which kind it is, e.g. kind: log"
     if kind in ("bool_type", "bool_parsing"):
-        meant = _BOOLEANS.get(node.text.lower()) if isinstance(node, Scalar) else None
+        meant = _BOOLEANS.get(node.text.lower()) if isinstance(node, ScalarNode) else None
         return f"not a boolean{shown}", f"write {meant}" if meant else "write true or false, without quotes"
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
@@ -175,7 +180,7 @@ _TYPES = {
 
 def _shown(shape: object, node: Tree | None) -> str:
     """The value as written, if it is short, single and cannot be a secret (numbers, booleans and choices only)."""
-    if not isinstance(node, Scalar) or is_secret(shape) or shape is None or shape is str or is_group(shape):
+    if not isinstance(node, ScalarNode) or is_secret(shape) or shape is None or shape is str or is_group(shape):
         return ""
     return f": {node.text}" if 0 < len(node.text) <= 24 and node.text.isprintable() else ""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from watchtower.configuration.tree import Mapping, Place, Route, Scalar, Sequence, Tree, dotted
+from watchtower.configuration.tree import MappingNode, Place, Route, ScalarNode, SequenceNode, Tree, dotted
 from watchtower.vocabulary.errors import BadInput, Problem
 
 LARGEST = 512 * 1024
@@ -60,8 +60,8 @@ def read_yaml(raw: bytes | str, source: str) -> Tree:
         raise BadInput([Problem(f"{source}:1:1", "", "the file is empty", "begin it with: version: 1")])
     walk = _Walk(source, text)
     tree = walk.tree(node, ())
-    if not isinstance(tree, Mapping) and not walk.problems:
-        kind = "a list" if isinstance(tree, Sequence) else "a single value"
+    if not isinstance(tree, MappingNode) and not walk.problems:
+        kind = "a list" if isinstance(tree, SequenceNode) else "a single value"
         walk.problems.append(
             Problem(tree.place.exact(), "", f"{kind} stands at the top", "write fields, as in: version: 1")
         )
@@ -141,24 +141,24 @@ class _Walk:
             raise BadInput([*self.problems, _too_deep(place)])
         if id(node) in self._inside:
             self._problem(place, path, "contains itself through an alias", "write the value out")
-            return Scalar("", place)
+            return ScalarNode("", place)
         if node.tag not in _IMPLICIT:
             self._problem(place, path, "tags (!…) are not used here", "remove the tag")
-            return Scalar("", place)
+            return ScalarNode("", place)
         if isinstance(node, yaml.ScalarNode):
             raw = self._text[node.start_mark.index : node.end_mark.index]
-            return Scalar(node.value, place, plain=node.style is None, raw=raw)
+            return ScalarNode(node.value, place, plain=node.style is None, raw=raw)
         self._inside.add(id(node))
         try:
             if isinstance(node, yaml.SequenceNode):
-                return Sequence(place, [self.tree(item, (*path, index)) for index, item in enumerate(node.value)])
+                return SequenceNode(place, [self.tree(item, (*path, index)) for index, item in enumerate(node.value)])
             return self._mapping(node, place, path)
         finally:
             self._inside.discard(id(node))
 
-    def _mapping(self, node: yaml.Node, place: Place, path: Route) -> Mapping:
-        mapping = Mapping(place)
-        merged: list[Mapping] = []
+    def _mapping(self, node: yaml.Node, place: Place, path: Route) -> MappingNode:
+        mapping = MappingNode(place)
+        merged: list[MappingNode] = []
         for key, value in node.value:
             where = _place(key.start_mark, self._source)
             if not isinstance(key, yaml.ScalarNode):
@@ -177,10 +177,10 @@ class _Walk:
                     mapping.entries[name], mapping.keys[name] = tree, other.keys[name]
         return mapping
 
-    def _merged(self, value: yaml.Node, where: Place, path: Route) -> Iterator[Mapping]:
+    def _merged(self, value: yaml.Node, where: Place, path: Route) -> Iterator[MappingNode]:
         for node in value.value if isinstance(value, yaml.SequenceNode) else [value]:
             tree = self.tree(node, (*path, "<<"))
-            if isinstance(tree, Mapping):
+            if isinstance(tree, MappingNode):
                 yield tree
             else:
                 self._problem(where, path, "'<<' merges something that is no mapping", "merge an anchored mapping")

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from watchtower.canaries.prompts import load_prompts
 from watchtower.clock import SystemClock
-from watchtower.programs.endpoints import Live, address, ask_both, is_address
+from watchtower.programs.endpoints import PairedAnswers, address, ask_both, is_address
 from watchtower.scoring.choosing import chosen
 from watchtower.services.comparing.answer_files import FileAnswer, read_answers
 from watchtower.services.comparing.comparison_report import WIDTH, show, write_html
@@ -95,7 +95,7 @@ def main(options: CompareOptions) -> int:
     return CODES[found.outcome]
 
 
-def _live(options: CompareOptions) -> Live | None:
+def _live(options: CompareOptions) -> PairedAnswers | None:
     """Both engines' answers; None where files are compared. Raises BadInput, NotReachable."""
     given = [is_address(side) for side in (options.baseline, options.candidate)]
     if not any(given):

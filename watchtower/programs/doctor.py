@@ -129,14 +129,14 @@ def relay(settings: Settings, status: dict[str, Any] | None) -> Check:
 
 
 def engine(settings: Settings) -> Check:
-    one = load_plugin("engines", settings.engine.kind)(settings.engine)
-    serving, version = one.serving()
+    adapter = load_plugin("engines", settings.engine.kind)(settings.engine)
+    serving, version = adapter.serving()
     if not serving:
         cure = "start it, or set engine.url"
         if settings.supervisor.kind is SupervisorKind.PROCESS:
             cure = "'watchtower run' starts it; or set engine.url"
         return Check("engine", Health.PROBLEM, f"{settings.engine.kind} does not answer at {settings.engine.url}", cure)
-    scraped = one.scrape(SystemClock().now().boot)
+    scraped = adapter.scrape(SystemClock().now().boot)
     metrics = "metrics readable" if scraped.ok else f"metrics unreadable: {scraped.because}"
     return Check("engine", Health.OK, f"{settings.engine.kind} {version or 'of unknown version'} serves, {metrics}")
 

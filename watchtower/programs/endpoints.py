@@ -32,7 +32,7 @@ READINGS = 2
 
 
 @dataclass(slots=True)
-class Live:
+class PairedAnswers:
     """What two engines said; in the prompts' order."""
 
     baseline: dict[str, FileAnswer] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class _One:
+class _Trial:
     """Everything heard for one prompt."""
 
     prompt: Prompt
@@ -79,7 +79,9 @@ def address(given: str) -> str:
     return given.rstrip("/").removesuffix("/v1").rstrip("/")
 
 
-def ask_both(baseline: str, candidate: str, prompts: Sequence[Prompt], *, concurrency: int, max_tokens: int) -> Live:
+def ask_both(
+    baseline: str, candidate: str, prompts: Sequence[Prompt], *, concurrency: int, max_tokens: int
+) -> PairedAnswers:
     """At most ``concurrency`` requests at a time, over both. Raises NotReachable at the first question that stays
     without an answer: half a comparison would be of the easy half."""
     engines = [VllmEngine(EngineSettings(url=url)).ask for url in (baseline, candidate)]
@@ -90,15 +92,15 @@ def ask_both(baseline: str, candidate: str, prompts: Sequence[Prompt], *, concur
         ThreadPoolExecutor(concurrency, "asking") as pool,
     ):
         task = progress.add_task("asking both", total=len(prompts))
-        heard = []
+        trials = []
         try:
-            for one in pool.map(lambda prompt: _ask(prompt, sides, engines, max_tokens), prompts):
-                heard.append(one)
+            for trial in pool.map(lambda prompt: _ask(prompt, sides, engines, max_tokens), prompts):
+                trials.append(trial)
                 progress.advance(task)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return _live(heard)
+    return _paired(trials)
 
 
 def _patient(ask: Callable[[Question], EngineAnswer], url: str) -> Callable[[Question, str], EngineAnswer]:
@@ -121,7 +123,7 @@ def _ask(
     sides: Sequence[Callable[[Question, str], EngineAnswer]],
     engines: Sequence[Callable[[Question], EngineAnswer]],
     max_tokens: int,
-) -> _One:
+) -> _Trial:
     def salt() -> str:
         return f"compare-{prompt.id}-{boottime_ns():x}"
 
@@ -140,21 +142,26 @@ def _ask(
     own = [read_out(0) for _ in range(READINGS)]
     other = (
         read_out(1)
-        if not any(one.because for one in own)
+        if not any(answer.because for answer in own)
         else EngineAnswer(because="the baseline's were not to be had")
     )
-    return _One(prompt, baseline, again, candidate, own, other)
+    return _Trial(prompt, baseline, again, candidate, own, other)
 
 
-def _live(heard: Sequence[_One]) -> Live:
-    live = Live(other_tokens=sum(one.other_tokens for one in heard))
-    for one in heard:
-        for side, said in ((live.baseline, one.baseline), (live.again, one.again), (live.candidate, one.candidate)):
-            side[one.prompt.id] = FileAnswer(one.prompt.id, said.text, one.prompt.text, said.finish_reason)
-        missing = next((f"baseline: {own.because}" for own in one.own if own.because), "")
-        missing = missing or (f"candidate: {one.other.because}" if one.other.because else "")
-        live.no_logprobs = live.no_logprobs or missing
-        found = None if missing or one.other_tokens else shift(one.other.logprobs, [own.logprobs for own in one.own])
-        if found is not None:
-            live.shifts[one.prompt.id] = found
-    return live
+def _paired(trials: Sequence[_Trial]) -> PairedAnswers:
+    found = PairedAnswers(other_tokens=sum(trial.other_tokens for trial in trials))
+    for trial in trials:
+        for side, said in (
+            (found.baseline, trial.baseline),
+            (found.again, trial.again),
+            (found.candidate, trial.candidate),
+        ):
+            side[trial.prompt.id] = FileAnswer(trial.prompt.id, said.text, trial.prompt.text, said.finish_reason)
+        missing = next((f"baseline: {own.because}" for own in trial.own if own.because), "")
+        missing = missing or (f"candidate: {trial.other.because}" if trial.other.because else "")
+        found.no_logprobs = found.no_logprobs or missing
+        own = [reading.logprobs for reading in trial.own]
+        moved = None if missing or trial.other_tokens else shift(trial.other.logprobs, own)
+        if moved is not None:
+            found.shifts[trial.prompt.id] = moved
+    return found

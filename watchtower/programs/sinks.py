@@ -74,19 +74,21 @@ def send_test(
         raise BadInput([_unknown(name, [sink.name for sink in settings.sinks])])
     tried = asyncio.run(_try_all(settings, name, SystemClock()))
     if as_json:
-        _json(out, {"ok": all(one.delivered for one in tried), "sinks": [one._asdict() for one in tried]})
+        _json(out, {"ok": all(trial.delivered for trial in tried), "sinks": [trial._asdict() for trial in tried]})
     else:
-        for one in tried:
-            verdict = "taken" if one.delivered else "NOT TAKEN"
-            _line(out, f"{one.sink:<16}  {one.kind:<13}  {verdict}" + (f": {one.answer}" if one.answer else ""))
-    return ExitCode.OK if all(one.delivered for one in tried) else ExitCode.PROBLEM_FOUND
+        for trial in tried:
+            verdict = "taken" if trial.delivered else "NOT TAKEN"
+            _line(out, f"{trial.sink:<16}  {trial.kind:<13}  {verdict}" + (f": {trial.answer}" if trial.answer else ""))
+    return ExitCode.OK if all(trial.delivered for trial in tried) else ExitCode.PROBLEM_FOUND
 
 
 async def _try_all(settings: Settings, name: str, clock: Clock) -> Sequence[Tried]:
     sinks = make_sinks(settings, clock)
     notice = marked_notice(settings, clock)
     try:
-        chosen = [(sink, one.kind) for sink, one in zip(sinks, settings.sinks, strict=True) if name in ("", one.name)]
+        chosen = [
+            (sink, group.kind) for sink, group in zip(sinks, settings.sinks, strict=True) if name in ("", group.name)
+        ]
         return await asyncio.gather(*(_try(sink, kind, notice, clock) for sink, kind in chosen))
     finally:
         for sink in sinks:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from watchtower.configuration import Mapping, Scalar, Sequence, Tree, in_order, validate
+from watchtower.configuration import MappingNode, ScalarNode, SequenceNode, Tree, in_order, validate
 from watchtower.configuration.tree import Route, at, dotted, place_of
 from watchtower.configuration.yamltree import read_file, read_yaml
 from watchtower.knobs import Group
@@ -93,8 +93,8 @@ def parse_rules(tree: Tree) -> list[Rule]:
     file, problems = validate(RuleFile, tree)
     listed = at(tree, ("rules",))
     rules, first = [], dict[str, str]()
-    for index, node in enumerate(listed.items if isinstance(listed, Sequence) else []):
-        if not isinstance(node, Mapping):
+    for index, node in enumerate(listed.items if isinstance(listed, SequenceNode) else []):
+        if not isinstance(node, MappingNode):
             continue  # already a problem
         check = _Check(tree, ("rules", index))
         when, unless = check.expression("when"), check.expression("unless", conditions=True)
@@ -128,10 +128,10 @@ class _Check:
         self.problems: list[Problem] = []
         self._tree, self._route = tree, route
 
-    def _written(self, key: str) -> Scalar | None:
+    def _written(self, key: str) -> ScalarNode | None:
         """The field's text; None when it is absent or of a type that the model refuses already."""
         node = at(self._tree, (*self._route, key))
-        return node if isinstance(node, Scalar) and isinstance(node.value, str) else None
+        return node if isinstance(node, ScalarNode) and isinstance(node.value, str) else None
 
     def _problem(self, key: str, what: str, cure: str) -> None:
         route = (*self._route, key)

@@ -37,7 +37,7 @@ _NAMES = {
 PATH = "/api/v2/alerts"
 
 
-class Alert(msgspec.Struct, frozen=True):
+class AlertmanagerAlert(msgspec.Struct, frozen=True):
     labels: dict[str, str]
     annotations: dict[str, str]
     starts: float
@@ -62,21 +62,23 @@ class Standing:
 
     def __init__(self, labels: dict[str, str]) -> None:
         self._labels = labels
-        self._firing: dict[str, Alert] = {}
-        self._ended: list[Alert] = []
+        self._firing: dict[str, AlertmanagerAlert] = {}
+        self._ended: list[AlertmanagerAlert] = []
 
-    def after(self, message: Message) -> tuple[Standing, list[Alert]]:
+    def after(self, message: Message) -> tuple[Standing, list[AlertmanagerAlert]]:
         """What stands once ``message`` was told, and the alerts that tell it."""
         following = Standing(self._labels)
         following._firing, following._ended = dict(self._firing), list(self._ended)
         return following, following._tell(message)
 
-    def alerts(self, wall: float) -> list[Alert]:
+    def alerts(self, wall: float) -> list[AlertmanagerAlert]:
         """Everything to tell again at ``wall``; what ended long ago is forgotten."""
-        self._ended = [one for one in self._ended if one.ends is not None and wall - one.ends < KEEP_ENDED_SECONDS]
+        self._ended = [
+            alert for alert in self._ended if alert.ends is not None and wall - alert.ends < KEEP_ENDED_SECONDS
+        ]
         return [*self._firing.values(), *self._ended]
 
-    def _tell(self, message: Message) -> list[Alert]:
+    def _tell(self, message: Message) -> list[AlertmanagerAlert]:
         before = self._firing.pop(message.key, None)
         alert = self._alert(message, before)
         told = []
@@ -88,10 +90,10 @@ class Standing:
             self._ended.append(alert)
         else:
             self._firing[message.key] = alert
-            self._ended = [one for one in self._ended if one.labels != alert.labels]
+            self._ended = [ended for ended in self._ended if ended.labels != alert.labels]
         return [*told, alert]
 
-    def _alert(self, message: Message, before: Alert | None) -> Alert:
+    def _alert(self, message: Message, before: AlertmanagerAlert | None) -> AlertmanagerAlert:
         labels = self._labels | {
             "alertname": _NAMES.get(message.kind, "WatchtowerIncident"),
             "target": message.target,
@@ -107,7 +109,7 @@ class Standing:
             "state": message.state.value,
         }
         starts = before.starts if before else message.since or message.wall
-        return Alert({k: v for k, v in labels.items() if v}, annotations, starts, link=message.link)
+        return AlertmanagerAlert({k: v for k, v in labels.items() if v}, annotations, starts, link=message.link)
 
 
 class AlertmanagerSink:
@@ -152,7 +154,7 @@ class AlertmanagerSink:
     async def close(self) -> None:
         await self._poster.close()
 
-    async def _post(self, alerts: list[Alert]) -> Delivery:
+    async def _post(self, alerts: list[AlertmanagerAlert]) -> Delivery:
         wall = self._clock.now().wall
         body = msgspec.json.encode([alert.body(wall, self._life_seconds) for alert in alerts])
         headers = {"authorization": f"Bearer {self._token.get_secret_value()}"} if self._token else {}

@@ -43,7 +43,9 @@ def require(settings: SinkSettings) -> None:
     found = mistakes(settings)
     if found:
         where = f"sink {settings.name}"
-        raise BadInput([Problem(where, ".".join(map(str, one.route)), one.what, one.cure) for one in found])
+        raise BadInput(
+            [Problem(where, ".".join(map(str, mistake.route)), mistake.what, mistake.cure) for mistake in found]
+        )
 
 
 def keys(secret: SecretStr) -> list[SecretBytes]:

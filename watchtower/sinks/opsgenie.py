@@ -19,7 +19,7 @@ from watchtower.sink_settings import OpsgenieSinkSettings
 from watchtower.sinks.checking import require
 from watchtower.sinks.delivery import DELIVERED, retry
 from watchtower.sinks.message import Message, Phase, cut, plain, shorter
-from watchtower.sinks.posting import Answer, Poster
+from watchtower.sinks.posting import HttpReply, Poster
 from watchtower.sinks.templates import Words
 from watchtower.vocabulary.incidents import Notice
 
@@ -28,7 +28,7 @@ DESCRIPTION_LIMIT = 15_000
 PRIORITIES = {"page": "P1", "warn": "P3"}
 
 
-class Request(NamedTuple):
+class OpsgenieRequest(NamedTuple):
     method: str
     path: str
     """Below the address of the alerts."""
@@ -60,18 +60,18 @@ class OpsgenieSink:
         await self._poster.close()
 
 
-def requests(message: Message, team: str = "", tags: tuple[str, ...] = ()) -> list[Request]:
+def requests(message: Message, team: str = "", tags: tuple[str, ...] = ()) -> list[OpsgenieRequest]:
     """What tells ``message``, in order."""
-    one = f"/{quote(cut(message.key, 512), safe='')}"
+    alert = f"/{quote(cut(message.key, 512), safe='')}"
     by_alias = "?identifierType=alias"
     title, description = shorter(message, MESSAGE_LIMIT), cut(plain(message), DESCRIPTION_LIMIT)
     match message.phase:
         case Phase.ANNOUNCE:
             return []
         case Phase.UPDATE:
-            return [Request("POST", f"{one}/notes{by_alias}", _by_us(note=description))]
+            return [OpsgenieRequest("POST", f"{alert}/notes{by_alias}", _by_us(note=description))]
         case Phase.RESOLVE:
-            return [Request("POST", f"{one}/close{by_alias}", _by_us(note=description))]
+            return [OpsgenieRequest("POST", f"{alert}/close{by_alias}", _by_us(note=description))]
     create = _by_us(
         message=title,
         alias=cut(message.key, 512),
@@ -88,9 +88,9 @@ def requests(message: Message, team: str = "", tags: tuple[str, ...] = ()) -> li
     if team:
         create["responders"] = [{"name": team, "type": "team"}]
     return [
-        Request("POST", "", create),
-        Request("PUT", f"{one}/message{by_alias}", {"message": title}),
-        Request("PUT", f"{one}/description{by_alias}", {"description": description}),
+        OpsgenieRequest("POST", "", create),
+        OpsgenieRequest("PUT", f"{alert}/message{by_alias}", {"message": title}),
+        OpsgenieRequest("PUT", f"{alert}/description{by_alias}", {"description": description}),
     ]
 
 
@@ -98,7 +98,7 @@ def _by_us(**body: Any) -> dict[str, Any]:
     return {"source": "Watchtower", **body}
 
 
-def _judge(answer: Answer) -> Delivery:
+def _judge(answer: HttpReply) -> Delivery:
     if answer.json().get("requestId"):
         return DELIVERED
     return retry(f"HTTP {answer.status}, but no request id in the body")

@@ -18,7 +18,7 @@ from watchtower.sinks.checking import require
 from watchtower.sinks.delivery import DELIVERED, retry
 from watchtower.sinks.event import event_type
 from watchtower.sinks.message import Message, Phase, cut
-from watchtower.sinks.posting import Answer, Poster
+from watchtower.sinks.posting import HttpReply, Poster
 from watchtower.sinks.templates import Words
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import iso
@@ -81,7 +81,7 @@ def details(message: Message) -> dict[str, str]:
     }
 
 
-def _judge(answer: Answer) -> Delivery:
+def _judge(answer: HttpReply) -> Delivery:
     if answer.json().get("status") == "success":
         return DELIVERED
     return retry(f"HTTP {answer.status}, but no success in the body")

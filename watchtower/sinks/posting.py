@@ -36,7 +36,7 @@ key, and then what was said meanwhile should still arrive."""
 MOST_BYTES = 4096
 
 
-class Answer(NamedTuple):
+class HttpReply(NamedTuple):
     """What came back."""
 
     status: int
@@ -52,10 +52,10 @@ class Answer(NamedTuple):
         return value if isinstance(value, dict) else {}
 
 
-Judge = Callable[[Answer], Delivery]
+Judge = Callable[[HttpReply], Delivery]
 
 
-def taken(_: Answer) -> Delivery:
+def taken(_: HttpReply) -> Delivery:
     """A 2xx is enough."""
     return DELIVERED
 
@@ -102,7 +102,7 @@ class Poster:
                 if not pages and "text/html" in reply.headers.get("content-type", ""):
                     return retry(f"HTTP {reply.status_code} with a web page: a proxy or a login answered")
                 text = "" if judge is taken else await _beginning(reply)
-                return judge(Answer(reply.status_code, text))
+                return judge(HttpReply(reply.status_code, text))
         except TimeoutError:
             return retry("timeout")
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as problem:

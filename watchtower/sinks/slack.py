@@ -18,7 +18,7 @@ from watchtower.sink_settings import SlackSinkSettings
 from watchtower.sinks.checking import require
 from watchtower.sinks.delivery import DELIVERED, final, retry
 from watchtower.sinks.message import Message, Tone, cut
-from watchtower.sinks.posting import Answer, Poster
+from watchtower.sinks.posting import HttpReply, Poster
 from watchtower.sinks.templates import Words
 from watchtower.vocabulary.incidents import Notice
 
@@ -100,7 +100,7 @@ def _mrkdwn(text: str, most: int) -> dict[str, str]:
     return {"type": "mrkdwn", "text": cut(text, most)}
 
 
-def _judge(answer: Answer) -> Delivery:
+def _judge(answer: HttpReply) -> Delivery:
     said = answer.text.strip()
     if said == "ok":
         return DELIVERED

@@ -17,7 +17,7 @@ from watchtower.sink_settings import TeamsSinkSettings
 from watchtower.sinks.checking import require
 from watchtower.sinks.delivery import DELIVERED, final, retry
 from watchtower.sinks.message import Message, Tone, cut
-from watchtower.sinks.posting import THROTTLE_SECONDS, Answer, Poster
+from watchtower.sinks.posting import THROTTLE_SECONDS, HttpReply, Poster
 from watchtower.sinks.templates import Words
 from watchtower.vocabulary.incidents import Notice
 
@@ -70,7 +70,7 @@ def _text(text: str, **style: str) -> dict[str, Any]:
     return {"type": "TextBlock", "text": text, "wrap": True, **style}
 
 
-def _judge(answer: Answer) -> Delivery:
+def _judge(answer: HttpReply) -> Delivery:
     if "HTTP error 429" in answer.text:
         return retry(f"HTTP {answer.status} with error 429 inside", THROTTLE_SECONDS)
     if "HTTP error 413" in answer.text:

@@ -19,7 +19,7 @@ from watchtower.ports import Supervisor
 from watchtower.vocabulary.actions import Answer, Incarnation, Plan, ReplyKind, Verb
 
 
-class Live(Protocol):
+class SupervisedEngine(Protocol):
     """A supervisor with an engine that runs."""
 
     @property
@@ -48,7 +48,7 @@ def eventually(true: Callable[[], bool], seconds: float = 20.0) -> bool:
     return true()
 
 
-def incarnation(live: Live) -> Incarnation:
+def incarnation(live: SupervisedEngine) -> Incarnation:
     seen = live.supervisor.observe(boottime())
     assert seen.known, seen.because
     assert seen.incarnation is not None, seen.because
@@ -79,11 +79,13 @@ def plan(
 class SupervisorContract:
     """Every promise a supervisor can make. ``live`` is a fresh one for each test."""
 
-    def test_observing_twice_sees_the_same_engine(self, live: Live) -> None:
+    def test_observing_twice_sees_the_same_engine(self, live: SupervisedEngine) -> None:
         assert incarnation(live) == incarnation(live)
         assert incarnation(live).boot_id == boot_id()
 
-    def test_a_restart_replaces_the_incarnation_and_leaves_nothing_of_the_old_tree(self, live: Live) -> None:
+    def test_a_restart_replaces_the_incarnation_and_leaves_nothing_of_the_old_tree(
+        self, live: SupervisedEngine
+    ) -> None:
         before, members, starts = incarnation(live), live.members(), live.starts()
         reply = live.supervisor.execute(plan("op", before))
         assert reply.kind is ReplyKind.ACKED, reply.because
@@ -92,7 +94,7 @@ class SupervisorContract:
         assert eventually(lambda: live.starts() == starts + 1)
         assert live.supervisor.status("op") is Answer.DONE
 
-    def test_the_same_operation_twice_is_one_effect_and_one_answer(self, live: Live) -> None:
+    def test_the_same_operation_twice_is_one_effect_and_one_answer(self, live: SupervisedEngine) -> None:
         before, starts = incarnation(live), live.starts()
         first = live.supervisor.execute(plan("op", before))
         after = incarnation(live)
@@ -100,39 +102,39 @@ class SupervisorContract:
         assert incarnation(live) == after
         assert eventually(lambda: live.starts() == starts + 1)
 
-    def test_an_operation_meant_for_another_engine_is_refused(self, live: Live) -> None:
+    def test_an_operation_meant_for_another_engine_is_refused(self, live: SupervisedEngine) -> None:
         before = incarnation(live)
         stranger = Incarnation(before.id, before.started + "0", before.boot_id)
         self._refused(live, plan("op", stranger))
 
-    def test_a_token_below_the_fence_is_refused(self, live: Live) -> None:
+    def test_a_token_below_the_fence_is_refused(self, live: SupervisedEngine) -> None:
         assert live.supervisor.fence(7)
         self._refused(live, plan("op", incarnation(live), fence_token=6))
         assert live.supervisor.execute(plan("next", incarnation(live), fence_token=7)).kind is ReplyKind.ACKED
 
-    def test_the_fence_never_falls(self, live: Live) -> None:
+    def test_the_fence_never_falls(self, live: SupervisedEngine) -> None:
         assert live.supervisor.fence(7)
         assert live.supervisor.fence(3)
         self._refused(live, plan("op", incarnation(live), fence_token=3))
 
-    def test_an_operation_after_its_time_is_refused(self, live: Live) -> None:
+    def test_an_operation_after_its_time_is_refused(self, live: SupervisedEngine) -> None:
         self._refused(live, plan("op", incarnation(live), seconds=-1.0))
 
-    def test_a_verb_that_is_not_on_the_menu_is_refused(self, live: Live) -> None:
+    def test_a_verb_that_is_not_on_the_menu_is_refused(self, live: SupervisedEngine) -> None:
         assert Verb.ROLLBACK not in live.supervisor.capabilities().verbs
         self._refused(live, plan("op", incarnation(live), verb=Verb.ROLLBACK))
 
-    def test_a_refusal_is_final(self, live: Live) -> None:
+    def test_a_refusal_is_final(self, live: SupervisedEngine) -> None:
         before, starts = incarnation(live), live.starts()
         self._refused(live, plan("op", before, seconds=-1.0))
         assert live.supervisor.execute(plan("op", before)).kind is ReplyKind.REJECTED
         assert (incarnation(live), live.starts()) == (before, starts)
 
-    def test_not_done_is_a_promise_that_a_late_message_cannot_break(self, live: Live) -> None:
+    def test_not_done_is_a_promise_that_a_late_message_cannot_break(self, live: SupervisedEngine) -> None:
         assert live.supervisor.status("late") is Answer.NOT_DONE
         self._refused(live, plan("late", incarnation(live)))
 
-    def _refused(self, live: Live, unwanted: Plan) -> None:
+    def _refused(self, live: SupervisedEngine, unwanted: Plan) -> None:
         before, starts = incarnation(live), live.starts()
         reply = live.supervisor.execute(unwanted)
         assert reply.kind is ReplyKind.REJECTED, reply

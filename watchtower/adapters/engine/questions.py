@@ -63,7 +63,7 @@ def heard(answer: dict[str, Any], question: Question) -> EngineAnswer:
 
 
 def _ids(value: object) -> list[int]:
-    return value if isinstance(value, list) and all(isinstance(one, int) for one in value) else []
+    return value if isinstance(value, list) and all(isinstance(token, int) for token in value) else []
 
 
 def _logprobs(entries: object, token_ids: list[int]) -> list[float | None]:
@@ -76,8 +76,8 @@ def _logprobs(entries: object, token_ids: list[int]) -> list[float | None]:
 def _logprob(entry: object, token: int) -> float | None:
     if entry is None:
         return None
-    one = entry.get(str(token)) if isinstance(entry, dict) else None
-    value = one.get("logprob") if isinstance(one, dict) else None
+    told = entry.get(str(token)) if isinstance(entry, dict) else None
+    value = told.get("logprob") if isinstance(told, dict) else None
     if not isinstance(value, int | float):
         raise Unusable("the engine gives no prompt_logprobs")
     return float(value)

@@ -2,7 +2,7 @@
 
 One task per sink, so that a hanging receiver delays only itself; within a sink one notice at a time, in the outbox's
 order. Delivery is at least once: a crash between sending and filing sends again, with the same id. Nothing here decides
-what is told or in which order (``storage.outbox``), nor when to try again (``sinks.schedule``).
+what is told or in which order (``storage.outbox``), nor when to try again (``sinks.retries``).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import msgspec
 import structlog
 
 from watchtower.ports import Clock, Delivery, Journal, Outbox, RemindingSink, Sink
-from watchtower.sinks import schedule
+from watchtower.sinks import retries
 from watchtower.sinks.delivery import retry
-from watchtower.sinks.schedule import Circuit
+from watchtower.sinks.retries import Circuit
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.incidents import Notice
@@ -152,7 +152,7 @@ class Deliveries:
         if _overdue(pending, now):
             await self._outbox.dead(pending, f"undelivered for a day; last: {result.because}", now)
             return
-        delay = max(schedule.backoff_seconds(pending.attempts + 1, self._chance()), result.retry_after or 0.0)
+        delay = max(retries.backoff_seconds(pending.attempts + 1, self._chance()), result.retry_after or 0.0)
         await self._outbox.failed(pending, now.later(delay), now)
 
     async def _send(self, sink: Sink, pending: Pending) -> Delivery:
@@ -165,6 +165,6 @@ class Deliveries:
 def _overdue(pending: Pending, now: Instant) -> bool:
     """Queued a day ago. Marks of an earlier boot mean nothing: then a day of this boot, with an attempt in it."""
     if pending.queued.boot_id == now.boot_id:
-        return now.boot - pending.queued.boot >= schedule.GIVE_UP_SECONDS
+        return now.boot - pending.queued.boot >= retries.GIVE_UP_SECONDS
     tried = pending.retry_at is not None and pending.retry_at.boot_id == now.boot_id
-    return tried and now.boot >= schedule.GIVE_UP_SECONDS
+    return tried and now.boot >= retries.GIVE_UP_SECONDS

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from watchtower.configuration import read_settings
-from watchtower.configuration.reading import SettingsRead
+from watchtower.configuration.layers import SettingsRead
 from watchtower.settings import Settings, SupervisorKind
 from watchtower.sink_settings import WebhookSinkSettings
 

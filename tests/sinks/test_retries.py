@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from watchtower.sinks.schedule import Circuit, backoff_seconds
+from watchtower.sinks.retries import Circuit, backoff_seconds
 
 
 def test_backoff_doubles_from_five_seconds_to_an_hour() -> None:
