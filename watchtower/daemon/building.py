@@ -29,9 +29,9 @@ from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.exporters.gpu_metrics import GpuCollector
 from watchtower.exporters.prometheus import BoardCollector
 from watchtower.ports import Clock, Encoder
-from watchtower.remediation.runner import Runner
 from watchtower.scoring.choosing import chosen
 from watchtower.services.curing.journaling import JournaledSteps
+from watchtower.services.curing.runner import Runner
 from watchtower.services.delivering.deliveries import Deliveries
 from watchtower.services.delivering.recipients import audience, make_sinks
 from watchtower.services.judging.pipeline import Pipeline

@@ -11,9 +11,9 @@ import pytest_asyncio
 
 from tests.storage.samples import a_notice, opened
 from watchtower.remediation.interface import Event, Record, Started, StorageFailed
-from watchtower.remediation.runner import Runner
 from watchtower.remediation.state import TargetState
 from watchtower.services.curing.journaling import JournaledSteps
+from watchtower.services.curing.runner import Runner
 from watchtower.settings import RemediationSettings
 from watchtower.storage.journal import SqliteJournal, verify
 from watchtower.testing.clock import HandClock

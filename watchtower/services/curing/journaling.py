@@ -16,7 +16,7 @@ from watchtower.vocabulary.instants import Instant
 
 
 class JournaledSteps:
-    """``watchtower.remediation.runner.Memory``."""
+    """``watchtower.services.curing.runner.Memory``."""
 
     def __init__(
         self,

@@ -130,7 +130,7 @@ class Runner:
                 return
         self.state = state
         self._on_commit(state)
-        self._tell_whoever_asked(
+        self._answer_command(
             event, "".join(str(record.body["because"]) for record in records if record.kind == "command.refused")
         )
         for record in records:
@@ -142,7 +142,7 @@ class Runner:
         self, fault: StorageFault, event: Event, state: TargetState, effects: Sequence[Effect]
     ) -> None:
         log.error("journal.failed", because=str(fault))
-        self._tell_whoever_asked(event, f"it could not be written down, so it was not done: {fault}")
+        self._answer_command(event, f"it could not be written down, so it was not done: {fault}")
         for effect in effects:
             if isinstance(effect, ReleaseTraffic):
                 await self._perform(effect)
@@ -152,7 +152,7 @@ class Runner:
         else:
             self.submit(StorageFailed(str(fault)))
 
-    def _tell_whoever_asked(self, event: Event, because: str) -> None:
+    def _answer_command(self, event: Event, because: str) -> None:
         for asked, answer in self._asked:
             if asked is event and not answer.done():
                 answer.set_result(because)
