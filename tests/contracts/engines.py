@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from watchtower.adapters.keeper.client import ask
+from watchtower.adapters.keeper.asking import ask
 from watchtower.adapters.keeper.launching import ensure_keeper
-from watchtower.adapters.keeper.processes import look
-from watchtower.adapters.keeper.protocol import Observe, Seen
+from watchtower.adapters.keeper.process_tree import look
+from watchtower.adapters.keeper.protocol import Observe, Observed
 from watchtower.adapters.supervisor.process import ProcessSupervisor, keeper_plan, keeper_socket
 from watchtower.settings import SupervisorKind, SupervisorSettings
 from watchtower.testing.adapters import eventually
@@ -42,7 +42,7 @@ class ProcessTree:
         ensure_keeper(keeper_plan(self.state, self.settings))
 
     def keeper_pid(self) -> int:
-        return ask(keeper_socket(self.state), Observe(), Seen, 5.0).keeper_pid
+        return ask(keeper_socket(self.state), Observe(), Observed, 5.0).keeper_pid
 
     def lines(self, name: str) -> list[str]:
         try:

@@ -15,7 +15,7 @@ import pytest
 
 from watchtower.adapters.engine.vllm import VllmEngine
 from watchtower.adapters.keeper.launching import ensure_keeper
-from watchtower.adapters.keeper.processes import look
+from watchtower.adapters.keeper.process_tree import look
 from watchtower.adapters.supervisor.process import ProcessSupervisor, keeper_plan
 from watchtower.clock import boottime
 from watchtower.settings import EngineSettings, SupervisorKind, SupervisorSettings

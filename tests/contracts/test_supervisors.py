@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.engines import ProcessTree, process_tree
-from watchtower.adapters.keeper.processes import look
+from watchtower.adapters.keeper.process_tree import look
 from watchtower.adapters.supervisor.none import NoSupervisor
 from watchtower.catalogue import CATALOGUE
 from watchtower.settings import SupervisorSettings

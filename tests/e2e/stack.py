@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import yaml
 
-from watchtower.adapters.keeper.client import ask
-from watchtower.adapters.keeper.protocol import Confirmed, Observe, Seen, Stop
+from watchtower.adapters.keeper.asking import ask
+from watchtower.adapters.keeper.protocol import Confirmed, Observe, Observed, Stop
 from watchtower.adapters.supervisor.process import keeper_socket
 from watchtower.vocabulary.errors import NotReachable
 
@@ -131,7 +131,7 @@ class Stack:
             if text and text[0].isdigit():
                 pids.append(int(text[0]))
         with suppress(NotReachable):
-            pids.append(ask(keeper_socket(self.state), Observe(), Seen, 5.0).keeper_pid)
+            pids.append(ask(keeper_socket(self.state), Observe(), Observed, 5.0).keeper_pid)
         return pids
 
     def end(self) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.hardware.machine import Child
-from watchtower.hardware.plan import GpuPlan
+from watchtower.hardware.gpu_plan import GpuPlan
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from threading import Thread
 
 import msgspec
 
-from watchtower.hardware.plan import GpuPlan
+from watchtower.hardware.gpu_plan import GpuPlan
 from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSeen
 

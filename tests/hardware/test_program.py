@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from tests.hardware.machine import QUICK, Machine, gpu_of, sampled, uuid
-from watchtower.hardware.plan import AGAIN
+from watchtower.hardware.gpu_plan import AGAIN
 from watchtower.vocabulary.errors import ExitCode
 from watchtower.vocabulary.gpus import Trouble
 

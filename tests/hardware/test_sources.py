@@ -12,11 +12,11 @@ import pytest
 from pydantic import ValidationError
 
 from tests.adapters.scripted import Script, served
+from tests.hardware.interpretation.test_dcgm import OLD, page
 from tests.hardware.machine import Machine, sampled, uuid
-from tests.hardware.test_dcgm import OLD, page
 from watchtower.clock import SystemClock
-from watchtower.hardware.child import GpuChild
-from watchtower.hardware.plan import GpuPlan
+from watchtower.hardware.gpu_child import GpuChild
+from watchtower.hardware.gpu_plan import GpuPlan
 from watchtower.hardware.sources import Hardware
 from watchtower.ports import Clock
 from watchtower.settings import HardwareSettings

@@ -15,10 +15,10 @@ import msgspec
 import pytest
 
 from tests.contracts.engines import ProcessTree, process_tree
-from watchtower.adapters.keeper.client import ask
+from watchtower.adapters.keeper.asking import ask
 from watchtower.adapters.keeper.crashing import CRASH_AT
 from watchtower.adapters.keeper.launching import KeeperFound, ensure_keeper
-from watchtower.adapters.keeper.protocol import KeeperPlan, Observe, Seen
+from watchtower.adapters.keeper.protocol import KeeperPlan, Observe, Observed
 from watchtower.adapters.supervisor.process import keeper_plan, keeper_socket
 from watchtower.settings import SupervisorSettings
 from watchtower.testing.adapters import eventually, incarnation, plan
@@ -189,10 +189,10 @@ def test_while_a_tree_is_leaving_questions_are_answered_and_a_second_operation_i
 
 EXECUTE = """
 import sys, msgspec
-from watchtower.adapters.keeper.client import ask
-from watchtower.adapters.keeper.protocol import Execute, Replied
+from watchtower.adapters.keeper.asking import ask
+from watchtower.adapters.keeper.protocol import Execute, Executed
 from watchtower.vocabulary.actions import Plan
-ask(sys.argv[1] + "/keeper.sock", Execute(msgspec.json.decode(sys.argv[2], type=Plan)), Replied, 30)
+ask(sys.argv[1] + "/keeper.sock", Execute(msgspec.json.decode(sys.argv[2], type=Plan)), Executed, 30)
 """
 
 
@@ -310,4 +310,4 @@ def test_a_plan_tells_itself_apart_without_telling_what_is_in_it(tmp_path: Path)
 
 def test_nobody_answers_where_no_keeper_is(tmp_path: Path) -> None:
     with pytest.raises(NotReachable):
-        ask(keeper_socket(tmp_path), Observe(), Seen, 1.0)
+        ask(keeper_socket(tmp_path), Observe(), Observed, 1.0)

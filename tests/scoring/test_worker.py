@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from watchtower.clock import SystemClock
-from watchtower.scoring.calibration import closest
-from watchtower.scoring.child import ScorerChild
 from watchtower.scoring.choosing import local
+from watchtower.scoring.measures.calibration import closest
+from watchtower.scoring.scorer_child import ScorerChild
 from watchtower.settings import ScoringSettings
 from watchtower.tasks import TaskGroup
 

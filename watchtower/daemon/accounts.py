@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from watchtower.board import Board, SinkHealth
 from watchtower.hardware.sources import Hardware
-from watchtower.scoring.child import ScorerChild
+from watchtower.scoring.scorer_child import ScorerChild
 from watchtower.services.delivering.deliveries import SinkChannel
 from watchtower.services.delivering.recipients import OpenSink
 from watchtower.storage.outbox import MOST_ROWS

@@ -16,8 +16,8 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from watchtower.adapters.adapter_child import AdapterChild
 from watchtower.adapters.calls import setup
-from watchtower.adapters.child import AdapterChild
 from watchtower.board import Board
 from watchtower.canaries.canaries import Canaries
 from watchtower.daemon.accounts import count_entries

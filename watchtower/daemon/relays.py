@@ -145,7 +145,7 @@ class Relays:
         if not leave_running:
             for pidfd in self._workers.values():
                 _ask_to_leave(pidfd)
-            await asyncio.gather(*(self._see_off(pidfd) for pidfd in self._workers.values()))
+            await asyncio.gather(*(self._await_exit(pidfd) for pidfd in self._workers.values()))
         for child in self._children.values():
             if child.poll() is None:
                 child.returncode = 0  # it lives on without us: nothing to wait for, nothing to warn about
@@ -262,7 +262,7 @@ class Relays:
         finally:
             loop.remove_reader(pidfd)
 
-    async def _see_off(self, pidfd: int) -> None:
+    async def _await_exit(self, pidfd: int) -> None:
         """The worker has a deadline of its own; one that misses even that is stuck."""
         try:
             async with asyncio.timeout(self._drain_seconds + 5):

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import httpx
 
-from watchtower.hardware.child import GpuChild
-from watchtower.hardware.dcgm import DcgmReader, trouble
-from watchtower.hardware.plan import GpuPlan
+from watchtower.hardware.gpu_child import GpuChild
+from watchtower.hardware.gpu_plan import GpuPlan
+from watchtower.hardware.interpretation.dcgm import DcgmReader, trouble
 from watchtower.ports import Clock
 from watchtower.settings import HardwareSettings
 from watchtower.vocabulary.facts import GpuReport

@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from watchtower.adapters.keeper.client import ask
-from watchtower.adapters.keeper.protocol import Observe, Seen
+from watchtower.adapters.keeper.asking import ask
+from watchtower.adapters.keeper.protocol import Observe, Observed
 from watchtower.adapters.supervisor.process import keeper_plan
 from watchtower.catalogue import load as load_plugin
 from watchtower.clock import SystemClock
@@ -151,7 +151,7 @@ def keeper(settings: Settings) -> Check:
         )
     plan = keeper_plan(settings.state_directory, settings.supervisor)
     try:
-        seen = ask(plan.socket, Observe(), Seen, 2.0)
+        seen = ask(plan.socket, Observe(), Observed, 2.0)
     except NotReachable:
         return Check("keeper", Health.OK, "not started yet: 'watchtower run' starts it")
     except (Deadline, ProtocolFault) as problem:

@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from watchtower.adapters.engine.vllm import VllmEngine
 from watchtower.clock import boottime_ns, sleep_blocking
-from watchtower.scoring.logprobs import Shift, shift
+from watchtower.scoring.measures.logprobs import Shift, shift
 from watchtower.services.comparing.answer_files import FileAnswer
 from watchtower.settings import EngineSettings
 from watchtower.vocabulary.errors import BadInput, NotReachable, Problem

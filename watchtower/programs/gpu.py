@@ -19,9 +19,9 @@ from threading import Event, Lock, Thread
 import msgspec
 
 from watchtower.clock import SystemClock
+from watchtower.hardware.gpu_plan import AGAIN, STOP, GpuPlan, read_plan
 from watchtower.hardware.nvml import NvmlSource
 from watchtower.hardware.nvml.source import wedged
-from watchtower.hardware.plan import AGAIN, STOP, GpuPlan, read_plan
 from watchtower.vocabulary.errors import BadInput, ExitCode
 from watchtower.vocabulary.facts import GpuReport
 

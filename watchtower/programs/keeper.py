@@ -19,24 +19,24 @@ from threading import Event, Thread
 
 import msgspec
 
-from watchtower.adapters.keeper.engine import EngineTree
-from watchtower.adapters.keeper.operations import Operations
+from watchtower.adapters.keeper.engine_tree import EngineTree
+from watchtower.adapters.keeper.keeper_server import KeeperServer
 from watchtower.adapters.keeper.protocol import (
     Confirmed,
     Execute,
+    Executed,
     Fence,
     KeeperPlan,
     Observe,
-    Replied,
+    Observed,
     Request,
     Response,
-    Seen,
     Stands,
     Start,
     Status,
     Stop,
 )
-from watchtower.adapters.keeper.server import KeeperServer
+from watchtower.adapters.keeper.restarts import Restarts
 from watchtower.clock import SystemClock
 from watchtower.storage.opledger import OpLedger
 from watchtower.vocabulary.errors import ExitCode, StorageFault
@@ -80,14 +80,14 @@ class Keeper:
         self._digest = plan.digest()
         self._stopped = Event()
         self._engine = EngineTree(plan, ledger.append, ledger.engine, ledger.exited)
-        self._operations = Operations(ledger, self._engine, say)
+        self._restarts = Restarts(ledger, self._engine, say)
         if self._engine.adopted:
             say(f"engine {self._engine.incarnation()} outlived an earlier keeper and is adopted")
-        self._operations.recover()
+        self._restarts.recover()
         self._server = KeeperServer(plan.socket, self.answer)
 
     def run(self, waited: set[signal.Signals]) -> int:
-        """The main thread: bury the dead, obey SIGTERM."""
+        """The main thread: reap the dead, obey SIGTERM."""
         Thread(target=self._server.serve, name="server", daemon=True).start()
         while not self._stopped.is_set():
             heard = signal.sigtimedwait(waited, WATCH_SECONDS)
@@ -106,7 +106,7 @@ class Keeper:
         match request:
             case Observe():
                 runs, ended = self._engine.standing()
-                return Seen(
+                return Observed(
                     incarnation=runs,
                     ended=ended,
                     because=self._engine.because(),
@@ -115,16 +115,16 @@ class Keeper:
                 )
             case Execute(plan=plan):
                 say(f"operation {plan.op_id}: {plan.verb} asked")
-                reply = self._operations.execute(plan)
+                reply = self._restarts.execute(plan)
                 say(f"operation {plan.op_id}: {reply.kind}, {reply.because}")
-                return Replied(reply)
+                return Executed(reply)
             case Status(op_id=op_id):
-                return Stands(self._operations.status(op_id))
+                return Stands(self._restarts.status(op_id))
             case Fence(token=token):
-                because = self._operations.fence(token)
+                because = self._restarts.fence(token)
                 return Confirmed(not because, because)
             case Start(again=again):
-                because = self._operations.start(again)
+                because = self._restarts.start(again)
                 return Confirmed(not because, because)
             case Stop():
                 say("asked to end")
@@ -132,7 +132,7 @@ class Keeper:
                 return Confirmed(not because, because)
 
     def _end(self) -> str:
-        because = self._operations.stop()
+        because = self._restarts.stop()
         if not because:
             self._stopped.set()
             os.kill(os.getpid(), signal.SIGCHLD)  # wakes the main thread

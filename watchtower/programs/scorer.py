@@ -1,4 +1,4 @@
-"""``python -m watchtower.programs.scorer``: the process that embeds texts, for ``watchtower.scoring.child``.
+"""``python -m watchtower.programs.scorer``: the process that embeds texts, for ``watchtower.scoring.scorer_child``.
 
 It yields to everybody: lowest-but-one priority, first choice of the kernel's out-of-memory killer, and gone with its
 parent. Its death costs a reading of similarity and nothing else.

@@ -7,9 +7,9 @@ import os
 from collections.abc import Sequence
 
 from watchtower.ports import Clock
-from watchtower.scoring.child import ScorerChild
+from watchtower.scoring.embeddings_server import EmbeddingsServer
 from watchtower.scoring.messages import ScorerPlan
-from watchtower.scoring.server import EmbeddingsServer
+from watchtower.scoring.scorer_child import ScorerChild
 from watchtower.settings import EncoderKind, ScoringSettings
 from watchtower.vocabulary.embeddings import Embedding
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.services.comparing.test_sameness import judged
-from watchtower.scoring.logprobs import Shift
+from watchtower.scoring.measures.logprobs import Shift
 from watchtower.services.comparing.likelihood import FEWEST_PROMPTS, likelihood, weighed
 from watchtower.services.comparing.sameness import ComparisonReport, Sameness
 

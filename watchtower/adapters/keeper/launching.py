@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from watchtower.adapters.keeper.client import ask
-from watchtower.adapters.keeper.protocol import KeeperPlan, Observe, Seen
+from watchtower.adapters.keeper.asking import ask
+from watchtower.adapters.keeper.protocol import KeeperPlan, Observe, Observed
 from watchtower.clock import boottime, sleep_blocking
 from watchtower.vocabulary.errors import Deadline, ExitCode, NotReachable, ProtocolFault
 
@@ -34,7 +34,7 @@ class KeeperStarted:
 
 
 _started: list[subprocess.Popen[bytes]] = []
-"""Keepers this process started; kept so that a dead one is buried before the next is started."""
+"""Keepers this process started; kept so that a dead one is reaped before the next is started."""
 
 
 def ensure_keeper(plan: KeeperPlan, wait_seconds: float = 15.0) -> KeeperFound | KeeperStarted:
@@ -60,9 +60,9 @@ def ensure_keeper(plan: KeeperPlan, wait_seconds: float = 15.0) -> KeeperFound |
     raise NotReachable(f"the keeper did not start: {_last_words(plan)}")
 
 
-def _look(plan: KeeperPlan) -> Seen | None:
+def _look(plan: KeeperPlan) -> Observed | None:
     try:
-        return ask(plan.socket, Observe(), Seen, 5.0)
+        return ask(plan.socket, Observe(), Observed, 5.0)
     except (NotReachable, Deadline, ProtocolFault):
         return None
 

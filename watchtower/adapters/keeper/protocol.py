@@ -70,7 +70,7 @@ class Stop(msgspec.Struct, frozen=True, tag="stop", tag_field="ask"):
 Request = Observe | Execute | Status | Fence | Start | Stop
 
 
-class Seen(msgspec.Struct, frozen=True, tag="seen", tag_field="answer", kw_only=True):
+class Observed(msgspec.Struct, frozen=True, tag="seen", tag_field="answer", kw_only=True):
     incarnation: Incarnation | None
     """None: proven not running."""
     ended: Incarnation | None = None
@@ -80,7 +80,7 @@ class Seen(msgspec.Struct, frozen=True, tag="seen", tag_field="answer", kw_only=
     keeper_pid: int = 0
 
 
-class Replied(msgspec.Struct, frozen=True, tag="replied", tag_field="answer"):
+class Executed(msgspec.Struct, frozen=True, tag="replied", tag_field="answer"):
     reply: Reply
 
 
@@ -95,13 +95,13 @@ class Confirmed(msgspec.Struct, frozen=True, tag="confirmed", tag_field="answer"
     because: str = ""
 
 
-class Trouble(msgspec.Struct, frozen=True, tag="trouble", tag_field="answer"):
+class KeeperTrouble(msgspec.Struct, frozen=True, tag="trouble", tag_field="answer"):
     """The question could not be read or served."""
 
     because: str
 
 
-Response = Seen | Replied | Stands | Confirmed | Trouble
+Response = Observed | Executed | Stands | Confirmed | KeeperTrouble
 
 
 def reachable(path: str) -> tuple[str, int]:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from watchtower.adapters.keeper.client import ask
+from watchtower.adapters.keeper.asking import ask
 from watchtower.adapters.keeper.protocol import (
     Confirmed,
     Execute,
+    Executed,
     Fence,
     KeeperPlan,
     Observe,
-    Replied,
-    Seen,
+    Observed,
     Stands,
     Start,
     Status,
@@ -69,14 +69,14 @@ class ProcessSupervisor:
 
     def observe(self, at: float) -> EngineSeen:
         try:
-            seen = ask(self._socket, Observe(), Seen, LOOK_SECONDS)
+            seen = ask(self._socket, Observe(), Observed, LOOK_SECONDS)
         except (NotReachable, Deadline, ProtocolFault) as problem:
             return EngineSeen(at=at, known=False, because=str(problem))
         return EngineSeen(at=at, known=True, because=seen.because, incarnation=seen.incarnation, ended=seen.ended)
 
     def execute(self, plan: Plan) -> Reply:
         try:
-            return ask(self._socket, Execute(plan), Replied, self._effect_seconds).reply
+            return ask(self._socket, Execute(plan), Executed, self._effect_seconds).reply
         except NotReachable as problem:
             return Reply(ReplyKind.REJECTED, f"nothing was sent: {problem}"[:300])
         except (Deadline, ProtocolFault) as problem:

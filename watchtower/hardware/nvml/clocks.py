@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import pynvml
 
+from watchtower.hardware.nvml.device import Device
 from watchtower.hardware.nvml.fields import Field, read_fields, worst
-from watchtower.hardware.nvml.gpu import Gpu
 from watchtower.vocabulary.gpus import Trouble
 
 HERTZ_PER_MEGAHERTZ = 1_000_000.0
@@ -39,19 +39,19 @@ POLICIES = (("thermal", pynvml.NVML_PERF_POLICY_THERMAL), ("power_cap", pynvml.N
 VALUE = "throttled_ns"
 
 
-def read_clocks(gpu: Gpu) -> None:
+def read_clocks(gpu: Device) -> None:
     """SM clock and the reasons of this instant. Raises NvmlError."""
     megahertz = gpu.ask("sm_clock_hz", pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_SM)
     gpu.note(sm_clock_hz=_hertz(megahertz), throttle_reasons=gpu.ask_newest("throttle_reasons", REASONS))
 
 
-def read_clock_limit(gpu: Gpu) -> None:
+def read_clock_limit(gpu: Device) -> None:
     """What the SM clock could be. Raises NvmlError."""
     megahertz = gpu.ask("sm_clock_max_hz", pynvml.nvmlDeviceGetMaxClockInfo, pynvml.NVML_CLOCK_SM)
     gpu.note(sm_clock_max_hz=_hertz(megahertz))
 
 
-def read_throttled(gpu: Gpu) -> None:
+def read_throttled(gpu: Device) -> None:
     """Cumulative nanoseconds by reason. Raises NvmlError."""
     found = read_fields(gpu, VALUE, FIELDS)
     throttled: dict[str, int] = {}
@@ -71,7 +71,7 @@ def read_throttled(gpu: Gpu) -> None:
     gpu.note(throttled_ns=throttled)
 
 
-def _violations(gpu: Gpu) -> dict[str, int]:
+def _violations(gpu: Device) -> dict[str, int]:
     throttled: dict[str, int] = {}
     for reason, policy in POLICIES:
         status = gpu.ask(VALUE, pynvml.nvmlDeviceGetViolationStatus, policy)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pynvml
 
-from watchtower.hardware.nvml.gpu import Gpu
+from watchtower.hardware.nvml.device import Device
 from watchtower.hardware.nvml.meanings import meaning
 from watchtower.vocabulary.gpus import Trouble
 
@@ -34,7 +34,7 @@ def number(kind: int, union: Any) -> float | int | None:
     return value
 
 
-def read_fields(gpu: Gpu, value: str, fields: Sequence[Field]) -> dict[Field, int | Trouble]:
+def read_fields(gpu: Device, value: str, fields: Sequence[Field]) -> dict[Field, int | Trouble]:
     """Each field's count, or why it has none; empty when the call as a whole failed. Raises NvmlError."""
     answers = gpu.ask(value, pynvml.nvmlDeviceGetFieldValues, list(fields))
     if answers is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pynvml
 
-from watchtower.hardware.nvml.gpu import Gpu
+from watchtower.hardware.nvml.device import Device
 from watchtower.vocabulary.gpus import Trouble
 
 METRICS = (("sm_active", pynvml.NVML_GPM_METRIC_SM_UTIL), ("dram_active", pynvml.NVML_GPM_METRIC_DRAM_BW_UTIL))
@@ -29,7 +29,7 @@ class Gpm:
         self._taken_at: float | None = None
         self._request: Any = None
 
-    def read(self, gpu: Gpu, now: float) -> None:
+    def read(self, gpu: Device, now: float) -> None:
         """Raises NvmlError."""
         if not self._ready(gpu) or (self._taken_at is not None and now - self._taken_at < LEAST_SECONDS):
             return
@@ -51,7 +51,7 @@ class Gpm:
             except pynvml.NVMLError:
                 return  # the library let go of everything already
 
-    def _ready(self, gpu: Gpu) -> bool:
+    def _ready(self, gpu: Device) -> bool:
         if self._supported is None:
             answer = gpu.ask(VALUE, pynvml.nvmlGpmQueryDeviceSupport)
             if answer is None and gpu.why(VALUE) is not Trouble.NOT_SUPPORTED:
@@ -70,7 +70,7 @@ class Gpm:
             self._samples.append(sample)
         return True
 
-    def _averages(self, gpu: Gpu, before: Any, after: Any) -> dict[str, float | None]:
+    def _averages(self, gpu: Device, before: Any, after: Any) -> dict[str, float | None]:
         request = self._request
         request.sample1, request.sample2, request.numMetrics = before, after, len(METRICS)
         for place, (_, metric) in enumerate(METRICS):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pynvml
 
+from watchtower.hardware.gpu_plan import GpuPlan
 from watchtower.hardware.nvml.clocks import read_clock_limit, read_clocks, read_throttled
+from watchtower.hardware.nvml.compute_processes import read_processes
+from watchtower.hardware.nvml.device import Device
 from watchtower.hardware.nvml.gpm import Gpm
-from watchtower.hardware.nvml.gpu import Gpu
 from watchtower.hardware.nvml.links import Links
 from watchtower.hardware.nvml.meanings import NvmlError, Reach
 from watchtower.hardware.nvml.memory_errors import read_memory_errors
-from watchtower.hardware.nvml.processes import read_processes
 from watchtower.hardware.nvml.utilization import Utilization
 from watchtower.hardware.nvml.vitals import read_power_limit, read_vitals
-from watchtower.hardware.plan import GpuPlan
 from watchtower.vocabulary.gpus import GpuSeen, Trouble, UtilizationSample
 from watchtower.vocabulary.instants import Instant
 
@@ -36,7 +36,7 @@ class Period:
 
 
 class Instruments:
-    def __init__(self, gpu: Gpu, plan: GpuPlan) -> None:
+    def __init__(self, gpu: Device, plan: GpuPlan) -> None:
         self.gpu = gpu
         self._samples = Period(plan.samples_seconds, plan.poll_seconds)
         self._counters = Period(plan.counters_seconds, plan.poll_seconds)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pynvml
 
+from watchtower.hardware.nvml.device import Device
 from watchtower.hardware.nvml.fields import Field, read_fields, worst
-from watchtower.hardware.nvml.gpu import Gpu
 from watchtower.vocabulary.gpus import Trouble
 
 LINK_COUNT: Field = (pynvml.NVML_FI_DEV_NVLINK_LINK_COUNT, 0)
@@ -33,7 +33,7 @@ class Links:
         self._total: int | None = None
         self._counters: tuple[int, ...] = UP_TO_HOPPER
 
-    def read(self, gpu: Gpu) -> None:
+    def read(self, gpu: Device) -> None:
         """Raises NvmlError."""
         gpu.note(
             pcie_replays=gpu.ask("pcie_replays", pynvml.nvmlDeviceGetPcieReplayCounter),
@@ -55,7 +55,7 @@ class Links:
                 gpu.cannot(value, Trouble.NOT_SUPPORTED)
             gpu.note(nvlink_total=0)
 
-    def _count(self, gpu: Gpu) -> int | None:
+    def _count(self, gpu: Device) -> int | None:
         count = read_fields(gpu, TOTAL, (LINK_COUNT,)).get(LINK_COUNT)
         if not isinstance(count, Trouble):
             return count
@@ -64,7 +64,7 @@ class Links:
         gpu.cannot(TOTAL, count)
         return None
 
-    def _errors(self, gpu: Gpu, total: int) -> int | None:
+    def _errors(self, gpu: Device, total: int) -> int | None:
         links = range(total)
         found = read_fields(gpu, ERRORS, [(counter, link) for link in links for counter in self._counters])
         counts = [count for count in found.values() if not isinstance(count, Trouble)]
@@ -78,7 +78,7 @@ class Links:
                 return self._errors(gpu, total)
         return None
 
-    def _active(self, gpu: Gpu, total: int) -> int | None:
+    def _active(self, gpu: Device, total: int) -> int | None:
         found = read_fields(gpu, ACTIVE, [(STATE, link) for link in range(total)])
         states = [state for state in found.values() if not isinstance(state, Trouble)]
         if found and not states:

@@ -24,7 +24,7 @@ class Reach(Enum):
 
 
 @dataclass(frozen=True)
-class Meaning:
+class ErrorMeaning:
     trouble: Trouble
     reach: Reach = Reach.VALUE
     permanent: bool = False
@@ -37,22 +37,22 @@ NO_NEWS: frozenset[int] = frozenset(
 )
 """Of a call for samples: nothing new. (pynvml passes an empty array where there is none: INVALID_ARGUMENT.)"""
 
-_UNSUPPORTED = Meaning(Trouble.NOT_SUPPORTED, permanent=True)
-_MEANINGS: dict[int, Meaning] = {
-    pynvml.NVML_ERROR_UNINITIALIZED: Meaning(Trouble.DRIVER_ABSENT, Reach.DRIVER),
-    pynvml.NVML_ERROR_DRIVER_NOT_LOADED: Meaning(Trouble.DRIVER_ABSENT, Reach.DRIVER),
-    pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: Meaning(Trouble.DRIVER_ABSENT, Reach.DRIVER),
-    pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: Meaning(Trouble.DRIVER_MISMATCH, Reach.DRIVER),
-    pynvml.NVML_ERROR_GPU_IS_LOST: Meaning(Trouble.LOST, Reach.GPU),
-    pynvml.NVML_ERROR_GPU_NOT_FOUND: Meaning(Trouble.LOST, Reach.GPU),
-    pynvml.NVML_ERROR_RESET_REQUIRED: Meaning(Trouble.RESET_REQUIRED, Reach.GPU),
+_UNSUPPORTED = ErrorMeaning(Trouble.NOT_SUPPORTED, permanent=True)
+_MEANINGS: dict[int, ErrorMeaning] = {
+    pynvml.NVML_ERROR_UNINITIALIZED: ErrorMeaning(Trouble.DRIVER_ABSENT, Reach.DRIVER),
+    pynvml.NVML_ERROR_DRIVER_NOT_LOADED: ErrorMeaning(Trouble.DRIVER_ABSENT, Reach.DRIVER),
+    pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: ErrorMeaning(Trouble.DRIVER_ABSENT, Reach.DRIVER),
+    pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: ErrorMeaning(Trouble.DRIVER_MISMATCH, Reach.DRIVER),
+    pynvml.NVML_ERROR_GPU_IS_LOST: ErrorMeaning(Trouble.LOST, Reach.GPU),
+    pynvml.NVML_ERROR_GPU_NOT_FOUND: ErrorMeaning(Trouble.LOST, Reach.GPU),
+    pynvml.NVML_ERROR_RESET_REQUIRED: ErrorMeaning(Trouble.RESET_REQUIRED, Reach.GPU),
     pynvml.NVML_ERROR_NOT_SUPPORTED: _UNSUPPORTED,
     pynvml.NVML_ERROR_FUNCTION_NOT_FOUND: _UNSUPPORTED,
     pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH: _UNSUPPORTED,
     pynvml.NVML_ERROR_DEPRECATED: _UNSUPPORTED,
     pynvml.NVML_ERROR_VGPU_ECC_NOT_SUPPORTED: _UNSUPPORTED,
-    pynvml.NVML_ERROR_NO_PERMISSION: Meaning(Trouble.NO_PERMISSION, permanent=True),
-    pynvml.NVML_ERROR_OPERATING_SYSTEM: Meaning(Trouble.NO_PERMISSION),
+    pynvml.NVML_ERROR_NO_PERMISSION: ErrorMeaning(Trouble.NO_PERMISSION, permanent=True),
+    pynvml.NVML_ERROR_OPERATING_SYSTEM: ErrorMeaning(Trouble.NO_PERMISSION),
 }
 
 
@@ -65,8 +65,8 @@ class NvmlError(WatchtowerError):
         self.meaning = meaning(number)
 
 
-def meaning(number: int) -> Meaning:
-    return _MEANINGS.get(number, Meaning(Trouble.FAULT))
+def meaning(number: int) -> ErrorMeaning:
+    return _MEANINGS.get(number, ErrorMeaning(Trouble.FAULT))
 
 
 def _words(number: int) -> str:

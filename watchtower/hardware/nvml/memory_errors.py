@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pynvml
 
+from watchtower.hardware.nvml.device import Device
 from watchtower.hardware.nvml.fields import Field, read_fields
-from watchtower.hardware.nvml.gpu import Gpu
 from watchtower.vocabulary.gpus import Trouble
 
 RECOVERY: Field = (pynvml.NVML_FI_DEV_GET_GPU_RECOVERY_ACTION, 0)
 ACTIONS = {0: "none", 1: "reset", 2: "reboot", 3: "drain_p2p", 4: "drain_and_reset", 5: "imex"}
 
 
-def read_memory_errors(gpu: Gpu) -> None:
+def read_memory_errors(gpu: Device) -> None:
     """Raises NvmlError."""
     volatile = pynvml.NVML_VOLATILE_ECC
     corrected = gpu.ask(
@@ -31,7 +31,7 @@ def read_memory_errors(gpu: Gpu) -> None:
     )
 
 
-def _recovery_action(gpu: Gpu) -> str | None:
+def _recovery_action(gpu: Device) -> str | None:
     answer = read_fields(gpu, "recovery_action", (RECOVERY,)).get(RECOVERY)
     if isinstance(answer, Trouble):
         gpu.cannot("recovery_action", answer)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pynvml
 
+from watchtower.hardware.gpu_plan import GpuPlan
+from watchtower.hardware.nvml.device import Device
 from watchtower.hardware.nvml.driver import Driver
-from watchtower.hardware.nvml.gpu import Gpu
 from watchtower.hardware.nvml.meanings import NO_NEWS, NvmlError, Reach
-from watchtower.hardware.plan import GpuPlan
 from watchtower.vocabulary.gpus import GpuSeen, Trouble
 
 
@@ -23,7 +23,7 @@ class Session:
         self._plan = plan
         self._driver = driver
         self.opened = False
-        self.gpus: list[Gpu] = []
+        self.gpus: list[Device] = []
         self.missing: list[GpuSeen] = []
         """Wanted, or counted by the driver, and not to be had."""
 
@@ -32,7 +32,7 @@ class Session:
         self._driver.call("", pynvml.nvmlInit, seconds=self._plan.open_seconds)
         self.opened = True
 
-    def find(self) -> list[Gpu]:
+    def find(self) -> list[Device]:
         """Look for GPUs that we do not have yet; those that were found now. Raises NvmlError for the driver."""
         self.missing = []
         return self._find_wanted() if self._plan.uuids else self._find_all()
@@ -41,7 +41,7 @@ class Session:
         """Nobody else may be inside NVML now. Raises NvmlError."""
         self._driver.call("", pynvml.nvmlShutdown)
 
-    def _find_wanted(self) -> list[Gpu]:
+    def _find_wanted(self) -> list[Device]:
         have = {gpu.uuid for gpu in self.gpus}
         found = []
         for uuid in self._plan.uuids:
@@ -59,7 +59,7 @@ class Session:
         self.gpus += found
         return found
 
-    def _find_all(self) -> list[Gpu]:
+    def _find_all(self) -> list[Device]:
         have = {gpu.seen.index for gpu in self.gpus}
         found = []
         for index in range(self._driver.call("", pynvml.nvmlDeviceGetCount)):
@@ -78,9 +78,9 @@ class Session:
     def _handle(self, subject: str, function: Any, key: str | int) -> Any:
         return self._driver.call(subject, function, key, seconds=self._plan.open_seconds)
 
-    def _identified(self, handle: Any, uuid: str = "", index: int = -1) -> Gpu:
+    def _identified(self, handle: Any, uuid: str = "", index: int = -1) -> Device:
         uuid = uuid or self._driver.call("", pynvml.nvmlDeviceGetUUID, handle)
-        gpu = Gpu(self._driver, handle, GpuSeen(uuid=uuid))
+        gpu = Device(self._driver, handle, GpuSeen(uuid=uuid))
         pci = gpu.ask("bus_id", pynvml.nvmlDeviceGetPciInfo)
         told = gpu.ask("index", pynvml.nvmlDeviceGetIndex) if index < 0 else index
         gpu.note(

@@ -7,12 +7,12 @@ driver: ``overdue`` tells another thread so.
 
 from __future__ import annotations
 
+from watchtower.hardware.gpu_plan import GpuPlan
 from watchtower.hardware.nvml.driver import Driver, UnderWay
 from watchtower.hardware.nvml.instruments import SILENT, Instruments
 from watchtower.hardware.nvml.meanings import NvmlError
 from watchtower.hardware.nvml.session import Session
 from watchtower.hardware.nvml.xid import XidListener
-from watchtower.hardware.plan import GpuPlan
 from watchtower.ports import Clock
 from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble, Xid
@@ -51,7 +51,7 @@ class NvmlSource:
             try:
                 self._opened(now)
                 xids = self._listen()
-                seen = [one.read(now) for one in self._instruments] + self._session.missing
+                seen = [instruments.read(now) for instruments in self._instruments] + self._session.missing
                 self._trouble, self._because = _judged(seen)
             except NvmlError as problem:
                 self._failed(problem, now)
@@ -75,8 +75,8 @@ class NvmlSource:
             return
         if self._listener is not None and not self._listener.stop():
             return  # a shutdown while a thread is inside NVML crashes; the end of the process lets go as well
-        for one in self._instruments:
-            one.close()
+        for instruments in self._instruments:
+            instruments.close()
         try:
             self._session.close()
         except NvmlError:
@@ -108,8 +108,8 @@ class NvmlSource:
         fallen = {xid.uuid for xid in xids if xid.number == FELL_OFF_THE_BUS}
         stuck = self._listener.driver.under_way
         wedged = stuck is not None and stuck.overdue(self._clock.now().boot)
-        for one in self._instruments:
-            gpu = one.gpu
+        for instruments in self._instruments:
+            gpu = instruments.gpu
             if gpu.uuid in fallen:
                 gpu.gone(Trouble.LOST, f"Xid {FELL_OFF_THE_BUS}: it fell off the bus")
             elif gpu.seen.trouble is None:
@@ -134,7 +134,7 @@ def _judged(seen: list[GpuSeen]) -> tuple[Trouble | None, str]:
     """What is to be said of the source as a whole."""
     if not seen:
         return Trouble.NOT_VISIBLE, "NVML answers, but shows no GPU (NVIDIA_VISIBLE_DEVICES of this container?)"
-    if len(seen) > 1 and all(one.because == SILENT for one in seen):
+    if len(seen) > 1 and all(gpu.because == SILENT for gpu in seen):
         return Trouble.FAULT, (
             "every GPU answers with an unknown error: this container lost its devices"
             " (systemctl daemon-reload does that); it has to be created again"

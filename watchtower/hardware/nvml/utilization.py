@@ -15,8 +15,8 @@ from typing import Any
 
 import pynvml
 
+from watchtower.hardware.nvml.device import Device
 from watchtower.hardware.nvml.fields import number
-from watchtower.hardware.nvml.gpu import Gpu
 from watchtower.hardware.nvml.meanings import NO_NEWS
 from watchtower.vocabulary.gpus import Trouble, UtilizationSample
 from watchtower.vocabulary.instants import Instant
@@ -44,7 +44,7 @@ class Utilization:
         self._news_at = 0.0
         self._pointed_at: float | None = None
 
-    def read(self, gpu: Gpu, now: Instant) -> list[UtilizationSample]:
+    def read(self, gpu: Device, now: Instant) -> list[UtilizationSample]:
         """New samples, oldest first. Raises NvmlError."""
         if _without_utilization(gpu):
             return []
@@ -63,7 +63,7 @@ class Utilization:
             for (stamp, percent), seconds in zip(samples, lasted, strict=True)
         ]
 
-    def point(self, gpu: Gpu, now: Instant) -> list[UtilizationSample]:
+    def point(self, gpu: Device, now: Instant) -> list[UtilizationSample]:
         """A momentary reading, for a GPU whose driver keeps no ring: it stands for the time since the one before."""
         if _without_utilization(gpu):
             return []
@@ -74,11 +74,11 @@ class Utilization:
         seconds = min(now.boot - before, 2 * LONGEST_SAMPLE_SECONDS)
         return [UtilizationSample(at=now.boot, seconds=seconds, busy=rates.gpu / 100)]
 
-    def without_ring(self, gpu: Gpu) -> bool:
+    def without_ring(self, gpu: Device) -> bool:
         """Whether only momentary readings are to be had."""
         return gpu.refuses(VALUE, pynvml.nvmlDeviceGetSamples)
 
-    def _fresh(self, gpu: Gpu, now: Instant) -> list[tuple[int, int]]:
+    def _fresh(self, gpu: Device, now: Instant) -> list[tuple[int, int]]:
         samples = self._drain(gpu, self._mark or 0)
         if samples or self._mark is None or now.boot - self._news_at <= RING_SECONDS:
             return samples
@@ -89,7 +89,7 @@ class Utilization:
             return samples
         return []
 
-    def _drain(self, gpu: Gpu, mark: int) -> list[tuple[int, int]]:
+    def _drain(self, gpu: Device, mark: int) -> list[tuple[int, int]]:
         """(stamp, percent) newer than ``mark``, in order."""
         answer = gpu.ask(VALUE, pynvml.nvmlDeviceGetSamples, pynvml.NVML_GPU_UTILIZATION_SAMPLES, mark, no_news=NO_NEWS)
         if answer is None:
@@ -117,7 +117,7 @@ def intervals(mark: int | None, stamps: Sequence[int]) -> list[float]:
     return [gap if gap <= 2 * usual else usual for gap in (first, *gaps)]
 
 
-def _without_utilization(gpu: Gpu) -> bool:
+def _without_utilization(gpu: Device) -> bool:
     if gpu.mig:  # NVML gives none, of the GPU or of its slices
         gpu.cannot(VALUE, Trouble.MIG)
     return gpu.mig

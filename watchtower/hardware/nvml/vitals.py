@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pynvml
 
-from watchtower.hardware.nvml.gpu import Gpu
+from watchtower.hardware.nvml.device import Device
 
 TEMPERATURE = (pynvml.nvmlDeviceGetTemperatureV, pynvml.nvmlDeviceGetTemperature)
 """Newest first."""
 WATTS_PER_MILLIWATT = 0.001
 
 
-def read_vitals(gpu: Gpu) -> None:
+def read_vitals(gpu: Device) -> None:
     """Raises NvmlError."""
     milliwatts = gpu.ask("power_watts", pynvml.nvmlDeviceGetPowerUsage)
     celsius = gpu.ask_newest("temperature_celsius", TEMPERATURE, pynvml.NVML_TEMPERATURE_GPU)
@@ -25,7 +25,7 @@ def read_vitals(gpu: Gpu) -> None:
     )
 
 
-def read_power_limit(gpu: Gpu) -> None:
+def read_power_limit(gpu: Device) -> None:
     """What the driver enforces after all limiters; operators and racks change it. Raises NvmlError."""
     milliwatts = gpu.ask("power_limit_watts", pynvml.nvmlDeviceGetEnforcedPowerLimit)
     gpu.note(power_limit_watts=None if milliwatts is None else milliwatts * WATTS_PER_MILLIWATT)

@@ -21,7 +21,7 @@ from watchtower.detectors.output import AGREEMENT_TOLERANCE, RUN_LENGTH
 from watchtower.detectors.output_drift import OutputDrift, scale_of
 from watchtower.detectors.shiryaev_roberts import first_alarms
 from watchtower.lab.benchmarks.budgets import Budget
-from watchtower.scoring.wording import formed, worded
+from watchtower.scoring.measures.wording import formed, worded
 
 STREAMS = 2000
 SD = 0.048

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from watchtower.clock import boottime
-from watchtower.hardware.plan import GpuPlan
+from watchtower.hardware.gpu_plan import GpuPlan
 from watchtower.lab.benchmarks.budgets import Budget
 from watchtower.lab.benchmarks.host import Machine, this_machine
 from watchtower.lab.simulator import nvml_stub

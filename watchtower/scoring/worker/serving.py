@@ -11,7 +11,7 @@ import msgspec
 
 from watchtower.clock import boottime
 from watchtower.scoring.messages import Done, Ready, ScorerPlan, Work, frame, read_blocking
-from watchtower.scoring.worker.encoder import CannotLoad, Encoder
+from watchtower.scoring.worker.encoder import CannotLoad, SentenceEncoder
 
 
 def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
@@ -23,7 +23,7 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
         outgoing.flush()
 
     try:
-        encoder = Encoder(plan)
+        encoder = SentenceEncoder(plan)
         encoder.raw(["warm"])
     except CannotLoad as problem:
         say(Ready(trouble=str(problem)))
@@ -33,7 +33,7 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
         say(_answer(encoder, msgspec.msgpack.decode(body, type=Work)))
 
 
-def _answer(encoder: Encoder, work: Work) -> Done:
+def _answer(encoder: SentenceEncoder, work: Work) -> Done:
     before = time.process_time()
     vectors, pieces, trouble = b"", 0, ""
     try:
@@ -49,7 +49,7 @@ def _answer(encoder: Encoder, work: Work) -> Done:
 
 def measure_raw(threads: int, batch: int, incoming: BinaryIO, outgoing: BinaryIO) -> None:
     """For the benchmark: each line a JSON list of texts; answered with the seconds of the library's own ``encode``."""
-    encoder = Encoder(ScorerPlan(threads=threads, batch=batch))
+    encoder = SentenceEncoder(ScorerPlan(threads=threads, batch=batch))
     encoder.raw(["warm"])
     for line in incoming:
         texts = msgspec.json.decode(line, type=list[str])

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from watchtower.scoring.logprobs import Cause, Shift, cause, pool
+from watchtower.scoring.measures.logprobs import Cause, Shift, cause, pool
 from watchtower.services.comparing.sameness import ComparisonReport, Likelihood, Sameness
 from watchtower.vocabulary.quantities import short
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchtower.detectors.paired import Difference, compare
-from watchtower.scoring.agreement import prefix_agreement
-from watchtower.scoring.texts import Completion, faults
-from watchtower.scoring.wording import markup, worded
+from watchtower.scoring.measures.agreement import prefix_agreement
+from watchtower.scoring.measures.texts import Completion, faults
+from watchtower.scoring.measures.wording import markup, worded
 from watchtower.services.comparing.answer_files import FileAnswer
 
 LEAST_PROMPTS = 20

@@ -15,8 +15,8 @@ from watchtower.canaries.asking import Replies
 from watchtower.canaries.capture import Collected
 from watchtower.canaries.rounds import Judged
 from watchtower.ports import Clock, Encoder
-from watchtower.scoring import agreement, calibration, logprobs, texts
-from watchtower.scoring.alignment import LIMITED, aligned
+from watchtower.scoring.measures import agreement, calibration, logprobs, texts
+from watchtower.scoring.measures.alignment import LIMITED, aligned
 from watchtower.vocabulary.facts import LiveAnswered, ReferenceAnswered
 from watchtower.vocabulary.references import Blessed, EngineAnswer, Normal, Reference, ReferenceKey, ReferenceSet
 from watchtower.vocabulary.samples import ExchangeSampled

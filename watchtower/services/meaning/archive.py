@@ -14,8 +14,8 @@ import structlog
 
 from watchtower.detectors.coverage import spread
 from watchtower.ports import Clock
+from watchtower.scoring.measures.wording import worded
 from watchtower.scoring.redaction import INSTALL, Redactor, redactor
-from watchtower.scoring.wording import worded
 from watchtower.settings import KeepSettings
 from watchtower.storage.retained import Retained, RetainedStore
 from watchtower.vocabulary.errors import BadInput, Problem, Refused, StorageFault

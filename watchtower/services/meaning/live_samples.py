@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from watchtower.board import Board
 from watchtower.detectors.shift import Answers, OutputShift, shift
 from watchtower.ports import Clock, Encoder
-from watchtower.scoring.wording import formed, worded
+from watchtower.scoring.measures.wording import formed, worded
 from watchtower.services.meaning.answer_judge import AnswerJudge
 from watchtower.services.meaning.archive import Archive
 from watchtower.settings import SampleSettings
