@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from watchtower.adapters.keeper.asking import ask
+from watchtower.adapters.keeper.keeper_client import ask
 from watchtower.adapters.keeper.launching import ensure_keeper
 from watchtower.adapters.keeper.process_tree import look
 from watchtower.adapters.keeper.protocol import Observe, Observed

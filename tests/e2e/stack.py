@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import yaml
 
-from watchtower.adapters.keeper.asking import ask
+from watchtower.adapters.keeper.keeper_client import ask
 from watchtower.adapters.keeper.protocol import Confirmed, Observe, Observed, Stop
 from watchtower.adapters.supervisor.process import keeper_socket
 from watchtower.vocabulary.errors import NotReachable

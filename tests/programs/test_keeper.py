@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from tests.contracts.engines import ProcessTree, process_tree
-from watchtower.adapters.keeper.asking import ask
 from watchtower.adapters.keeper.crashing import CRASH_AT
+from watchtower.adapters.keeper.keeper_client import ask
 from watchtower.adapters.keeper.launching import KeeperFound, ensure_keeper
 from watchtower.adapters.keeper.protocol import KeeperPlan, Observe, Observed
 from watchtower.adapters.supervisor.process import keeper_plan, keeper_socket
@@ -189,7 +189,7 @@ def test_while_a_tree_is_leaving_questions_are_answered_and_a_second_operation_i
 
 EXECUTE = """
 import sys, msgspec
-from watchtower.adapters.keeper.asking import ask
+from watchtower.adapters.keeper.keeper_client import ask
 from watchtower.adapters.keeper.protocol import Execute, Executed
 from watchtower.vocabulary.actions import Plan
 ask(sys.argv[1] + "/keeper.sock", Execute(msgspec.json.decode(sys.argv[2], type=Plan)), Executed, 30)

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from watchtower.adapters.keeper.asking import ask
+from watchtower.adapters.keeper.keeper_client import ask
 from watchtower.adapters.keeper.protocol import Observe, Observed
 from watchtower.adapters.supervisor.process import keeper_plan
 from watchtower.catalogue import load as load_plugin

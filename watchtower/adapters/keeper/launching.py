@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from watchtower.adapters.keeper.asking import ask
+from watchtower.adapters.keeper.keeper_client import ask
 from watchtower.adapters.keeper.protocol import KeeperPlan, Observe, Observed
 from watchtower.clock import boottime, sleep_blocking
 from watchtower.vocabulary.errors import Deadline, ExitCode, NotReachable, ProtocolFault

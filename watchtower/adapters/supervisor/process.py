@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from watchtower.adapters.keeper.asking import ask
+from watchtower.adapters.keeper.keeper_client import ask
 from watchtower.adapters.keeper.protocol import (
     Confirmed,
     Execute,
