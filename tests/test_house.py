@@ -46,6 +46,7 @@ def test_every_knob_has_its_sentence_or_a_name_that_needs_none() -> None:
         "sinks",
         "web",
         "hold",
+        "recording",
     }
     missing = [
         f"{group.__name__}.{name}"

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply
 from watchtower.vocabulary.embeddings import Embedding
-from watchtower.vocabulary.facts import CanaryEnded, CheckpointSeen, EngineScrape, EngineSeen
+from watchtower.vocabulary.facts import AnyFact, CanaryEnded, CheckpointSeen, EngineScrape, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.operations import KeeperRecord, Operation
@@ -199,6 +199,15 @@ class Outbox(Protocol):
     async def failed(self, pending: Pending, retry_at: Instant, now: Instant) -> None: ...
 
     async def dead(self, pending: Pending, because: str, now: Instant) -> None: ...
+
+
+class Recorder(Protocol):
+    """Keeps what was seen and decided, for explanations and replay (``watchtower.storage.recording``). Best effort."""
+
+    def append(self, at: float, item: AnyFact | Entry) -> None:
+        """Keep a fact, or an entry that the journal took, as of ``at`` (CLOCK_BOOTTIME seconds). Never blocks and
+        never raises: what cannot be kept is counted. Never a text of users: samples are no facts."""
+        ...
 
 
 class Hands(Protocol):

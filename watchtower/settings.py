@@ -16,6 +16,8 @@ from watchtower.knobs import Group, Seconds
 from watchtower.sink_settings import LogSinkSettings, SinkSettings
 from watchtower.vocabulary.actions import Mode
 
+SMALLEST_RECORDING_BYTES = 1024 * 1024
+
 
 class HoldSettings(Group):
     """How long traffic may wait while a cure is under way."""
@@ -185,6 +187,21 @@ class SampleSettings(Group):
     """How often the comparison is made, if new samples came."""
     keep: KeepSettings = KeepSettings()
     """Retention of text: off unless asked for."""
+
+
+class RecordingSettings(Group):
+    """What was seen and decided, kept for explanations and replay (``recording/``, 0600): facts and journal entries,
+    never a text of users."""
+
+    total_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
+    """Of all its files; the oldest goes first. 64 MiB hold about an hour at 1,000 tokens a second, and days of an idle
+    server. 0: off, and what was recorded is removed at the next start."""
+
+    @model_validator(mode="after")
+    def _large_enough_for_something(self) -> RecordingSettings:
+        if 0 < self.total_bytes < SMALLEST_RECORDING_BYTES:
+            raise ValueError("recording.total_bytes holds next to nothing · 1 MiB or more, or 0 to turn it off")
+        return self
 
 
 class EvidenceSettings(Group):
@@ -455,6 +472,7 @@ class Settings(Group):
     references: ReferenceSettings = ReferenceSettings()
     samples: SampleSettings = SampleSettings()
     """Answers to users that are looked at, in memory."""
+    recording: RecordingSettings = RecordingSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     placement: PlacementSettings = PlacementSettings()
     hardware: HardwareSettings = HardwareSettings()

@@ -67,6 +67,7 @@ def take_stock(board: Board, rooms: Rooms, hardware: Hardware | None, tasks: Tas
         "facts_refused": rooms.windows.refused,
         "facts_ignored": rooms.windows.ignored,
         "telemetry_dropped": telemetry.spans.dropped if telemetry else 0,
+        "recording_dropped": rooms.recorder.dropped,
     }
     board.queues = {
         "machine": (rooms.runner.events_waiting.qsize(), rooms.runner.events_waiting.maxsize),
@@ -74,6 +75,8 @@ def take_stock(board: Board, rooms: Rooms, hardware: Hardware | None, tasks: Tas
     }
     if telemetry:
         board.queues["telemetry"] = (len(telemetry.spans.waiting), telemetry.spans.capacity)
+    if rooms.recorder.capacity:
+        board.queues["recording"] = (len(rooms.recorder.waiting), rooms.recorder.capacity)
     board.children = {"adapter": rooms.adapter.up}
     if gpu:
         board.children["gpu"] = gpu.up

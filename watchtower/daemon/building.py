@@ -28,7 +28,7 @@ from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.exporters.gpu_metrics import GpuCollector
 from watchtower.exporters.prometheus import BoardCollector
-from watchtower.ports import Clock, Encoder
+from watchtower.ports import Clock, Encoder, Recorder
 from watchtower.scoring.choosing import chosen
 from watchtower.services.curing.journaling import JournaledSteps
 from watchtower.services.curing.runner import Runner
@@ -42,6 +42,7 @@ from watchtower.services.meaning.live_samples import Samples
 from watchtower.services.meaning.reference_service import ReferenceService
 from watchtower.settings import Settings, SupervisorSettings
 from watchtower.storage.baseline_file import BaselineFile
+from watchtower.storage.recording import NullRecorder, SegmentRecorder, forget
 from watchtower.storage.reference_sets import ReferenceStore
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, Problem
@@ -75,6 +76,7 @@ class Rooms:
     runner: Runner
     deliveries: Deliveries
     telemetry: Telemetry | None
+    recorder: SegmentRecorder | NullRecorder
 
 
 async def build(
@@ -134,17 +136,19 @@ async def build(
         meaning.wish(why)
 
     def watch(fact: AnyFact) -> None:
+        recorder.append(fact.at, fact)
         meaning.demand.absorb(fact)
         if telemetry:
             telemetry.fact(fact)
 
+    recorder = _recorder(settings, storage, clock, tasks, stack)
     deliveries = _deliveries(settings, storage, clock, stack)
     runner = Runner(
         storage.state,
         limits=settings.remediation,
         capabilities=await adapter.capabilities(),
         clock=clock,
-        memory=JournaledSteps(storage.journal, partial(audience, settings), _committed(board, telemetry)),
+        memory=JournaledSteps(storage.journal, partial(audience, settings), _committed(board, telemetry, recorder)),
         traffic=RelayTraffic(board=board, clock=clock, settings=settings.relay.hold, order=relays.order),
         hands=adapter,
         send_canary=send_canary,
@@ -178,6 +182,7 @@ async def build(
         runner,
         deliveries,
         telemetry,
+        recorder,
     )
 
 
@@ -205,9 +210,27 @@ def _deliveries(settings: Settings, storage: Storage, clock: Clock, stack: Async
     return Deliveries(storage.journal, sinks, clock, random.Random().random)  # noqa: S311 - jitter, no secret
 
 
-def _committed(board: Board, telemetry: Telemetry | None) -> Callable[[Sequence[Entry], Instant], None]:
+def _recorder(
+    settings: Settings, storage: Storage, clock: Clock, tasks: TaskGroup, stack: AsyncExitStack
+) -> SegmentRecorder | NullRecorder:
+    if storage.lease is None:
+        return NullRecorder()
+    if not settings.recording.total_bytes:
+        forget(storage.directory)
+        return NullRecorder()
+    recorder = SegmentRecorder(storage.directory, settings.recording.total_bytes, clock)
+    stack.push_async_callback(recorder.close)
+    tasks.start("recording", recorder.run)
+    return recorder
+
+
+def _committed(
+    board: Board, telemetry: Telemetry | None, recorder: Recorder
+) -> Callable[[Sequence[Entry], Instant], None]:
     def on_entries(entries: Sequence[Entry], now: Instant) -> None:
         count_entries(board, entries)
+        for entry in entries:
+            recorder.append(now.boot, entry)
         if telemetry:
             for entry in entries:
                 telemetry.traces.entry(entry, now)

@@ -145,6 +145,7 @@ INTERNAL_EVENTS: dict[str, str] = {
     "facts_refused": "Facts whose time stamp is no time or lies in the future.",
     "facts_ignored": "News of exchanges whose opening was not seen, and frames seen before.",
     "telemetry_dropped": "Spans that fell off the bounded queue to the OTLP collector, or that it refused.",
+    "recording_dropped": "Facts and entries that a full queue, or a disk that refused, kept out of the recording.",
 }
 """Values of ``event`` of ``watchtower_internal_events_total``."""
 

@@ -143,7 +143,9 @@ class Pipeline:
             late = now - self._last_tick - self._settings.tick_seconds
             self._board.loop_lag_seconds = max(0.0, late)
             if late > self._settings.remediation.loop_lag_seconds:
-                self._windows.absorb(LoopLagged(at=now, seconds=late))
+                lagged = LoopLagged(at=now, seconds=late)
+                self._windows.absorb(lagged)
+                self._watch(lagged)
         self._last_tick = now
 
     def _load_now(self, read: ReadReading) -> LoadNow:
