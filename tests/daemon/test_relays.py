@@ -10,16 +10,22 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from watchtower.clock import SystemClock
+from watchtower.daemon import relays
 from watchtower.daemon.relays import Relays
 from watchtower.settings import RelaySettings
+from watchtower.taps.framing import frame
+from watchtower.taps.handover import RETIRE, holder
+from watchtower.taps.relay_plan import PROTOCOL
 from watchtower.vocabulary.errors import BadInput
 from watchtower.vocabulary.facts import HoldOrder, HoldState, RelayFrame, RelayGone, RelayHello, ReleaseOrder
 
 Fact = RelayHello | RelayFrame | RelayGone
+DRAIN_SECONDS = 0.2
 TOKEN = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
 POST = b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -50,7 +56,8 @@ def resident_kilobytes(pid: int) -> int:
 class Daemon:
     def __init__(self, settings: RelaySettings, upstream: str, directory: Path) -> None:
         self.facts: list[Fact] = []
-        self.relays = Relays(settings, upstream, directory, self.facts.append, SystemClock(), drain_seconds=0.2)
+        told, clock = self.facts.append, SystemClock()
+        self.relays = Relays(settings, upstream, directory, told, clock, drain_seconds=DRAIN_SECONDS)
 
     @property
     def hellos(self) -> list[RelayHello]:
@@ -171,6 +178,55 @@ async def test_a_changed_plan_replaces_the_worker_on_the_same_socket(begin: Begi
     assert second.hellos[0].pid != first.hellos[0].pid
     assert second.relays.address == first.relays.address
     await until(lambda: not lives(first.hellos[0].pid))
+
+
+async def test_another_protocol_replaces_the_worker_and_cuts_no_stream_however_long(
+    begin: Begin, engine: tuple[str, asyncio.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await begin().ready()
+    reader, writer = await first.connect()
+    writer.write(POST)
+    await reader.readuntil(TOKEN)
+    await first.relays.stop(leave_running=True)
+    monkeypatch.setattr(relays, "PROTOCOL", PROTOCOL + 1)
+    second = await begin().ready()
+    await until(lambda: any(hello.pid != first.hellos[0].pid for hello in second.hellos))
+    await asyncio.sleep(2 * DRAIN_SECONDS)
+    assert lives(first.hellos[0].pid), "its stream is open"
+    assert second.relays.address == first.relays.address
+    engine[1].set()
+
+    assert (await reader.readuntil(b"0\r\n\r\n")).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+    await until(lambda: not lives(first.hellos[0].pid))
+    writer.close()
+
+
+async def test_a_retired_worker_that_is_told_to_go_ends_its_streams_within_the_time_to_drain(
+    begin: Begin, tmp_path: Path
+) -> None:
+    first = await begin().ready()
+    reader, writer = await first.connect()
+    writer.write(POST)
+    await reader.readuntil(TOKEN)
+    pid = first.hellos[0].pid
+    os.kill(pid, RETIRE)
+    await until(lambda: holder(tmp_path / "run" / "relay-0.lock") is None)
+    assert lives(pid)
+    os.kill(pid, signal.SIGTERM)
+    await until(lambda: not lives(pid))
+    writer.close()
+
+
+async def test_what_only_a_newer_worker_says_is_skipped_and_counted(begin: Begin, tmp_path: Path) -> None:
+    daemon = await begin().ready()
+    _reader, writer = await asyncio.open_unix_connection(tmp_path / "run" / "facts.sock")
+    unknown = msgspec.msgpack.encode({"fact": "relay_weather", "at": 1.0})
+    hello = RelayHello(at=1, worker=7, pid=8, version="9", listening="", upstream="")
+    writer.write(len(unknown).to_bytes(4, "big") + unknown + frame(hello))
+    await until(lambda: any(known.worker == 7 for known in daemon.hellos))
+
+    assert daemon.relays.skipped == {"relay_weather": 1}
+    writer.close()
 
 
 async def test_a_killed_worker_is_replaced_and_its_end_is_a_fact(begin: Begin) -> None:

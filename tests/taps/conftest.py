@@ -166,5 +166,6 @@ async def start(tmp_path: Any) -> AsyncIterator[Start]:
         for writer in bench.clients:
             writer.close()
         await bench.worker.drain(0.05)
+        bench.worker.cut()
         await bench.engine.stop()
     await asyncio.sleep(0.02)

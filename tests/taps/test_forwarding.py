@@ -368,7 +368,7 @@ async def test_draining_lets_open_answers_end_and_closes_idle_connections(start:
     gate.set()
 
     assert await asyncio.wait_for(busy_reader.read(), 2) == token
-    await asyncio.wait_for(draining, 2)
+    assert await asyncio.wait_for(draining, 2)
     assert bench.caused() == {}
 
 
@@ -377,7 +377,8 @@ async def test_what_has_not_ended_at_the_deadline_is_reset_and_counted_as_ours(s
     reader, writer = await bench.client()
     writer.write(POST)
     await reader.readexactly(300)
-    await bench.worker.drain(0.05)
+    assert not await bench.worker.drain(0.05)
+    bench.worker.cut()
 
     with pytest.raises(ConnectionResetError):
         await reader.read()

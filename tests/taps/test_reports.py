@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -12,7 +13,17 @@ from tests.taps.conftest import Start, until
 from watchtower.taps import reports
 from watchtower.taps.framing import Deframer, frame
 from watchtower.taps.reports import Reporter
-from watchtower.vocabulary.facts import HoldOrder, RelayFrame, RelayHello, RelayMessage
+from watchtower.vocabulary.facts import (
+    ORDERS,
+    HoldOrder,
+    OrderNotUnderstood,
+    RelayFrame,
+    RelayHello,
+    RelayMessage,
+    WorkerOrder,
+)
+
+UNKNOWN_ORDER = msgspec.msgpack.encode({"order": "reroute", "op_id": "op-2"})
 
 
 class Listener:
@@ -64,7 +75,9 @@ async def test_news_gathers_while_the_daemon_is_away_and_is_bounded(
     await listener.start()
     await until(lambda: bool(listener.frames))
 
-    assert isinstance(listener.messages[0], RelayHello)
+    hello = listener.messages[0]
+    assert isinstance(hello, RelayHello)
+    assert all(hello.obeys(order) for order in ORDERS)
     first = listener.frames[0]
     assert (first.dropped_news, first.open_exchanges) == (18, 1)
     assert (first.news[0].gaps_ns, first.news[0].first_tokens) == ([], 1)
@@ -81,7 +94,11 @@ async def test_news_gathers_while_the_daemon_is_away_and_is_bounded(
     listener.stop()
 
 
-async def test_a_hold_is_acknowledged_at_once_and_garbage_orders_cost_only_the_connection(
+def test_a_worker_names_every_order_that_it_obeys() -> None:
+    assert set(ORDERS) == {order.__struct_config__.tag for order in get_args(WorkerOrder)}
+
+
+async def test_a_hold_is_acknowledged_at_once_an_unknown_order_is_answered_and_garbage_costs_only_the_connection(
     start: Start, tmp_path: Path
 ) -> None:
     listener = Listener(tmp_path / "facts.sock")
@@ -94,6 +111,9 @@ async def test_a_hold_is_acknowledged_at_once_and_garbage_orders_cost_only_the_c
     order = HoldOrder(op_id="op-1", seconds=9, wait_seconds=1, max_parked=1, max_bytes=1)
     listener.writer.write(frame(order))
     await until(lambda: listener.frames[-1].hold_op == "op-1", seconds=0.5)
+    listener.writer.write(len(UNKNOWN_ORDER).to_bytes(4, "big") + UNKNOWN_ORDER)
+    await until(lambda: any(isinstance(message, OrderNotUnderstood) for message in listener.messages))
+    assert listener.frames[-1].hold_op == "op-1", "it goes on as if nothing had been said"
     listener.writer.write(b"\xff\xff\xff\xff")
     await until(lambda: sum(isinstance(message, RelayHello) for message in listener.messages) == 2)
 

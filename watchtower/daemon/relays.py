@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,15 +25,16 @@ import structlog
 from watchtower.ports import Clock
 from watchtower.settings import RelaySettings
 from watchtower.taps.framing import Deframer, frame
-from watchtower.taps.handover import Handed, holder, same_user, take_over
+from watchtower.taps.handover import RETIRE, Handed, holder, same_user, take_over
 from watchtower.taps.listening import bound, inherited, name_of
-from watchtower.taps.relay_plan import RelayPlan
+from watchtower.taps.relay_plan import PROTOCOL, RelayPlan
 from watchtower.taps.socket_addresses import bad, check_socket_path, listen_address, upstream_address
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import NotReachable, ProtocolFault
 from watchtower.vocabulary.facts import (
     HoldOrder,
     HoldState,
+    OrderNotUnderstood,
     RelayFrame,
     RelayGone,
     RelayHello,
@@ -88,6 +89,8 @@ class Relays:
         self._workers: dict[int, int] = {}  # number → pidfd of the living process
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._hold: tuple[HoldOrder, float] | None = None  # and when it is over, CLOCK_BOOTTIME
+        self.skipped: Counter[str] = Counter()
+        """Messages by name that only a newer worker knows, and orders that only a newer daemon does."""
         self._released: deque[str] = deque(maxlen=16)  # a worker that was away then still has to hear of it
 
     @property
@@ -186,7 +189,7 @@ class Relays:
                 self._adopt(number, pid)
             else:
                 log.info("relay worker is replaced: its plan differs", worker=number, pid=pid)
-                self._dismiss(pid)
+                self._dismiss(pid, handed)
         return found
 
     def _inherit(self, found: list[tuple[socket.socket, Handed]]) -> socket.socket | None:
@@ -206,12 +209,14 @@ class Relays:
             return  # it just died; it will be started anew
         log.info("relay worker adopted", worker=number, pid=pid)
 
-    def _dismiss(self, pid: int) -> None:
+    def _dismiss(self, pid: int, handed: Handed | None) -> None:
+        """Another takes its place. One that knows how to retire cuts no stream, however long; the others end them all
+        within their ``drain_seconds``."""
         try:
             pidfd = os.pidfd_open(pid)
         except OSError:
             return
-        _ask_to_leave(pidfd)
+        _ask_to_leave(pidfd, RETIRE if handed is not None and handed.retires else signal.SIGTERM)
         os.close(pidfd)
 
     async def _keep(self, number: int) -> None:
@@ -275,7 +280,7 @@ class Relays:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("socket")
         hello: RelayHello | None = None
-        deframer: Deframer[RelayMessage] = Deframer(msgspec.msgpack.Decoder(RelayMessage))
+        deframer: Deframer[RelayMessage] = Deframer(msgspec.msgpack.Decoder(RelayMessage), self._skip)
         self._writers.add(writer)
         try:
             if not _same_user(peer):
@@ -285,6 +290,10 @@ class Relays:
                 for message in deframer.feed(data):
                     if isinstance(message, ExchangeSampled):
                         self._on_sample(message)
+                        continue
+                    if isinstance(message, OrderNotUnderstood):
+                        log.warning("an older relay worker does not understand an order", order=message.order)
+                        self.skipped[message.order] += 1
                         continue
                     if isinstance(message, RelayHello):
                         hello = message
@@ -303,8 +312,13 @@ class Relays:
             if hello is not None:
                 self._on_fact(RelayGone(at=self._clock.now().boot, worker=hello.worker, pid=hello.pid))
 
+    def _skip(self, name: str) -> None:
+        self.skipped[name] += 1
+        if self.skipped[name] == 1:
+            log.warning("a relay worker says what this version does not know; it is skipped", message=name)
+
     def _begin_sampling(self, hello: RelayHello, writer: asyncio.StreamWriter) -> None:
-        if hello.samples:
+        if hello.obeys("sample"):
             self._samplers.add(writer)
             writer.write(frame(self._sampling))
 
@@ -332,12 +346,13 @@ def worker_plan(settings: RelaySettings, upstream: str, run_directory: Path, num
         tag_header=settings.tag_header,
         connect_seconds=settings.connect_seconds,
         max_connections=settings.max_connections,
+        protocol=PROTOCOL,
     )
 
 
-def _ask_to_leave(pidfd: int) -> None:
+def _ask_to_leave(pidfd: int, how: signal.Signals = signal.SIGTERM) -> None:
     try:
-        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        signal.pidfd_send_signal(pidfd, how)
     except ProcessLookupError:
         pass  # it has left already
 

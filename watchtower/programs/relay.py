@@ -1,6 +1,7 @@
 """``python -m watchtower.programs.relay '<RelayPlan as JSON>'``: one relay worker.
 
-It is started in its own session and outlives the daemon: only SIGTERM ends it, and then open answers may still end.
+It is started in its own session and outlives the daemon. SIGTERM ends it, and open answers may still end within
+``drain_seconds``; SIGUSR1 asks it to make room for another worker, and then it leaves with its last stream.
 It imports nothing heavy (no pydantic, no structlog), because every worker pays for it in memory and start time.
 """
 
@@ -19,7 +20,7 @@ import msgspec
 import uvloop
 
 from watchtower import __version__
-from watchtower.taps.handover import Handed, HandoverServer, WorkerLock
+from watchtower.taps.handover import RETIRE, Handed, HandoverServer, WorkerLock
 from watchtower.taps.listening import adopted, bound, inherited, name_of
 from watchtower.taps.relay_plan import RelayPlan
 from watchtower.taps.relay_worker import RelayWorker
@@ -27,33 +28,42 @@ from watchtower.taps.reports import Reporter
 from watchtower.taps.socket_addresses import listen_address
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem, Refused, WatchtowerError
 
+_RETIRED_SECONDS: Final = 3600.0
+"""A worker whose place another has taken waits so long for its last stream, unless SIGTERM ends its patience."""
 _LOCK_TRIES: Final = 40
 _LOCK_RETRY_SECONDS: Final = 0.05
 
 
 async def relay(plan: RelayPlan) -> None:
-    """Run until SIGTERM. Raises BadInput (address, upstream) and Refused (this worker already runs)."""
+    """Run until it is asked to leave. Raises BadInput (address, upstream) and Refused (this worker already runs)."""
     loop = asyncio.get_running_loop()
     pid = os.getpid()
     worker = RelayWorker(plan, loop, pid)
     lock = WorkerLock(plan.lock_path)
     await _take(lock, pid, loop)
     listening = _listening_socket(plan, pid)
-    terminated = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, terminated.set)
-    handed = Handed(pid=pid, digest=plan.digest(), listen=plan.listen)
+    leaving, terminated = asyncio.Event(), asyncio.Event()
+
+    def terminate() -> None:
+        terminated.set()
+        leaving.set()
+
+    loop.add_signal_handler(signal.SIGTERM, terminate)
+    loop.add_signal_handler(RETIRE, leaving.set)
+    handed = Handed(pid=pid, digest=plan.digest(), listen=plan.listen, retires=True)
     handover = HandoverServer(loop, plan.handover_path, listening, handed)
     reporter = Reporter(worker.state, pid, __version__, name_of(listening))
     # Accepting closes its socket in the end; the handover needs one of its own.
     await worker.listen(socket.socket(fileno=os.dup(listening.fileno())))
     reporter.start()
     gc.freeze()  # what is loaded by now stays for good: later collections need not look at it
-    await terminated.wait()
+    await leaving.wait()
     # A successor may take our place at once; what is open ends here.
     handover.close()
     listening.close()
     lock.give_up()
-    await worker.drain(plan.drain_seconds)
+    if not await worker.drain(_RETIRED_SECONDS, terminated) and not await worker.drain(plan.drain_seconds):
+        worker.cut()
     reporter.close()
 
 

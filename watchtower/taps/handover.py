@@ -11,15 +11,19 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import signal
 import socket
 import struct
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import msgspec
 
 from watchtower.taps.socket_addresses import check_socket_path
 from watchtower.vocabulary.errors import NotReachable, Refused
+
+RETIRE: Final = signal.SIGUSR1
+"""Asks a worker to let another take its place: to accept nobody else, and to leave when its last stream has ended."""
 
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred (unix(7))
 
@@ -32,6 +36,8 @@ class Handed(msgspec.Struct, frozen=True, kw_only=True):
     """Of the worker's plan."""
     listen: str
     """As its plan says, which is not what it is bound to when that was port 0."""
+    retires: bool = False
+    """It knows ``RETIRE``; a worker of an earlier version would die of it."""
 
 
 class WorkerLock:

@@ -8,8 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Final
 
 import msgspec
+
+PROTOCOL: Final = 1
+"""Of the messages between worker and daemon. Raise it when a change is more than growth (``vocabulary.facts``): a new
+daemon then replaces the workers that it finds, on the same listening socket, and they end what is open."""
+_UNNUMBERED: Final = 1
+"""What workers spoke before the plan named it: such a plan and one that names it are the same plan."""
 
 
 class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,6 +39,8 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_connections: int = 4096
     drain_seconds: float = 30.0
     """How long open exchanges may take to end after SIGTERM."""
+    protocol: int = _UNNUMBERED
+    """Spoken by the daemon that made the plan."""
 
     @property
     def lock_path(self) -> Path:
@@ -45,4 +54,7 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def digest(self) -> str:
         """Of everything but the file descriptor's number."""
-        return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(self, listen_fd=-1))).hexdigest()[:16]
+        told = msgspec.to_builtins(msgspec.structs.replace(self, listen_fd=-1))
+        if self.protocol == _UNNUMBERED:
+            del told["protocol"]
+        return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]

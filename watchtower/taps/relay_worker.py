@@ -34,18 +34,23 @@ class RelayWorker:
         if not self.state.draining:
             self.state.loop.call_later(_REST_SECONDS, self._rest)
 
-    async def drain(self, seconds: float) -> None:
-        """Accept nobody else, let what is open end, and cut off what has not ended after ``seconds``."""
-        state = self.state
-        state.draining = True
+    async def drain(self, seconds: float, hurry: asyncio.Event | None = None) -> bool:
+        """Accept nobody else and let what is open end. False: after ``seconds``, or once ``hurry`` was set, something
+        is still open."""
+        self.state.draining = True
         if self._server is not None:
             self._server.close()
-        for connection in list(state.connections):
+        for connection in list(self.state.connections):
             if connection.idle:
                 connection.close()
-        try:
-            async with asyncio.timeout(seconds):
-                await state.empty.wait()
-        except TimeoutError:
-            for connection in list(state.connections):
-                connection.shut_down()
+        loop = self.state.loop
+        awaited = {loop.create_task(event.wait()) for event in (self.state.empty, hurry) if event is not None}
+        _, left = await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+        return self.state.empty.is_set()
+
+    def cut(self) -> None:
+        """End what has not ended."""
+        for connection in list(self.state.connections):
+            connection.shut_down()

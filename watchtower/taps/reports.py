@@ -17,7 +17,7 @@ from watchtower.clock import boottime, boottime_ns
 from watchtower.taps.framing import Deframer, frame
 from watchtower.taps.relay_state import RelayState
 from watchtower.vocabulary.errors import ProtocolFault
-from watchtower.vocabulary.facts import RelayFrame, RelayHello, WorkerOrder
+from watchtower.vocabulary.facts import ORDERS, OrderNotUnderstood, RelayFrame, RelayHello, WorkerOrder
 from watchtower.vocabulary.samples import SampleOrder
 
 TICK_SECONDS: Final = 0.05
@@ -41,7 +41,7 @@ class Reporter(asyncio.Protocol):
         self._version = version
         self._listening = listening
         self._transport: asyncio.Transport | None = None
-        self._deframer = Deframer(_orders)
+        self._deframer = Deframer(_orders, self._not_understood)
         self._connecting: asyncio.Task[None] | None = None
         self._failures = 0
         self._full = False
@@ -117,7 +117,7 @@ class Reporter(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._deframer = Deframer(_orders)
+        self._deframer = Deframer(_orders, self._not_understood)
         self._failures = 0
         self._full = False
         hello = RelayHello(
@@ -128,6 +128,7 @@ class Reporter(asyncio.Protocol):
             listening=self._listening,
             upstream=self._relay.plan.upstream,
             samples=True,
+            understands=ORDERS,
         )
         self._transport.write(frame(hello))
         self._relay.exchanges.restate()
@@ -143,6 +144,12 @@ class Reporter(asyncio.Protocol):
         except ProtocolFault:
             if self._transport is not None:
                 self._transport.abort()
+
+    def _not_understood(self, order: str) -> None:
+        if self._transport is not None:
+            relay = self._relay
+            answer = OrderNotUnderstood(at=boottime(), worker=relay.plan.worker, pid=self._pid, order=order)
+            self._transport.write(frame(answer))
 
     def pause_writing(self) -> None:
         self._full = True

@@ -2,6 +2,10 @@
 
 ``at`` is always CLOCK_BOOTTIME seconds of this machine. Facts are msgspec structs: msgpack on the relay's socket,
 JSON in recordings. A fact says what was seen, never what it means.
+
+A relay worker outlives its daemon and may be older or newer than the next one. So these messages only grow: fields are
+added with a default (in arrays at the end), and a value of an enumeration that the reader does not know reads as
+unobserved or unknown. What a reader cannot know at all, it skips (``watchtower.taps.framing``).
 """
 
 from __future__ import annotations
@@ -41,6 +45,11 @@ class Ending(StrEnum):
     UNOBSERVED = "unobserved"
     """Forwarded on, but in a form we do not read (compressed, not HTTP, another dialect): it says nothing about the
     engine. Closed as soon as that is known, so that it is never read as hung."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Ending | None:
+        """An ending that a newer worker knows: it says nothing that we could judge by."""
+        return cls.UNOBSERVED if isinstance(value, str) else None
 
 
 class Opened(msgspec.Struct, frozen=True, array_like=True):
@@ -95,6 +104,12 @@ class HoldState(StrEnum):
     """Traffic flows."""
     HOLDING = "holding"
     """New generation requests park at their head."""
+    UNKNOWN = "unknown"
+    """A state that only a newer worker knows."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> HoldState | None:
+        return cls.UNKNOWN if isinstance(value, str) else None
 
 
 class RelayFrame(Fact, frozen=True, tag="relay_frame", kw_only=True):
@@ -129,7 +144,24 @@ class RelayHello(Fact, frozen=True, tag="relay_hello", kw_only=True):
     """``host:port`` it accepts clients on."""
     upstream: str
     samples: bool = False
-    """It obeys a ``SampleOrder``; a worker of an earlier version would not understand one."""
+    """It obeys a ``SampleOrder``: how workers said so before ``understands``, and still do for an older daemon."""
+    understands: tuple[str, ...] = ()
+    """Tags of the orders that it obeys; empty: it is of a version before this was said."""
+
+    def obeys(self, order: str) -> bool:
+        """A worker of an earlier version hangs up at an order that it does not know, so ask before sending."""
+        if self.understands:
+            return order in self.understands
+        return order in ("hold", "release") or (order == "sample" and self.samples)
+
+
+class OrderNotUnderstood(Fact, frozen=True, tag="order_not_understood", kw_only=True):
+    """The worker was sent an order that it does not know. It goes on as if there had been none."""
+
+    worker: int
+    pid: int
+    order: str
+    """Its tag."""
 
 
 class RelayGone(Fact, frozen=True, tag="relay_gone", kw_only=True):
@@ -158,7 +190,9 @@ class ReleaseOrder(msgspec.Struct, frozen=True, tag="release", tag_field="order"
 
 RelayOrder = HoldOrder | ReleaseOrder
 WorkerOrder = RelayOrder | SampleOrder
-RelayMessage = RelayHello | RelayFrame | ExchangeSampled
+ORDERS: tuple[str, ...] = ("hold", "release", "sample")
+"""The tags of ``WorkerOrder``: what a worker of this version says that it understands."""
+RelayMessage = RelayHello | RelayFrame | OrderNotUnderstood | ExchangeSampled
 
 # ── from everything else ────────────────────────────────────────────────────────────────────────
 
