@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from watchtower.remediation.decision import decide
-from watchtower.remediation.gates import ABSENT
 from watchtower.remediation.interface import (
     AskStatus,
     Canaried,
@@ -38,6 +37,7 @@ from watchtower.remediation.interface import (
     StatusAnswered,
     Tell,
 )
+from watchtower.remediation.proposal import ABSENT
 from watchtower.remediation.state import Incident, TargetState, decode, encode
 from watchtower.settings import RemediationSettings
 from watchtower.testing.clock import HandClock

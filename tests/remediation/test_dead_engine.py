@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from tests.remediation.stage import CLASS_A, Rule, Stage, limits
-from watchtower.remediation.gates import ABSENT
 from watchtower.remediation.interface import Drained, HoldTraffic
+from watchtower.remediation.proposal import ABSENT
 from watchtower.settings import RemediationSettings
 from watchtower.vocabulary.actions import ActionState, Capabilities, Cure, Mode
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import pytest
 
 from tests.remediation.stage import Rule, Stage, limits
 from watchtower.remediation import gates
-from watchtower.remediation.gates import Gate, mode_of
 from watchtower.remediation.interface import ReadBack, StorageFailed
+from watchtower.remediation.proposal import Gate, mode_of
 from watchtower.remediation.state import Breaker
 from watchtower.vocabulary.actions import Capabilities, Cure, Mode, Verb
-from watchtower.vocabulary.incidents import IncidentState
+from watchtower.vocabulary.incidents import HoldReason, IncidentState
 
 
 def ready(stage: Stage) -> Stage:
@@ -151,30 +151,50 @@ def evidence_of_the_dead() -> Stage:
     return stage.breach().tick()
 
 
-SCENES: dict[Gate, Callable[[], Stage]] = {
-    gates.not_only_observing: observing,
-    gates.approved: asking,
-    gates.journal_sound: journal_broken,
-    gates.not_paused: paused,
-    gates.cure_possible: unable,
-    gates.checkpoint_blessed: nothing_blessed,
-    gates.checkpoint_read_back: weights_unreadable,
-    gates.checkpoint_changed: blessed_weights_in_memory,
-    gates.not_explained: explained,
-    gates.explanation_known: explanation_unknown,
-    gates.evidence_fresh: stale,
-    gates.evidence_confirmed: seen_once,
-    gates.past_startup: just_started,
-    gates.cooled_down: warm_from_the_last_restart,
-    gates.within_budget: budget_spent,
-    gates.attempts_left: attempts_spent,
-    gates.breaker_closed: broken,
-    gates.not_flapping: flapping,
-    gates.replica_expendable: alone,
-    gates.lease_held: lease_lost,
-    gates.engine_identified: unidentified,
-    gates.evidence_of_this_incarnation: evidence_of_the_dead,
-}
+LAW: tuple[tuple[str, HoldReason, Callable[[], Stage]], ...] = (
+    ("not_only_observing", HoldReason.OBSERVE, observing),
+    ("approved", HoldReason.APPROVAL, asking),
+    ("journal_sound", HoldReason.STORAGE, journal_broken),
+    ("not_paused", HoldReason.PAUSED, paused),
+    ("cure_possible", HoldReason.NO_CURE, unable),
+    ("not_explained", HoldReason.EXPLAINED, explained),
+    ("explanation_known", HoldReason.DATA_UNKNOWN, explanation_unknown),
+    ("evidence_fresh", HoldReason.DATA_UNKNOWN, stale),
+    ("evidence_confirmed", HoldReason.DATA_UNKNOWN, seen_once),
+    ("past_startup", HoldReason.STARTUP_GRACE, just_started),
+    ("cooled_down", HoldReason.COOLDOWN, warm_from_the_last_restart),
+    ("within_budget", HoldReason.BUDGET, budget_spent),
+    ("attempts_left", HoldReason.ATTEMPTS, attempts_spent),
+    ("breaker_closed", HoldReason.BREAKER, broken),
+    ("not_flapping", HoldReason.FLAP, flapping),
+    ("replica_expendable", HoldReason.SINGLE_REPLICA, alone),
+    ("lease_held", HoldReason.LEASE, lease_lost),
+    ("engine_identified", HoldReason.INCARNATION, unidentified),
+    ("evidence_of_this_incarnation", HoldReason.INCARNATION, evidence_of_the_dead),
+)
+"""What the specification of the safety model demands before any verb, in the order people read it: the gate, the reason
+it gives, and a scene in which it alone stands in the way. Written down here and not read from the machine, so that a
+gate that is lost there is missed here."""
+
+ROLLBACK_LAW: tuple[tuple[str, HoldReason, Callable[[], Stage]], ...] = (
+    ("checkpoint_blessed", HoldReason.NO_CURE, nothing_blessed),
+    ("checkpoint_read_back", HoldReason.DATA_UNKNOWN, weights_unreadable),
+    ("checkpoint_changed", HoldReason.NO_CHECKPOINT_CHANGE, blessed_weights_in_memory),
+)
+"""What a rollback needs besides: a target that is known to be good, readable, and different."""
+
+ALL = [pytest.param(*row, id=row[0]) for row in (*LAW, *ROLLBACK_LAW)]
+
+
+def names(gates_: Iterable[Gate]) -> list[str]:
+    return [gate.__name__ for gate in gates_]
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+def test_the_gates_before_each_verb_are_those_of_the_specification(verb: Verb) -> None:
+    own = ROLLBACK_LAW if verb is Verb.ROLLBACK else ()
+    permission, safety = LAW[:5], LAW[5:]
+    assert names(gates.gates_of(verb)) == [name for name, *_ in (*permission, *own, *safety)]
 
 
 def acts(stage: Stage) -> bool:
@@ -188,18 +208,26 @@ def test_with_no_gate_in_the_way_the_same_breach_is_acted_upon() -> None:
     assert acts(ready(Stage()))
 
 
-@pytest.mark.parametrize("gate", gates.GATES, ids=lambda gate: gate.__name__)
-def test_each_gate_alone_keeps_the_engine_untouched(gate: Gate) -> None:
-    stage = SCENES[gate]()
+@pytest.mark.parametrize(("gate", "reason", "scene"), ALL)
+def test_each_gate_alone_keeps_the_engine_untouched(gate: str, reason: HoldReason, scene: Callable[[], Stage]) -> None:
+    stage = scene()
     assert not acts(stage)
     assert stage.effects == 0
+    if reason in (HoldReason.ATTEMPTS, HoldReason.FLAP):  # time alone would not lift these: a person is called
+        assert stage.phase() is IncidentState.ESCALATED
+    else:
+        assert str(reason) in stage.held_by
 
 
-@pytest.mark.parametrize("gate", gates.GATES, ids=lambda gate: gate.__name__)
-def test_without_the_gate_its_scene_goes_wrong(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("gate", "reason", "scene"), ALL)
+def test_without_the_gate_its_scene_goes_wrong(
+    gate: str, reason: HoldReason, scene: Callable[[], Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The mutation of the guard: if this did not act, the test above would prove nothing."""
-    stage = SCENES[gate]()
-    monkeypatch.setattr(gates, "GATES", tuple(other for other in gates.GATES if other is not gate))
+    stage = scene()
+    whole = gates.gates_of
+    assert gate in names(whole(Verb.ROLLBACK))
+    monkeypatch.setattr(gates, "gates_of", lambda verb: tuple(g for g in whole(verb) if g.__name__ != gate))
     assert acts(stage)
 
 

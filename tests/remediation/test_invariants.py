@@ -15,7 +15,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.remediation.stage import CLASS_A, CLASS_B, CLASS_C, GOOD, OTHER, SERVED, Rule, limits
 from watchtower.remediation.decision import decide
-from watchtower.remediation.gates import ABSENT
 from watchtower.remediation.interface import (
     AskStatus,
     Canaried,
@@ -40,6 +39,7 @@ from watchtower.remediation.interface import (
     StorageFailed,
     Tell,
 )
+from watchtower.remediation.proposal import ABSENT
 from watchtower.remediation.state import TargetState, decode, encode
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import Answer, Capabilities, Cure, Incarnation, Plan, Reply, ReplyKind, Verb

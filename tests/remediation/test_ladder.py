@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from tests.remediation.stage import Stage
-from watchtower.remediation.ladder import Rung, next_rung
+from watchtower.remediation.ladder import next_rung
+from watchtower.remediation.proposal import Rung
 from watchtower.remediation.state import Action
 from watchtower.vocabulary.actions import ActionState, Cure, Verb
 

@@ -21,7 +21,7 @@ import structlog
 from watchtower.adapters.calls import LINE_BYTES, READY, Call, Method, Result, Setup
 from watchtower.ports import Clock
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply, ReplyKind, Verb
+from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply, ReplyKind
 from watchtower.vocabulary.errors import Deadline, NotReachable, ProtocolFault, WatchtowerError
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen, EngineScrape, EngineSeen
 from watchtower.vocabulary.references import EngineAnswer, Question
@@ -118,7 +118,7 @@ class AdapterChild:
             return EngineSeen(at=at, known=False, because=str(problem))
 
     async def execute(self, plan: Plan) -> Reply:
-        within = self._reload_seconds if plan.verb is Verb.ROLLBACK else self._execute_seconds
+        within = self._reload_seconds if plan.verb.loads_weights else self._execute_seconds
         try:
             return await self._ask(Method.EXECUTE, Reply, within, plan=plan, seconds=0.8 * within)
         except NotReachable as problem:

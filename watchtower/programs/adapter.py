@@ -46,6 +46,8 @@ THREADS = {"ask": 8}
 """Calls of one lane at once; 1 where none is given. The daemon bounds how many references it asks."""
 WAITING = 16
 """Calls that may wait in one lane."""
+_BY_WEIGHTS = tuple(verb for verb in Verb if verb.loads_weights)
+"""What the engine itself carries out: no supervisor is asked."""
 
 
 class Adapter:
@@ -63,7 +65,7 @@ class Adapter:
             case Method.EXECUTE:
                 if call.plan is None:
                     raise ValueError("execute without a plan")
-                if call.plan.verb is Verb.ROLLBACK:
+                if call.plan.verb.loads_weights:
                     return self._reloads.execute(call.plan, call.seconds)
                 return self._supervisor.execute(call.plan)
             case Method.STATUS:
@@ -88,7 +90,7 @@ class Adapter:
     def _capabilities(self) -> Capabilities:
         """A rollback needs a supervisor that knows who runs; whether this engine can reload, its weights tell."""
         own = self._supervisor.capabilities()
-        return msgspec.structs.replace(own, verbs=(*own.verbs, Verb.ROLLBACK)) if own.verbs else own
+        return msgspec.structs.replace(own, verbs=(*own.verbs, *_BY_WEIGHTS)) if own.verbs else own
 
     def _status(self, op_id: str) -> Answer:
         """Of a restart or of a rollback: its name does not say. Not done is true only when both say so."""

@@ -10,15 +10,15 @@ from __future__ import annotations
 import msgspec
 
 from watchtower.remediation.arrival import executed, follow
-from watchtower.remediation.checkpoint_registry import short
 from watchtower.remediation.conclusion import finish
 from watchtower.remediation.gates import Judgement
 from watchtower.remediation.interface import Dispatch, Drained, ExecuteReplied, HoldTraffic
 from watchtower.remediation.reconciliation import reconcile
+from watchtower.remediation.remedies import remedy_of
+from watchtower.remediation.remedies.remedy import Conclusion, Executed
 from watchtower.remediation.state import Action
 from watchtower.remediation.step import Step
-from watchtower.remediation.terms import terms_of
-from watchtower.vocabulary.actions import ActionState, Plan, ReplyKind, Verb
+from watchtower.vocabulary.actions import ActionState, Plan, ReplyKind
 from watchtower.vocabulary.facts import EngineSeen
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
 
@@ -35,8 +35,8 @@ def plan_of(action: Action) -> Plan:
         reason=action.reason,
         not_after=action.not_after,
         fence_token=action.fence_token,
-        checkpoint=action.checkpoint if action.verb is Verb.ROLLBACK else "",
-        digest=action.digest if action.verb is Verb.ROLLBACK else "",
+        checkpoint=action.checkpoint if action.verb.loads_weights else "",
+        digest=action.digest if action.verb.loads_weights else "",
     )
 
 
@@ -47,8 +47,8 @@ def begin(step: Step, judgement: Judgement, symptoms: tuple[str, ...], *, drain:
     if before is None:
         raise LookupError("an action needs an incarnation to act on")
     op_id = step.derive("op", 12)
-    known = step.state.checkpoints
-    target = known.blessed if proposal.verb is Verb.ROLLBACK else None
+    remedy = remedy_of(proposal.verb)
+    aim = remedy.aim(step.state.checkpoints)
     action = Action(
         op_id=op_id,
         incident=step.incident.id,
@@ -63,10 +63,10 @@ def begin(step: Step, judgement: Judgement, symptoms: tuple[str, ...], *, drain:
         dead=dead,
         fence_token=step.state.fence_token,
         not_after=now.boot + 2 * limits.execute_seconds,
-        terms=terms_of(limits, proposal.verb),
-        checkpoint=target.declared if target else "",
-        digest=target.digest if target else "",
-        digest_before=known.observed if target else "",
+        terms=remedy.terms(limits),
+        checkpoint=aim.checkpoint,
+        digest=aim.digest,
+        digest_before=aim.digest_before,
         charged=True,
         started_at=now.boot,
         started_wall=now.wall,
@@ -77,9 +77,7 @@ def begin(step: Step, judgement: Judgement, symptoms: tuple[str, ...], *, drain:
     step.advance(ActionState.RESERVED, "every gate permits it", detail={"permits": list(judgement.permits)})
     step.advance(ActionState.INTENT, action.reason, detail={"plan": msgspec.to_builtins(plan_of(action))})
     step.move(IncidentState.ACTING, f"{action.verb}, attempt {action.attempt}: {action.reason}")
-    whom = f"in place of {before}, which is gone" if dead else f"on {before}"
-    if target:
-        whom += f", from {short(known.observed)} to the blessed {short(target.digest)} of {target.declared}"
+    whom = (f"in place of {before}, which is gone" if dead else f"on {before}") + aim.words
     step.tell(
         NoticeKind.ACTING,
         f"{step.incident.title} · Watchtower does {action.verb} (attempt {action.attempt}) {whom}; "
@@ -138,46 +136,26 @@ def replied(step: Step, event: ExecuteReplied) -> None:
 def seen(step: Step, fact: EngineSeen) -> None:
     """The adapter identified the engine (or proved that none runs) while a cure is under way."""
     action = step.action
-    gone = fact.incarnation is None
-    newest = fact.incarnation or fact.ended
-    match action.state:
-        case ActionState.INTENT if gone and not action.dead:
-            finish(step, ActionState.CANCELLED, "the engine went away before anything was done", cooldown=False)
-        case ActionState.INTENT if not gone and fact.incarnation != action.before:
-            finish(step, ActionState.CANCELLED, f"it restarted by itself ({fact.incarnation})", external=True)
-        case _ if action.verb is Verb.ROLLBACK and action.state not in (ActionState.RESERVED, ActionState.INTENT):
-            seen_by_rollback(step, fact)
-        case ActionState.DISPATCHED | ActionState.RECONCILE if newest not in (None, action.before):
-            executed(step, f"a new incarnation was started ({newest})")
-        case ActionState.ACKED if fact.ended not in (None, action.before):
-            finish(step, ActionState.INEFFECTIVE, f"the new incarnation {fact.ended} is gone: {fact.how}")
-        case ActionState.ACKED:
+    if action.state in (ActionState.RESERVED, ActionState.INTENT):
+        return seen_before_sending(step, fact)
+    match remedy_of(action.verb).proof.seen(action, fact):
+        case Conclusion() as conclusion:
+            finish(step, conclusion.state, conclusion.because, external=conclusion.external)
+        case Executed(because):
+            executed(step, because)
+        case None if action.state is ActionState.ACKED:
             follow(step)
-        case ActionState.VERIFYING if gone:
-            finish(step, ActionState.INEFFECTIVE, f"the new incarnation {action.after} is gone: {fact.how}")
-        case ActionState.VERIFYING if fact.incarnation != action.after:
-            finish(
-                step,
-                ActionState.INCONCLUSIVE,
-                f"the engine restarted again, not by Watchtower ({fact.incarnation})",
-                external=True,
-            )
+    return None
 
 
-def seen_by_rollback(step: Step, fact: EngineSeen) -> None:
-    """A rollback is done to one process; without that process there is nothing left of it."""
+def seen_before_sending(step: Step, fact: EngineSeen) -> None:
+    """Nothing was sent yet: whatever happens to the engine now is not our doing, and the plan does not fit it."""
     action = step.action
-    if fact.incarnation is None:
-        finish(step, ActionState.HARMFUL, f"the engine is gone ({fact.how})")
-    elif fact.incarnation != action.before:
-        finish(
-            step,
-            ActionState.INCONCLUSIVE,
-            f"the engine was restarted in the middle of it, not by Watchtower ({fact.incarnation})",
-            external=True,
-        )
-    elif action.state is ActionState.ACKED:
-        follow(step)
+    gone = fact.incarnation is None
+    if gone and not action.dead:
+        finish(step, ActionState.CANCELLED, "the engine went away before anything was done", cooldown=False)
+    elif not gone and fact.incarnation != action.before:
+        finish(step, ActionState.CANCELLED, f"it restarted by itself ({fact.incarnation})", external=True)
 
 
 def overdue(step: Step) -> None:
@@ -198,12 +176,8 @@ def overdue(step: Step) -> None:
                 f"nobody could say within {terms.execute_seconds:.0f} s whether it happened; it is not sent again",
             )
         case ActionState.ACKED if waited > terms.ready_seconds:
-            if action.verb is Verb.ROLLBACK:
-                what = "no canary was served" if action.after else "the weights could not be read back"
-                finish(step, ActionState.HARMFUL, f"{what} within {terms.ready_seconds:.0f} s after the reload")
-                return
-            what = f"{action.after} served no canary" if action.after else f"{action.before} was never replaced"
-            finish(step, ActionState.INEFFECTIVE, f"{what} within {terms.ready_seconds:.0f} s")
+            conclusion = remedy_of(action.verb).proof.never_ready(action)
+            finish(step, conclusion.state, conclusion.because)
         case ActionState.VERIFYING if waited > terms.verify_seconds:
             if action.breaches:
                 finish(step, ActionState.INEFFECTIVE, f"still breaching after {terms.verify_seconds:.0f} s")

@@ -1,17 +1,18 @@
 """What came of it: the new incarnation seen, or the blessed weights read back, and a canary served by them.
 
 An acknowledgement proves nothing. Only a canary that began after that first sight, and was served, releases the
-traffic; what the readings say is then verification's business. A rollback leaves the incarnation as it is: there the
-checksum of the weights in memory is what is seen.
+traffic; what the readings say is then verification's business. What has to be seen first, the remedy's proof knows.
 """
 
 from __future__ import annotations
 
 from watchtower.remediation.checkpoint_registry import short
 from watchtower.remediation.conclusion import finish
-from watchtower.remediation.interface import ReleaseTraffic, SendCanary
+from watchtower.remediation.interface import ReleaseTraffic
+from watchtower.remediation.remedies import remedy_of
+from watchtower.remediation.remedies.remedy import Conclusion, Proven
 from watchtower.remediation.step import Step
-from watchtower.vocabulary.actions import ActionState, Verb
+from watchtower.vocabulary.actions import ActionState
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen
 from watchtower.vocabulary.incidents import IncidentState
 
@@ -23,42 +24,37 @@ def executed(step: Step, because: str) -> None:
 
 
 def follow(step: Step) -> None:
-    """Acknowledged: wait for another incarnation that says it serves, and have it prove that with a canary. (For a
-    rollback: wait for the weights.)"""
-    action, engine = step.action, step.state.engine
-    if action.verb is Verb.ROLLBACK:
-        if action.after and engine.serving:
-            step.want(SendCanary(f"first proof of {short(action.digest)} after {action.op_id}"))
-        return
-    new = engine.incarnation if engine.known and engine.running and engine.incarnation != action.before else None
-    if new != action.after and (engine.known or action.after is None):
-        step.revise(after=new, after_seen_at=engine.looked_at if new else None)
-    if new and engine.serving:
-        step.want(SendCanary(f"first proof of {new} after {action.op_id}"))
+    """Acknowledged: wait for what proves it, and have that prove itself with a canary."""
+    remedy_of(step.action.verb).proof.follow(step)
 
 
 def read_back(step: Step, fact: CheckpointSeen) -> None:
     """The weights were read while a cure is under way. Only an answer asked for after it was sent counts."""
     action = step.state.action
     if action is None or not action.digest or action.dispatched_at is None or fact.at < action.dispatched_at:
-        return None
-    blessed = fact.observed == action.digest
-    match action.state:
-        case ActionState.RECONCILE if action.verb is Verb.ROLLBACK and blessed:
-            executed(step, f"the weights in memory read {short(fact.observed)}, as they should")
+        return
+    if action.state is ActionState.VERIFYING:
+        still_read(step, fact)
+        return
+    match remedy_of(action.verb).proof.read(action, fact):
+        case Conclusion() as conclusion:
+            finish(step, conclusion.state, conclusion.because)
+        case Proven(because):
+            if action.state is ActionState.RECONCILE:
+                executed(step, because)
             proven(step, fact)
-        case ActionState.ACKED if action.verb is Verb.ROLLBACK and fact.observed and fact.at >= action.entered_at:
-            if not blessed:
-                because = f"the weights in memory read {short(fact.observed)}, not the blessed {short(action.digest)}"
-                return finish(step, ActionState.HARMFUL, because)
-            proven(step, fact)
-        case ActionState.VERIFYING if fact.observed and fact.at >= (action.after_seen_at or 0.0):
-            if blessed:
-                step.revise(read_back_at=fact.at)
-                return None
-            because = f"the weights in memory read {short(fact.observed)}, not the blessed {short(action.digest)}"
-            finish(step, ActionState.INEFFECTIVE, because)
-    return None
+
+
+def still_read(step: Step, fact: CheckpointSeen) -> None:
+    """VERIFYING: the weights that were wanted are (still) in memory, or the cure did not do what it was to do."""
+    action = step.action
+    if not fact.observed or fact.at < (action.after_seen_at or 0.0):
+        return
+    if fact.observed == action.digest:
+        step.revise(read_back_at=fact.at)
+        return
+    because = f"the weights in memory read {short(fact.observed)}, not the blessed {short(action.digest)}"
+    finish(step, ActionState.INEFFECTIVE, because)
 
 
 def proven(step: Step, fact: CheckpointSeen) -> None:
@@ -74,7 +70,7 @@ def canaried(step: Step, fact: CanaryEnded) -> None:
         return
     if fact.outcome is not CanaryOutcome.SERVED or fact.started_at < action.after_seen_at:
         return
-    who = f"the blessed checkpoint {short(action.digest)}" if action.verb is Verb.ROLLBACK else str(action.after)
+    who = remedy_of(action.verb).proof.who(action)
     step.advance(
         ActionState.VERIFYING,
         f"{who} served a canary in {fact.seconds:.2f} s",

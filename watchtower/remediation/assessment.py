@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from watchtower.remediation import blessing, recovery
 from watchtower.remediation.action import begin
-from watchtower.remediation.gates import Judgement, Proposal, judge, mode_of, tried
+from watchtower.remediation.gates import Judgement, judge
 from watchtower.remediation.incident import (
     clear,
     curative,
@@ -22,9 +22,11 @@ from watchtower.remediation.incident import (
     suspect,
 )
 from watchtower.remediation.interface import Evidence, SendCanary
-from watchtower.remediation.ladder import LADDER, next_rung
+from watchtower.remediation.ladder import next_rung
+from watchtower.remediation.proposal import Proposal, mode_of, tried
 from watchtower.remediation.reconciliation import ask_again
 from watchtower.remediation.recovery import fires
+from watchtower.remediation.remedies import ladder_of, turn_of
 from watchtower.remediation.step import Step, gates_of, sentence_of
 from watchtower.vocabulary.actions import Cure, Mode
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind, Refusal
@@ -124,7 +126,7 @@ def handle(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
         return recover(step, "it recovered by itself", proven=True)
     asking = sorted(
         (verdict for verdict in verdicts if curative(verdict) and fires(verdict)),
-        key=lambda verdict: (verdict.cure is not Cure.ROLLBACK, verdict.since or 0.0),
+        key=lambda verdict: (turn_of(verdict.cure), verdict.since or 0.0),
     )
     if not asking:
         return hold(step, nobody_asks(step))
@@ -181,7 +183,7 @@ def nobody_asks(step: Step) -> tuple[Refusal, ...]:
             HoldReason.DATA_UNKNOWN, f"no rule that asks for an action fires now; not yet ok for {clear_dwell:.0f} s"
         )
     ]
-    if all(mode_of(limits, rule, LADDER[0]) is Mode.OBSERVE for rule in incident.rules):
+    if all(mode_of(limits, rule, ladder_of(Cure.WARM_RESTART)[0]) is Mode.OBSERVE for rule in incident.rules):
         reasons.append(Refusal(HoldReason.OBSERVE, "mode is observe"))
     if step.state.pause:
         reasons.append(Refusal(HoldReason.PAUSED, f"paused by {step.state.pause.author}: {step.state.pause.reason}"))

@@ -14,10 +14,11 @@ import msgspec
 
 from watchtower.remediation import checkpoint_registry
 from watchtower.remediation.checkpoint_registry import short
-from watchtower.remediation.gates import Judgement, checkpoint_read_back, since_when
+from watchtower.remediation.gates import Judgement
 from watchtower.remediation.interface import ReadWeights
+from watchtower.remediation.proposal import since_when
+from watchtower.remediation.remedies import remedy_of
 from watchtower.remediation.step import Step
-from watchtower.vocabulary.actions import ActionState, Verb
 from watchtower.vocabulary.facts import CanaryRound, CheckpointSeen
 
 AGAIN_SECONDS = 2.0
@@ -64,13 +65,14 @@ def watch(step: Step) -> None:
 
 
 def needed(step: Step, judgements: Sequence[Judgement]) -> None:
-    """A rollback is asked for, and which weights are in memory is not known: read them, once for each breach."""
+    """A cure waits for it to be known which weights are in memory: read them, once for each breach."""
     for judgement in judgements:
-        blocked = checkpoint_read_back(judgement.proposal)
+        remedy = remedy_of(judgement.proposal.verb)
+        blocked = remedy.opened_by_reading and remedy.opened_by_reading(judgement.proposal)
         if blocked and step.state.checkpoints.blessed and serves(step) and not waiting(step):
             asked = step.state.checkpoints.asked_at
             if asked is None or asked < since_when(judgement.proposal) or step.now.boot - asked > RETRY_SECONDS:
-                ask(step, f"{judgement.proposal.verdict.rule} asks for a rollback")
+                ask(step, f"{judgement.proposal.verdict.rule} asks for a {remedy.verb}")
 
 
 def ask(step: Step, why: str) -> None:
@@ -114,9 +116,7 @@ def awaits_proof(step: Step) -> bool:
     action = step.state.action
     if action is None or not action.digest or action.read_back_at is not None:
         return False
-    return action.state in (ActionState.ACKED, ActionState.VERIFYING) or (
-        action.state is ActionState.RECONCILE and action.verb is Verb.ROLLBACK
-    )
+    return action.state in remedy_of(action.verb).proof.reads_from
 
 
 def ripe(step: Step) -> bool:

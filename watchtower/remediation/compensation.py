@@ -1,65 +1,68 @@
-"""The one thing that makes up for a rollback gone wrong: a restart that starts with the blessed checkpoint.
+"""What makes up for a cure gone wrong, where its remedy names such a verb: a start with the blessed checkpoint.
 
-Done at most once an incident, never for anything but a rollback, and never made up for in turn. It is a restart like
+Done at most once an incident and never made up for in turn. It is a restart like
 any other (budget, intent, fence, canary), and it must besides show the blessed weights in memory, because a start that
 loads something else would look just as healthy.
 """
 
 from __future__ import annotations
 
-from watchtower.remediation.gates import mode_of, over_budget
+from watchtower.remediation.gates import over_budget
 from watchtower.remediation.interface import HoldTraffic
+from watchtower.remediation.proposal import mode_of
+from watchtower.remediation.remedies import remedy_of
 from watchtower.remediation.state import Action
 from watchtower.remediation.step import Step
-from watchtower.remediation.terms import terms_of
-from watchtower.vocabulary.actions import ActionState, Mode, Verb
+from watchtower.vocabulary.actions import ActionState, Mode
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
 
-MAKES_UP = Verb.RESTART_GROUP
 
-
-def impossible(step: Step, rollback: Action) -> str:
+def impossible(step: Step, failed: Action) -> str:
     """Why it cannot be made up for; "" when it can."""
     state, limits, known = step.state, step.limits, step.state.checkpoints
-    if rollback.verb is not Verb.ROLLBACK:
-        return f"a {rollback.verb} has no inverse"
-    if MAKES_UP not in step.capabilities.verbs:
-        return f"the supervisor cannot do {MAKES_UP}"
-    if any(action.compensates and action.incident == rollback.incident for action in state.actions):
+    verb = remedy_of(failed.verb).made_up_for_by
+    if verb is None:
+        return f"a {failed.verb} has no inverse"
+    if verb not in step.capabilities.verbs:
+        return f"the supervisor cannot do {verb}"
+    if any(action.compensates and action.incident == failed.incident for action in state.actions):
         return "that was tried once in this incident already"
-    if known.declared != rollback.checkpoint:
-        return f"a start loads {known.declared or 'nobody knows what'}, the blessed checkpoint is {rollback.checkpoint}"
+    if known.declared != failed.checkpoint:
+        return f"a start loads {known.declared or 'nobody knows what'}, the blessed checkpoint is {failed.checkpoint}"
     if state.storage_fault or not state.lease_held:
         return state.storage_fault or "the lease on this target was lost"
-    if mode_of(limits, rollback.rule, MAKES_UP) is not Mode.AUTO:
-        return f"{MAKES_UP} is not auto for {rollback.rule}"
-    refusal = over_budget(state, step.now, limits, MAKES_UP)
+    if mode_of(limits, failed.rule, verb) is not Mode.AUTO:
+        return f"{verb} is not auto for {failed.rule}"
+    refusal = over_budget(state, step.now, limits, verb)
     return refusal.because if refusal else ""
 
 
-def compensate(step: Step, rollback: Action, because: str) -> None:
+def compensate(step: Step, failed: Action, because: str) -> None:
     """The traffic is held, or held again; then one restart. The caller has asked ``impossible``."""
+    verb = remedy_of(failed.verb).made_up_for_by
+    if verb is None:
+        raise LookupError(f"nothing makes up for a {failed.verb}")
     now, engine = step.now, step.state.engine
     op_id = step.derive("op", 12)
     action = Action(
         op_id=op_id,
-        incident=rollback.incident,
-        rule=rollback.rule,
-        symptoms=rollback.symptoms,
-        verb=MAKES_UP,
+        incident=failed.incident,
+        rule=failed.rule,
+        symptoms=failed.symptoms,
+        verb=verb,
         attempt=1,
         state=ActionState.RESERVED,
-        reason=f"{rollback.incident}: makes up for {rollback.op_id}",
+        reason=f"{failed.incident}: makes up for {failed.op_id}",
         drain=False,
-        before=engine.incarnation or rollback.before,
+        before=engine.incarnation or failed.before,
         dead=not engine.running,
         fence_token=step.state.fence_token,
         not_after=now.boot + 2 * step.limits.execute_seconds,
-        terms=terms_of(step.limits, MAKES_UP),
-        checkpoint=rollback.checkpoint,
-        digest=rollback.digest,
-        digest_before=rollback.digest_before,
-        compensates=rollback.op_id,
+        terms=remedy_of(verb).terms(step.limits),
+        checkpoint=failed.checkpoint,
+        digest=failed.digest,
+        digest_before=failed.digest_before,
+        compensates=failed.op_id,
         charged=True,
         started_at=now.boot,
         started_wall=now.wall,
@@ -68,8 +71,8 @@ def compensate(step: Step, rollback: Action, because: str) -> None:
     step.put(actions=(*step.state.actions, action))
     step.amend(actions=(*step.incident.actions, op_id))
     step.advance(ActionState.RESERVED, because)
-    step.advance(ActionState.INTENT, action.reason, detail={"compensates": rollback.op_id})
-    step.move(IncidentState.ACTING, f"{MAKES_UP} with the blessed checkpoint, because {because}")
+    step.advance(ActionState.INTENT, action.reason, detail={"compensates": failed.op_id})
+    step.move(IncidentState.ACTING, f"{verb} with the blessed checkpoint, because {because}")
     step.tell(
         NoticeKind.ACTING,
         f"{step.incident.title} · {because}. Watchtower restarts the engine with the blessed checkpoint, once.",

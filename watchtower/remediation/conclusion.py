@@ -11,13 +11,15 @@ from __future__ import annotations
 import msgspec
 
 from watchtower.remediation.compensation import compensate, impossible
-from watchtower.remediation.gates import cooldown_length, failures, tried
+from watchtower.remediation.gates import cooldown_length, failures
 from watchtower.remediation.incident import escalate, external_change, hold
 from watchtower.remediation.interface import ReleaseTraffic
 from watchtower.remediation.ladder import FAILED, UNDONE, next_rung
+from watchtower.remediation.proposal import tried
+from watchtower.remediation.remedies import remedy_of
 from watchtower.remediation.state import Action
 from watchtower.remediation.step import Step
-from watchtower.vocabulary.actions import ActionState, Cure, Verb
+from watchtower.vocabulary.actions import ActionState
 from watchtower.vocabulary.incidents import HoldReason, NoticeKind, Refusal
 
 
@@ -47,8 +49,8 @@ def finish(step: Step, state: ActionState, because: str, *, cooldown: bool = Tru
         escalate(step, f"{result}; it cannot be made up for by a restart: {cannot}")
     elif state is ActionState.AMBIGUOUS or action.compensates:
         escalate(step, result)
-    elif action.verb is Verb.ROLLBACK and not refund:
-        escalate(step, f"{result}; a rollback is not tried twice")
+    elif remedy_of(action.verb).tried_once and not refund:
+        escalate(step, f"{result}; a {action.verb} is not tried twice")
     elif exhausted(step, action):
         escalate(step, f"{result}; no attempt is left")
     else:
@@ -59,7 +61,9 @@ def finish(step: Step, state: ActionState, because: str, *, cooldown: bool = Tru
 def exhausted(step: Step, action: Action) -> bool:
     """No further attempt is allowed in this incident."""
     used = tried(step.state, step.incident)
-    cure = Cure.ROLLBACK if action.verb is Verb.ROLLBACK else Cure.WARM_RESTART
+    cure = remedy_of(action.verb).cure
+    if cure is None:
+        return True
     rung = next_rung(cure, step.capabilities.verbs, used, step.limits.attempts_per_rung)
     return rung.exhausted or len(used) >= step.limits.attempts_per_incident
 

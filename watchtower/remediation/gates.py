@@ -1,47 +1,33 @@
 """The gates: what must be true before a serving engine is touched.
 
-One gate is one function in ``GATES``. Each looks at the same ``Proposal`` and returns None (permit) or a Refusal with
-one sentence that names the value and its threshold. All gates are always asked, so a person sees every reason at once
-and dry runs decide exactly as real ones. Gates only read; what they remember lives in the state and so survives
-restarts.
+One gate is one function in a list. Each looks at the same ``Proposal`` and returns None (permit) or a Refusal with one
+sentence that names the value and its threshold. All gates are always asked, so a person sees every reason at once and
+dry runs decide exactly as real ones. Gates only read; what they remember lives in the state and so survives restarts.
+
+Here stand the gates that every verb has. What one verb needs besides stands with its remedy.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-
 import msgspec
 
-from watchtower.remediation.checkpoint_registry import short
-from watchtower.remediation.ladder import FAILED, UNDONE, Rung
-from watchtower.remediation.state import DAY, Action, Incident, TargetState
+from watchtower.remediation.ladder import FAILED, UNDONE
+from watchtower.remediation.proposal import (
+    Gate,
+    Proposal,
+    absent_since,
+    reaches_back_to,
+    replaces_the_dead,
+    tried,
+)
+from watchtower.remediation.remedies import remedy_of
+from watchtower.remediation.state import DAY, HOUR, TargetState
 from watchtower.settings import RemediationSettings
-from watchtower.vocabulary.actions import Capabilities, Mode, Verb
+from watchtower.vocabulary.actions import Mode, Verb
 from watchtower.vocabulary.incidents import HoldReason, Refusal
 from watchtower.vocabulary.instants import Instant
-from watchtower.vocabulary.readings import RuleVerdict
 
-HOUR = 3600.0
 FLAP_SECONDS = 6 * HOUR
-ABSENT = "engine.absent"
-
-
-class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """May this rule's cure be carried out now?"""
-
-    verdict: RuleVerdict
-    rung: Rung
-    mode: Mode
-    incident: Incident
-    state: TargetState
-    now: Instant
-    limits: RemediationSettings
-    capabilities: Capabilities
-
-    @property
-    def verb(self) -> Verb:
-        return self.rung.verb
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -51,37 +37,6 @@ class Judgement(msgspec.Struct, frozen=True):
     refusals: tuple[Refusal, ...]
     permits: tuple[str, ...]
     """Names of the gates that had nothing against it."""
-
-
-Gate = Callable[[Proposal], Refusal | None]
-
-
-def mode_of(limits: RemediationSettings, rule: str, verb: Verb) -> Mode:
-    """The most precise entry wins: ``rule.verb``, then ``rule``, then the general mode."""
-    return limits.modes.get(f"{rule}.{verb}") or limits.modes.get(rule) or limits.mode
-
-
-def tried(state: TargetState, incident: Incident) -> tuple[Action, ...]:
-    """Actions of this incident that nobody has forgiven, oldest first."""
-    since = incident.attempts_from
-    return tuple(
-        action
-        for action in state.actions
-        if action.incident == incident.id and (since is None or action.started_at > since)
-    )
-
-
-def reaches_back_to(verdict: RuleVerdict, clean_since: float | None) -> float:
-    """The oldest instant (CLOCK_BOOTTIME) whose data this verdict can rest on; minus infinity without readings."""
-    oldest = min((reading.at - reading.over for reading in verdict.readings), default=-math.inf)
-    return oldest if clean_since is None else max(oldest, clean_since)
-
-
-def absent_since(verdict: RuleVerdict) -> float | None:
-    """The instant (CLOCK_BOOTTIME) from which its own readings prove that no engine runs; None when they do not."""
-    return next(
-        (reading.at - reading.value for reading in verdict.readings if reading.name == ABSENT and reading.value), None
-    )
 
 
 def recent_cycles(state: TargetState, now: Instant) -> int:
@@ -107,23 +62,12 @@ def cooldown_length(state: TargetState, now: Instant, limits: RemediationSetting
     return max(limits.cooldown_seconds, min(limits.cooldown_cap_seconds, doubled))
 
 
-def _spent(state: TargetState, now: Instant, seconds: float, *, rollback: bool) -> int:
+def spent(state: TargetState, now: Instant, pool: str, seconds: float) -> int:
+    """Actions of the last ``seconds`` that were charged to this pool."""
     return sum(
-        action.charged and (action.verb is Verb.ROLLBACK) is rollback and now.boot - action.started_at < seconds
+        action.charged and remedy_of(action.verb).pool == pool and now.boot - action.started_at < seconds
         for action in state.actions
     )
-
-
-def since_when(proposal: Proposal) -> float:
-    """From when on the weights must have been read back: the breach, or the last cure, whichever is later."""
-    began = proposal.verdict.since if proposal.verdict.since is not None else proposal.incident.opened_at
-    return max(began, *(action.ended_at or 0.0 for action in proposal.state.actions[-1:]), 0.0)
-
-
-def replaces_the_dead(proposal: Proposal) -> bool:
-    """Nothing runs, the rule's own readings prove it, and the adapter's last look says the same."""
-    engine = proposal.state.engine
-    return engine.known and not engine.running and absent_since(proposal.verdict) is not None
 
 
 # ── the gates ───────────────────────────────────────────────────────────────────────────────────
@@ -167,38 +111,6 @@ def cure_possible(proposal: Proposal) -> Refusal | None:
         able = ", ".join(proposal.capabilities.verbs) or "nothing"
         return Refusal(HoldReason.NO_CURE, f"the supervisor cannot do {proposal.verb}; it can do {able}")
     return None
-
-
-def checkpoint_blessed(proposal: Proposal) -> Refusal | None:
-    if proposal.verb is not Verb.ROLLBACK or proposal.state.checkpoints.blessed:
-        return None
-    return Refusal(HoldReason.NO_CURE, "no checkpoint is blessed, so there is nothing to roll back to")
-
-
-def checkpoint_read_back(proposal: Proposal) -> Refusal | None:
-    """Needs an engine whose weights can be read: without that, no reload could ever be proven."""
-    if proposal.verb is not Verb.ROLLBACK:
-        return None
-    known = proposal.state.checkpoints
-    if known.looked_at is None or not known.observed:
-        return Refusal(HoldReason.DATA_UNKNOWN, f"which weights are in memory is not known: {known.because}")
-    late = since_when(proposal) - known.looked_at
-    if late <= 0:
-        return None
-    return Refusal(
-        HoldReason.DATA_UNKNOWN,
-        f"the weights were last read back {late:.0f} s before this breach began; 0 s is the limit",
-    )
-
-
-def checkpoint_changed(proposal: Proposal) -> Refusal | None:
-    known = proposal.state.checkpoints
-    if proposal.verb is not Verb.ROLLBACK or not known.is_blessed or checkpoint_read_back(proposal):
-        return None  # what was read before the breach says nothing
-    return Refusal(
-        HoldReason.NO_CHECKPOINT_CHANGE,
-        f"the blessed checkpoint {short(known.observed)} is in memory, so other weights are not what changed",
-    )
 
 
 def not_explained(proposal: Proposal) -> Refusal | None:
@@ -257,16 +169,12 @@ def within_budget(proposal: Proposal) -> Refusal | None:
 
 def over_budget(state: TargetState, now: Instant, limits: RemediationSettings, verb: Verb) -> Refusal | None:
     """The budget that ``verb`` would exceed, if there is one."""
-    rollback = verb is Verb.ROLLBACK
-    what = "rollbacks" if rollback else "restarts"
-    per_day = limits.rollbacks_per_day if rollback else limits.restarts_per_day
-    windows = (
-        [("24 h", DAY, per_day)] if rollback else [("hour", HOUR, limits.restarts_per_hour), ("24 h", DAY, per_day)]
-    )
-    for window, seconds, limit in windows:
-        spent = _spent(state, now, seconds, rollback=rollback)
-        if spent >= limit:
-            return Refusal(HoldReason.BUDGET, f"{spent} of {limit} {what} in the last {window} are used")
+    remedy = remedy_of(verb)
+    for allowance in remedy.allowances(limits):
+        used, limit = spent(state, now, remedy.pool, allowance.seconds), allowance.limit
+        if used >= limit:
+            because = f"{used} of {limit} {remedy.pool} in the last {allowance.window} are used"
+            return Refusal(HoldReason.BUDGET, because)
     return None
 
 
@@ -340,15 +248,16 @@ def evidence_of_this_incarnation(proposal: Proposal) -> Refusal | None:
     )
 
 
-GATES: tuple[Gate, ...] = (
+PERMISSION: tuple[Gate, ...] = (
     not_only_observing,
     approved,
     journal_sound,
     not_paused,
     cure_possible,
-    checkpoint_blessed,
-    checkpoint_read_back,
-    checkpoint_changed,
+)
+"""Whether anything may be done, and can be. Asked first, because people read the reasons in this order."""
+
+SAFETY: tuple[Gate, ...] = (
     not_explained,
     explanation_known,
     evidence_fresh,
@@ -364,12 +273,17 @@ GATES: tuple[Gate, ...] = (
     engine_identified,
     evidence_of_this_incarnation,
 )
-"""Every gate there is, in the order people read the reasons."""
+"""Whether it is safe now. Asked after the gates of the verb itself."""
+
+
+def gates_of(verb: Verb) -> tuple[Gate, ...]:
+    """Every gate before this verb, in the order people read the reasons."""
+    return (*PERMISSION, *remedy_of(verb).gates, *SAFETY)
 
 
 def judge(proposal: Proposal) -> Judgement:
     """Ask every gate."""
-    answers = [(gate.__name__, gate(proposal)) for gate in GATES]
+    answers = [(gate.__name__, gate(proposal)) for gate in gates_of(proposal.verb)]
     return Judgement(
         proposal,
         refusals=tuple(refusal for _, refusal in answers if refusal is not None),

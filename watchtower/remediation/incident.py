@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
-from watchtower.remediation.gates import absent_since, recent_cycles
+from watchtower.remediation.gates import recent_cycles
+from watchtower.remediation.proposal import absent_since
 from watchtower.remediation.state import KEPT, Incident
 from watchtower.remediation.step import Step, sentence_of
-from watchtower.vocabulary.actions import Cure
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind, Refusal
 from watchtower.vocabulary.readings import RuleVerdict, Severity
 
@@ -25,7 +25,7 @@ _RANK = {Severity.INFO: 0, Severity.WARN: 1, Severity.PAGE: 2}
 
 def curative(verdict: RuleVerdict) -> bool:
     """The rule asks for an action."""
-    return verdict.cure not in (Cure.NOTHING, Cure.CANARY_NOW)
+    return verdict.cure.acts
 
 
 def serious(verdict: RuleVerdict) -> bool:

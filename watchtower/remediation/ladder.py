@@ -3,18 +3,14 @@
 After a rung that failed the next one up is tried, because a restart that did not help once (orphans, leaked shared
 memory) seldom helps twice; only where there is no rung above may a rung be tried again, ``attempts_per_rung`` times in
 all. A rung below one that was already tried is never used again in the same incident.
-
-Choice: ``reload_in_place`` is not on the ladder yet. It leaves the incarnation as it is, so nothing could prove it.
 """
 
 from __future__ import annotations
 
-import msgspec
-
+from watchtower.remediation.proposal import Rung
+from watchtower.remediation.remedies import ladder_of
 from watchtower.remediation.state import Action
 from watchtower.vocabulary.actions import ActionState, Cure, Verb
-
-LADDER: tuple[Verb, ...] = (Verb.RESTART_GROUP, Verb.RESTART_HOST)
 
 FAILED = frozenset({ActionState.INEFFECTIVE, ActionState.INCONCLUSIVE, ActionState.HARMFUL, ActionState.AMBIGUOUS})
 """It was (or may have been) done, and did not help."""
@@ -22,22 +18,10 @@ UNDONE = frozenset({ActionState.CANCELLED, ActionState.NOT_EXECUTED, ActionState
 """It never happened: the rung was not tried, though the incident used up an attempt."""
 
 
-class Rung(msgspec.Struct, frozen=True):
-    """The next step. ``verb`` is named even when it may not be taken, so that a refusal can say what it refuses."""
-
-    verb: Verb
-    attempt: int
-    """1 for the first try of this verb in this incident."""
-    exhausted: bool
-    """No rung has a try left."""
-
-
 def next_rung(cure: Cure, able: tuple[Verb, ...], tried: tuple[Action, ...], attempts_per_rung: int) -> Rung:
     """``tried``: the actions of this incident that count, oldest first. ``able``: the adapter's verbs."""
-    if cure is Cure.ROLLBACK:
-        rungs: tuple[Verb, ...] = (Verb.ROLLBACK,)
-    else:
-        rungs = tuple(verb for verb in LADDER if verb in able) or LADDER[:1]
+    ladder = ladder_of(cure)
+    rungs = tuple(verb for verb in ladder if verb in able) or ladder[:1]
     counting = [action for action in tried if action.verb in rungs and action.state not in UNDONE]
     lowest = max((rungs.index(action.verb) for action in counting), default=0)
     times = {verb: sum(action.verb is verb for action in counting) for verb in rungs}

@@ -7,12 +7,12 @@ not earlier than the stabilization time. UNKNOWN proves nothing either way; at t
 
 from __future__ import annotations
 
-from watchtower.remediation.checkpoint_registry import short
 from watchtower.remediation.conclusion import cool_down, finish
-from watchtower.remediation.gates import reaches_back_to
 from watchtower.remediation.incident import came_back, escalate, hold, recover, resolve, serious
+from watchtower.remediation.proposal import reaches_back_to
+from watchtower.remediation.remedies import remedy_of
 from watchtower.remediation.step import Step
-from watchtower.vocabulary.actions import ActionState, Verb
+from watchtower.vocabulary.actions import ActionState
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind, Refusal
 from watchtower.vocabulary.quantities import human, seconds
 from watchtower.vocabulary.readings import RuleVerdict, Unit, Verdict
@@ -52,21 +52,16 @@ def verify(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
 def effective(step: Step, well: list[RuleVerdict]) -> None:
     """Proven. The proof is kept in words."""
     action = step.action
-    rollback = action.verb is Verb.ROLLBACK
-    changed = f"the incarnation changed from {action.before} to {action.after}"
-    read = f"the checksum of the weights in memory is the blessed one again: {short(action.digest)}"
-    if action.digest_before:
-        read += f", before {short(action.digest_before)}"
-    who = f"{short(action.digest)}" if rollback else f"{action.after}"
+    proven_by = remedy_of(action.verb).proof
+    *seen, who = proven_by.evidence(action)
     proof = (
-        *(() if rollback else (changed,)),
-        *((read,) if action.digest else ()),
+        *seen,
         f"{who} served a canary in {action.canary_seconds or 0.0:.2f} s",
         "; ".join(back_inside(verdict) for verdict in well),
     )
     step.advance(
         ActionState.EFFECTIVE,
-        f"proven by {'weights' if rollback else 'incarnation'}, canary and readings",
+        f"proven by {proven_by.name}, canary and readings",
         verified_by=proof,
         ended_at=step.now.boot,
         ended_wall=step.now.wall,

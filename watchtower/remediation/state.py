@@ -24,7 +24,7 @@ from watchtower.vocabulary.instants import Instant
 SCHEMA = 1
 KEPT = 50
 """How many closed incidents, and how many actions, people can look back at."""
-DAY = 86400.0
+HOUR, DAY = 3600.0, 86400.0
 MEMORY_SECONDS = DAY
 """Actions younger than this are kept however many there are: budgets and the breaker count them."""
 

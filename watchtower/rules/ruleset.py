@@ -55,7 +55,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def acts(self) -> bool:
         """Asks for something to be done to the engine."""
-        return self.cure in (Cure.WARM_RESTART, Cure.ROLLBACK)
+        return self.cure.acts
 
 
 class Remembered(msgspec.Struct, frozen=True):

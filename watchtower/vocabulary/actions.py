@@ -15,6 +15,11 @@ class Verb(StrEnum):
     RESTART_HOST = "restart_host"
     ROLLBACK = "rollback"
 
+    @property
+    def loads_weights(self) -> bool:
+        """Carried out by the engine itself, on the running process; every other verb is the supervisor's."""
+        return self is Verb.ROLLBACK
+
 
 class Cure(StrEnum):
     """What a rule may ask for in ``then:``."""
@@ -26,6 +31,11 @@ class Cure(StrEnum):
     ROLLBACK = "rollback"
     CANARY_NOW = "canary_now"
     """A directive, not an action: send a canary at once. Never an incident."""
+
+    @property
+    def acts(self) -> bool:
+        """It asks for an action on the engine."""
+        return self not in (Cure.NOTHING, Cure.CANARY_NOW)
 
 
 class Mode(StrEnum):
