@@ -201,8 +201,8 @@ def ledger(live: ProcessTree) -> str:
 
 
 def test_a_program_that_cannot_be_found_is_refused_before_the_old_engine_is_touched(tmp_path: Path) -> None:
-    program = tmp_path / "engine"
-    program.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'import signal; signal.pause()'\n")
+    program, running = tmp_path / "engine", tmp_path / "running"
+    program.write_text(f"#!/bin/sh\n: > {running}\nexec {sys.executable} -c 'import signal; signal.pause()'\n")
     program.chmod(0o755)
     tree = ProcessTree(tmp_path, (), 5.0)
     tree.settings = tree.settings.model_copy(update={"command": (str(program),)})
@@ -210,6 +210,7 @@ def test_a_program_that_cannot_be_found_is_refused_before_the_old_engine_is_touc
     try:
         assert tree.supervisor.start().yes
         before = incarnation(tree)
+        assert eventually(running.exists)  # a shell opens its script only after it was executed
         program.unlink()
         reply = tree.supervisor.execute(plan("op", before))
         assert (reply.kind, incarnation(tree)) == (ReplyKind.REJECTED, before)
