@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply
+from watchtower.vocabulary.checks import Check
 from watchtower.vocabulary.embeddings import Embedding
 from watchtower.vocabulary.facts import AnyFact, CanaryEnded, CheckpointSeen, EngineScrape, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.operations import KeeperRecord, Operation
+from watchtower.vocabulary.ownership import Ensured, PersonOrder
 from watchtower.vocabulary.records import Entry, OutboxDepth, Pending, StoredEntry
 from watchtower.vocabulary.references import EngineAnswer, Question
 
@@ -47,6 +49,33 @@ class Supervisor(Protocol):
 
     def fence(self, token: int) -> bool:
         """From now on refuse every token lower than this, durably. False: could not be confirmed."""
+        ...
+
+
+@runtime_checkable
+class Examinable(Protocol):
+    """A supervisor that ``watchtower doctor`` may ask about itself."""
+
+    def examine(self) -> Check:
+        """Within a few seconds; changes nothing and never raises."""
+        ...
+
+
+class Owner(Protocol):
+    """What the *daemon* does for an engine that Watchtower itself owns. The other half of a supervisor runs in the
+    adapter child, which may be killed at any time, and with it whatever was started there."""
+
+    async def ensure(self, now: Instant) -> Ensured:
+        """The owner is there; the first time, the engine is started too, unless it ended by itself. Asked again and
+        again. Raises NotReachable when the owner cannot be started."""
+        ...
+
+    async def close(self, end_engine: bool) -> None:
+        """The daemon leaves. With ``end_engine`` owner and engine end, too; never raises for one that is gone."""
+        ...
+
+    async def order(self, order: PersonOrder) -> Reply:
+        """What a person wants done at once: start or stop the engine. Never raises."""
         ...
 
 

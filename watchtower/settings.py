@@ -1,7 +1,7 @@
 """The house's own knobs: typed, frozen, each with its sentence. ``watchtower schema`` prints them as JSON Schema.
 
 A knob's unit is in its name (``_seconds``, ``_bytes``). An object receives its own group, never the whole.
-The sinks' knobs are in ``sink_settings``; reading YAML with places and cures is ``watchtower.configuration``'s job.
+Plug-ins bring their own (``knobs``); reading YAML with places and cures is ``watchtower.configuration``'s job.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from watchtower.knobs import Group, Seconds
-from watchtower.sink_settings import LogSinkSettings, SinkSettings
+from watchtower.knobs import EngineSettings, Group, Seconds, SinkSettings, SupervisorSettings
 from watchtower.vocabulary.actions import Mode
 
 SMALLEST_RECORDING_BYTES = 1024 * 1024
@@ -52,59 +51,6 @@ class RelaySettings(Group):
     max_connections: Annotated[int, Field(ge=1)] = 4096
     """Most client connections of one worker; the next gets 503."""
     hold: HoldSettings = HoldSettings()
-
-
-class EngineSettings(Group):
-    """The serving engine beside us."""
-
-    kind: str = "vllm"
-    """Which engine adapter (``watchtower schema --list engines``)."""
-    url: str = "http://127.0.0.1:8000"
-    """The engine's own address: ``http://host:port`` or ``unix:/path``."""
-    model: str = ""
-    """Model name for canaries; empty: the first that ``/v1/models`` lists."""
-    api_key: SecretStr | None = None
-    """Sent as Bearer by canaries and scrapes. Better: environment WATCHTOWER__ENGINE__API_KEY."""
-    data_parallel_size: Annotated[int, Field(ge=1, le=64)] = 1
-    """Data-parallel ranks behind this address: reference canaries visit each (``X-data-parallel-rank``)."""
-    scrape_seconds: Seconds = 5.0
-    """How often the engine's own metrics are read."""
-    observe_seconds: Seconds = 2.0
-    """How often the adapter is asked who is running."""
-    checkpoint: str = ""
-    """Directory of the weights that should be served, as the engine sees it; empty: what the engine was started with
-    (``root`` in ``/v1/models``). A rollback loads the blessed checkpoint from this directory. Part of the references'
-    key: declare another one, and its answers are compared with no references but its own."""
-
-
-class SupervisorKind(StrEnum):
-    NONE = "none"
-    PROCESS = "process"
-
-
-class SupervisorSettings(Group):
-    """Who can restart the engine."""
-
-    kind: SupervisorKind = SupervisorKind.NONE
-    """``process``: our keeper starts and owns the engine. ``none``: Watchtower tells people and never acts."""
-    command: tuple[str, ...] = ()
-    """The engine's command line, one argument per item. No shell."""
-    environment: dict[str, str] = {}
-    """Added to the engine's environment."""
-    working_directory: Path | None = None
-    """Where the engine runs; default: where the keeper was started."""
-    term_seconds: Seconds = 10.0
-    """How long the process tree may take to leave after SIGTERM, before SIGKILL."""
-    ready_seconds: Seconds = 600.0
-    """How long a start may take until the engine serves."""
-
-    @model_validator(mode="after")
-    def _a_process_needs_a_command(self) -> SupervisorSettings:
-        if self.kind is SupervisorKind.PROCESS and not self.command:
-            raise ValueError(
-                "supervisor 'process' needs the engine's command line · add supervisor.command: [vllm, serve, …]"
-            )
-        return self
 
 
 class CanarySettings(Group):
@@ -478,7 +424,7 @@ class Settings(Group):
     hardware: HardwareSettings = HardwareSettings()
     scoring: ScoringSettings = ScoringSettings()
     remediation: RemediationSettings = RemediationSettings()
-    sinks: tuple[SinkSettings, ...] = (LogSinkSettings(kind="log"),)
+    sinks: tuple[SinkSettings, ...] = (SinkSettings(kind="log", name="log"),)
     telemetry: TelemetrySettings = TelemetrySettings()
     """OpenTelemetry, off unless an endpoint is given."""
     web: WebSettings = WebSettings()

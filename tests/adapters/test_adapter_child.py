@@ -18,7 +18,7 @@ from watchtower.adapters.adapter_child import AdapterChild
 from watchtower.adapters.calls import Setup, setup
 from watchtower.adapters.keeper.process_tree import everything, look
 from watchtower.clock import SystemClock
-from watchtower.settings import EngineSettings, SupervisorSettings
+from watchtower.knobs import EngineSettings, SupervisorSettings
 from watchtower.testing.adapters import eventually, incarnation, plan
 from watchtower.vocabulary.actions import Answer, Capabilities, Incarnation, ReplyKind, Verb
 from watchtower.vocabulary.facts import CanaryOutcome
@@ -196,7 +196,7 @@ import asyncio, os
 from watchtower.adapters.calls import setup
 from watchtower.adapters.adapter_child import AdapterChild
 from watchtower.clock import SystemClock
-from watchtower.settings import EngineSettings, SupervisorSettings
+from watchtower.knobs import EngineSettings, SupervisorSettings
 async def main():
     what = setup(EngineSettings(url="http://127.0.0.1:9"), SupervisorSettings(), "/nowhere", "")
     child = AdapterChild(what, SystemClock())

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from watchtower.adapters.supervisor.process import ProcessSupervisorSettings
 from watchtower.configuration import read_settings
 from watchtower.configuration.layers import SettingsRead
-from watchtower.settings import Settings, SupervisorKind
-from watchtower.sink_settings import WebhookSinkSettings
+from watchtower.settings import Settings
+from watchtower.sinks.pagerduty import PagerDutySinkSettings
 
 
 def read(folder: Path, text: str, environ: dict[str, str] | None = None, **overrides: str) -> SettingsRead:
@@ -22,7 +23,10 @@ def good(result: SettingsRead) -> Settings:
 
 
 def test_without_a_file_the_defaults_hold() -> None:
-    assert good(read_settings(None, {})) == Settings()
+    settings = good(read_settings(None, {}))
+    assert type(settings) is Settings
+    assert settings.model_dump() == Settings().model_dump()
+    assert [sink.kind for sink in settings.sinks] == ["log"]
 
 
 def test_durations_are_numbers_or_written_with_a_unit(tmp_path: Path) -> None:
@@ -38,6 +42,7 @@ def test_an_unquoted_number_in_a_command_is_the_text_that_was_written(tmp_path: 
         "supervisor:\n  kind: process\n  command: [vllm, serve, --port, 8000, --x, 1e3, 0.90]\n  environment: {N: 04}\n"
     )
     settings = good(read(tmp_path, text))
+    assert isinstance(settings.supervisor, ProcessSupervisorSettings)
     assert settings.supervisor.command == ("vllm", "serve", "--port", "8000", "--x", "1e3", "0.90")
     assert settings.supervisor.environment == {"N": "04"}
 
@@ -54,10 +59,10 @@ def test_variables_go_over_the_file_and_overrides_over_variables(tmp_path: Path)
 
 
 def test_a_variable_reaches_into_a_list_by_index(tmp_path: Path) -> None:
-    text = "sinks:\n  - kind: webhook\n    url: https://ops.example\n"
-    sink = good(read(tmp_path, text, {"WATCHTOWER__SINKS__0__SECRET": "whsec_[not-yaml"})).sinks[0]
-    assert isinstance(sink, WebhookSinkSettings)
-    assert sink.secret.get_secret_value() == "whsec_[not-yaml"
+    text = "sinks:\n  - kind: pagerduty\n"
+    sink = good(read(tmp_path, text, {"WATCHTOWER__SINKS__0__ROUTING_KEY": "[not-yaml"})).sinks[0]
+    assert isinstance(sink, PagerDutySinkSettings)
+    assert sink.routing_key.get_secret_value() == "[not-yaml"
 
 
 def test_a_variable_may_carry_a_list_or_a_mapping() -> None:
@@ -67,8 +72,28 @@ def test_a_variable_may_carry_a_list_or_a_mapping() -> None:
         "WATCHTOWER__SUPERVISOR__ENVIRONMENT__CUDA_VISIBLE_DEVICES": "0",
     }
     supervisor = good(read_settings(None, environ)).supervisor
-    assert (supervisor.kind, supervisor.command) == (SupervisorKind.PROCESS, ("sleep", "10"))
+    assert isinstance(supervisor, ProcessSupervisorSettings)
+    assert (supervisor.kind, supervisor.command) == ("process", ("sleep", "10"))
     assert supervisor.environment == {"CUDA_VISIBLE_DEVICES": "0"}
+
+
+def test_a_sink_may_be_made_of_variables_alone_and_its_secret_is_taken_as_it_is() -> None:
+    """What a variable means depends on the kind, which stands in a later one."""
+    environ = {"WATCHTOWER__SINKS__0__KIND": "pagerduty", "WATCHTOWER__SINKS__0__ROUTING_KEY": "[not-yaml"}
+    (sink,) = good(read_settings(None, environ)).sinks
+    assert isinstance(sink, PagerDutySinkSettings)
+    assert sink.routing_key.get_secret_value() == "[not-yaml"
+
+
+def test_what_was_written_for_our_keeper_may_stay_while_it_is_switched_off(tmp_path: Path) -> None:
+    settings = good(read(tmp_path, "supervisor:\n  kind: none\n  command: [vllm, serve]\n  term_seconds: 5s\n"))
+    assert (settings.supervisor.kind, settings.supervisor.acts) == ("none", False)
+
+
+def test_mistakes_that_a_sink_finds_itself_come_with_those_of_the_rules(tmp_path: Path) -> None:
+    problems = read(tmp_path, "sinks:\n  - {kind: teams, url: here}\n  - {kind: slack, url: there}\n").problems
+    assert [problem.path for problem in problems] == ["sinks[0].url", "sinks[1].url"]
+    assert "here" not in "".join(map(str, problems))
 
 
 @pytest.mark.parametrize(

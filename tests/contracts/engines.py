@@ -11,8 +11,12 @@ from watchtower.adapters.keeper.keeper_client import ask
 from watchtower.adapters.keeper.launching import ensure_keeper
 from watchtower.adapters.keeper.process_tree import look
 from watchtower.adapters.keeper.protocol import Observe, Observed
-from watchtower.adapters.supervisor.process import ProcessSupervisor, keeper_plan, keeper_socket
-from watchtower.settings import SupervisorKind, SupervisorSettings
+from watchtower.adapters.supervisor.process import (
+    ProcessSupervisor,
+    ProcessSupervisorSettings,
+    keeper_plan,
+    keeper_socket,
+)
 from watchtower.testing.adapters import eventually
 from watchtower.vocabulary.errors import NotReachable
 
@@ -25,8 +29,7 @@ class ProcessTree:
     def __init__(self, directory: Path, traits: tuple[str, ...], term_seconds: float) -> None:
         self.directory = directory
         self.state = directory / "state"
-        self.settings = SupervisorSettings(
-            kind=SupervisorKind.PROCESS,
+        self.settings = ProcessSupervisorSettings(
             command=(sys.executable, "-S", str(PROGRAM), str(directory), *traits),
             term_seconds=term_seconds,
         )

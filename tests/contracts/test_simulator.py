@@ -13,12 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from watchtower.adapters.engine.vllm import VllmEngine
+from watchtower.adapters.engine.vllm import VllmEngine, VllmEngineSettings
 from watchtower.adapters.keeper.launching import ensure_keeper
 from watchtower.adapters.keeper.process_tree import look
-from watchtower.adapters.supervisor.process import ProcessSupervisor, keeper_plan
+from watchtower.adapters.supervisor.process import ProcessSupervisor, ProcessSupervisorSettings, keeper_plan
 from watchtower.clock import boottime
-from watchtower.settings import EngineSettings, SupervisorKind, SupervisorSettings
 from watchtower.testing.adapters import SupervisorContract, eventually
 from watchtower.vocabulary.errors import NotReachable
 from watchtower.vocabulary.facts import CanaryOutcome
@@ -32,8 +31,7 @@ class Simulated:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.state = directory / "state"
-        self.settings = SupervisorSettings(
-            kind=SupervisorKind.PROCESS,
+        self.settings = ProcessSupervisorSettings(
             command=(
                 sys.executable,
                 "-m",
@@ -46,7 +44,7 @@ class Simulated:
         )
         self.url = f"http://127.0.0.1:{port}"
         self.supervisor = ProcessSupervisor(self.settings, self.state)
-        self.engine = VllmEngine(EngineSettings(url=self.url))
+        self.engine = VllmEngine(VllmEngineSettings(url=self.url))
 
     def starts(self) -> int:
         return (self.state / "engine.log").read_text().count("watchtower starts the engine")

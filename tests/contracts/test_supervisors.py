@@ -11,9 +11,8 @@ import pytest
 
 from tests.contracts.engines import ProcessTree, process_tree
 from watchtower.adapters.keeper.process_tree import look
-from watchtower.adapters.supervisor.none import NoSupervisor
+from watchtower.adapters.supervisor.none import NoSupervisor, NoSupervisorSettings
 from watchtower.catalogue import CATALOGUE
-from watchtower.settings import SupervisorSettings
 from watchtower.testing.adapters import SupervisorContract, eventually, incarnation, plan
 from watchtower.vocabulary.actions import Answer, Capabilities, ReplyKind
 
@@ -66,7 +65,7 @@ def test_an_engine_that_died_by_itself_stays_down_until_it_is_restarted_under_it
 
 
 def test_none_offers_nothing_and_knows_nothing(tmp_path: Path) -> None:
-    nobody = NoSupervisor(SupervisorSettings(), tmp_path)
+    nobody = NoSupervisor(NoSupervisorSettings(), tmp_path)
     assert nobody.capabilities() == Capabilities()
     assert not nobody.observe(0.0).known
     assert nobody.status("op") is Answer.NOT_DONE

@@ -38,6 +38,14 @@ def test_every_mistake_stands_on_one_line_with_its_place(tmp_path: Path) -> None
     assert lines[-1] == "2 mistakes"
 
 
+def test_an_engine_that_is_not_spoken_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    file = tmp_path / "watchtower.yaml"
+    file.write_text("engine:\n  kind: sglang\n")
+    out, text = console()
+    assert check(file, {}, out=out) is ExitCode.BAD_INPUT
+    assert text.getvalue().startswith(f"{file}:2 · engine.kind · sglang is not spoken yet · known: vllm")
+
+
 def test_json_lists_the_mistakes(tmp_path: Path) -> None:
     file = tmp_path / "watchtower.yaml"
     file.write_text("version: 3\n")
@@ -95,7 +103,7 @@ def schema_of(*, rules: bool) -> Any:
 
 def test_the_schema_knows_durations_and_companions() -> None:
     found = schema_of(rules=False)
-    engine = found["$defs"]["EngineSettings"]["properties"]
+    engine = found["$defs"]["VllmEngineSettings"]["properties"]
     assert engine["api_key_file"]["type"] == "string"
     assert "url_file" not in engine
     assert {option["type"] for option in engine["scrape_seconds"]["anyOf"]} == {"number", "string"}

@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from watchtower.programs import doctor
-from watchtower.programs.doctor import Health
 from watchtower.services.loading import Loaded, load
 from watchtower.settings import Settings
+from watchtower.vocabulary.checks import Check, Health
 from watchtower.vocabulary.errors import ExitCode
 from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSource, Trouble
@@ -72,10 +72,10 @@ def test_an_engine_that_does_not_answer_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_a_keeper_is_off_missing_its_program_or_not_started(tmp_path: Path) -> None:
-    def with_command(command: str) -> doctor.Check:
-        return doctor.keeper(loaded(tmp_path, f"supervisor: {{kind: process, command: [{command}]}}\n").settings)
+    def with_command(command: str) -> Check:
+        return doctor.supervisor(loaded(tmp_path, f"supervisor: {{kind: process, command: [{command}]}}\n").settings)
 
-    assert doctor.keeper(loaded(tmp_path).settings).health is Health.OFF
+    assert doctor.supervisor(loaded(tmp_path).settings).health is Health.OFF
     assert with_command("no-such-program-here").health is Health.PROBLEM
     assert with_command("sh").health is Health.OK
 

@@ -19,8 +19,7 @@ from watchtower.adapters.keeper.crashing import CRASH_AT
 from watchtower.adapters.keeper.keeper_client import ask
 from watchtower.adapters.keeper.launching import KeeperFound, ensure_keeper
 from watchtower.adapters.keeper.protocol import KeeperPlan, Observe, Observed
-from watchtower.adapters.supervisor.process import keeper_plan, keeper_socket
-from watchtower.settings import SupervisorSettings
+from watchtower.adapters.supervisor.process import ProcessSupervisorSettings, keeper_plan, keeper_socket
 from watchtower.testing.adapters import eventually, incarnation, plan
 from watchtower.vocabulary.actions import Answer, Incarnation, ReplyKind
 from watchtower.vocabulary.errors import ExitCode, NotReachable
@@ -303,7 +302,7 @@ def test_it_loads_nothing_heavy() -> None:
 
 
 def test_a_plan_tells_itself_apart_without_telling_what_is_in_it(tmp_path: Path) -> None:
-    one = keeper_plan(tmp_path, SupervisorSettings(environment={"TOKEN": "sesame"}))
+    one = keeper_plan(tmp_path, ProcessSupervisorSettings(command=("x",), environment={"TOKEN": "sesame"}))
     assert "sesame" not in one.digest()
     assert one.digest() != msgspec.structs.replace(one, environment={}).digest()
     assert msgspec.json.decode(msgspec.json.encode(one), type=KeeperPlan) == one

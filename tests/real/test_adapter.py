@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.stack import Stack
-from watchtower.adapters.engine.vllm import VllmEngine
+from watchtower.adapters.engine.vllm import VllmEngine, VllmEngineSettings
 from watchtower.clock import boottime
-from watchtower.settings import EngineSettings
 from watchtower.vocabulary.facts import CanaryOutcome
 
 pytestmark = [pytest.mark.real_vllm, pytest.mark.timeout(600)]
@@ -15,7 +14,7 @@ pytestmark = [pytest.mark.real_vllm, pytest.mark.timeout(600)]
 
 @pytest.fixture
 def engine(stack: Stack) -> VllmEngine:
-    return VllmEngine(EngineSettings(url=stack.engine))
+    return VllmEngine(VllmEngineSettings(url=stack.engine))
 
 
 def test_it_serves_and_tells_its_version(stack: Stack, engine: VllmEngine) -> None:

@@ -13,13 +13,12 @@ import pytest_asyncio
 
 from tests.e2e.stack import Stack
 from tests.real.conftest import Measured
-from watchtower.adapters.engine.vllm import VllmEngine
+from watchtower.adapters.engine.vllm import VllmEngine, VllmEngineSettings
 from watchtower.clock import SystemClock, boottime
 from watchtower.lab.demonstration.stage import EnginePlan
 from watchtower.lab.simulator.chats import ChatTraffic, TrafficPlan
 from watchtower.lab.simulator.faults import Proof, WorkerFaults
 from watchtower.lab.simulator.procfs import ProcessInfo, process, tree
-from watchtower.settings import EngineSettings
 from watchtower.vocabulary.facts import CanaryOutcome
 
 pytestmark = [pytest.mark.real_vllm, pytest.mark.long, pytest.mark.timeout(420)]
@@ -144,7 +143,7 @@ async def test_a_slowed_worker_is_cured_by_a_restart_that_costs_no_request(
 async def test_a_stopped_worker_hangs_behind_a_green_health_and_a_restart_cures_it(
     stack: Stack, plan: EnginePlan, faults: WorkerFaults, measured: Measured
 ) -> None:
-    engine = VllmEngine(EngineSettings(url=stack.engine, model=plan.model))
+    engine = VllmEngine(VllmEngineSettings(url=stack.engine, model=plan.model))
     async with streaming(stack, plan) as traffic:
         await calm(stack)
         before = await asyncio.to_thread(incarnation, stack)

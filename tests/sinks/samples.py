@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from pydantic import TypeAdapter
 
-from watchtower.sink_settings import SinkSettings
+from watchtower.catalogue import settings_of
 from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind
 
 WHAT = "p95 per-token latency 254 ms over 130 ms"
@@ -64,9 +63,8 @@ MODE = msgspec.structs.replace(
     details={},
 )
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-_SINKS: TypeAdapter[SinkSettings] = TypeAdapter(SinkSettings)
 
 
 def sink_settings(kind: str, **fields: Any) -> Any:
     """As read from a file."""
-    return _SINKS.validate_python({"kind": kind, **fields})
+    return settings_of("sinks", kind).model_validate({"kind": kind, **fields})

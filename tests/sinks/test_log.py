@@ -3,8 +3,7 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from tests.storage.samples import a_notice
-from watchtower.sink_settings import LogSinkSettings
-from watchtower.sinks.log import LogSink
+from watchtower.sinks.log import LogSink, LogSinkSettings
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.incidents import NoticeKind
 

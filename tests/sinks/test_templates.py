@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sinks.samples import ESCALATED, OPENED
-from watchtower.sink_settings import TemplateSettings
+from watchtower.knobs import TemplateSettings
 from watchtower.sinks.message import message_of, plain
 from watchtower.sinks.slack import payload
 from watchtower.sinks.templates import VARIABLES, Words, mistakes

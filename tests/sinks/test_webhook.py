@@ -17,9 +17,8 @@ from pydantic import SecretBytes, SecretStr
 from tests.sinks.receiver import DRIP, HANG, HUGE, OK, RESET, Receiver, receiving, status
 from tests.storage.samples import a_notice
 from watchtower.clock import SystemClock
-from watchtower.sink_settings import WebhookSinkSettings
 from watchtower.sinks.posting import retry_after_seconds
-from watchtower.sinks.webhook import WebhookSink, sign
+from watchtower.sinks.webhook import WebhookSink, WebhookSinkSettings, sign
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.errors import BadInput
 from watchtower.vocabulary.incidents import NoticeKind

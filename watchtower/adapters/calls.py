@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from watchtower.settings import EngineSettings, SupervisorSettings
+from watchtower.knobs import EngineSettings, SupervisorSettings
 from watchtower.vocabulary.actions import Plan
 from watchtower.vocabulary.references import Question
 
@@ -65,12 +65,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def setup(engine: EngineSettings, supervisor: SupervisorSettings, state_directory: str, canary_prompt: str) -> Setup:
-    revealed = engine.model_dump(mode="json")
-    if engine.api_key is not None:
-        revealed["api_key"] = engine.api_key.get_secret_value()
     return Setup(
-        engine=revealed,
-        supervisor=supervisor.model_dump(mode="json"),
+        engine=engine.revealed(),
+        supervisor=supervisor.revealed(),
         state_directory=state_directory,
         canary_prompt=canary_prompt,
     )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from watchtower.configuration.tree import Tree, dotted, place_of
 from watchtower.profiles import value_at
-from watchtower.settings import Settings, SupervisorKind
+from watchtower.settings import Settings
 from watchtower.vocabulary.actions import Mode
 from watchtower.vocabulary.errors import Problem
 from watchtower.vocabulary.quantities import seconds
@@ -84,8 +84,8 @@ def _autonomy(settings: Settings, problem: Callable[[str, str, str], Problem]) -
         return []
     path = "remediation.mode" if limits.mode is Mode.AUTO else dotted(("remediation", "modes", rules[0]))
     found = []
-    if settings.supervisor.kind is SupervisorKind.NONE:
-        what = "auto, but nobody can restart the engine (supervisor.kind is none)"
+    if not settings.supervisor.acts:
+        what = f"auto, but nobody can restart the engine (supervisor.kind is {settings.supervisor.kind})"
         found.append(problem(path, what, "set supervisor.kind: process and supervisor.command, or use mode: observe"))
     if limits.single_replica == "refuse":
         what = "auto would restart the only replica there is"

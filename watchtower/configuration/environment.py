@@ -53,7 +53,7 @@ def _lay(
     for index, word in enumerate(words):
         step = _step(tree, model, route, word)
         last = index == len(words) - 1
-        made = _value(text, place, is_secret(shape_at(model, tree, (*route, step))), problems) if last else None
+        made = _value(text, place, is_secret(shape_at(model, (*route, step))), problems) if last else None
         if last and made is None:
             return
         child = _child(node, step, made, words[index + 1 : index + 2], place)
@@ -67,7 +67,7 @@ def _lay(
 def _step(tree: Tree, model: type[BaseModel], route: Route, word: str) -> str | int:
     if word.isascii() and word.isdigit() and len(word) < 4:
         return int(word)
-    return word if is_open_map(shape_at(model, tree, route)) else word.lower()
+    return word if is_open_map(shape_at(model, route)) else word.lower()
 
 
 def _child(node: Tree, step: str | int, made: Tree | None, following: list[str], place: Place) -> Tree | None:

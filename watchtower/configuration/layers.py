@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 from watchtower import profiles
 from watchtower.configuration.environment import overlay
+from watchtower.configuration.kinds import composed, plugin_mistakes
 from watchtower.configuration.secrets import read_companions
 from watchtower.configuration.tree import MappingNode, Place, ScalarNode, Tree, at
 from watchtower.configuration.validating import validate
@@ -31,14 +33,33 @@ def read_settings(
 ) -> SettingsRead:
     """Read ``path`` (None: defaults only). Raises BadInput when the file is no YAML; returns every other problem."""
     tree: Tree = read_file(path) if path else MappingNode(Place("defaults"))
-    problems = overlay(tree, Settings, environ, overrides or {})
-    problems += read_companions(tree, Settings, path.parent if path else Path())
+    model = _kinds_named(tree, environ, overrides or {})
+    problems = overlay(tree, model, environ, overrides or {})
+    problems += read_companions(tree, model, path.parent if path else Path())
     profile = at(tree, ("remediation", "profile"))
     if isinstance(profile, ScalarNode) and profile.text == "demo":
         _fill(tree, {change.path: change.demo for change in profiles.DEMO}, Place("profile demo"))
-    settings, mistakes = validate(Settings, tree)
-    problems += mistakes
-    return SettingsRead(None if problems else settings, problems, tree)
+    model, unknown = composed(tree)
+    settings, mistakes = validate(model, tree, unknown)
+    problems += mistakes or (plugin_mistakes(settings, tree) if settings else [])
+    return SettingsRead(None if problems else _plain(settings), problems, tree)
+
+
+def _kinds_named(tree: Tree, environ: Mapping[str, str], overrides: Mapping[str, str]) -> type[Settings]:
+    """The settings of the kinds that file, variables and flags name together: found out on a trial, because what a
+    variable means depends on the kind, and the kind may stand in a variable. Mistakes are told later, once."""
+    trial = deepcopy(tree)
+    overlay(trial, Settings, environ, overrides)
+    model, _ = composed(trial)
+    return model
+
+
+def _plain(settings: Settings | None) -> Settings | None:
+    """Without the type that was made for this one document."""
+    if settings is None:
+        return None
+    values = {name: getattr(settings, name) for name in Settings.model_fields}
+    return Settings.model_construct(settings.model_fields_set, **values)
 
 
 def _fill(tree: Tree, defaults: Mapping[str, float | int | str], place: Place) -> None:

@@ -6,15 +6,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from watchtower.configuration.kinds import every_kind
 from watchtower.configuration.secrets import SUFFIX
-from watchtower.settings import Settings
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def settings_schema() -> dict[str, Any]:
     """Of ``watchtower.yaml``."""
-    schema = Settings.model_json_schema(mode="validation")
+    schema = every_kind().model_json_schema(mode="validation")
     for group in (schema, *schema.get("$defs", {}).values()):
         _courtesies(group)
     return {"$schema": DRAFT, **schema}

@@ -32,7 +32,7 @@ def _visit(top: Tree, node: Tree, route: Route, model: type[BaseModel], beside: 
             _visit(top, item, (*route, index), model, beside, problems)
     if not isinstance(node, MappingNode):
         return
-    known = fields(shape_at(model, top, route))
+    known = fields(shape_at(model, route))
     for key in list(node.entries):
         name = key.removesuffix(SUFFIX)
         if name == key or key in known or not is_secret(known.get(name)):

@@ -1,7 +1,7 @@
 """What a model expects at a path: the fields it knows there, and whether they are secret.
 
 Validation errors tell only that a name is wrong; nearest names, environment variables and ``*_file`` companions need to
-know which names would be right at that place, through lists, maps and unions told apart by ``kind:``.
+know which names would be right at that place, through lists and maps.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
-from watchtower.configuration.tree import MappingNode, Route, ScalarNode, Tree, at
+from watchtower.configuration.tree import Route
 
 Shape: TypeAlias = Any
 """A type annotation, or None where the model knows nothing."""
 
 
-def shape_at(model: type[BaseModel], tree: Tree, path: Route) -> Shape:
-    """The annotation of the value at ``path`` of ``tree``; None where the model knows nothing there."""
+def shape_at(model: type[BaseModel], path: Route) -> Shape:
+    """The annotation of the value at ``path``; None where the model knows nothing there."""
     shape: Shape = model
-    for depth, step in enumerate(path):
-        shape = _inside(_chosen(shape, at(tree, path[:depth])), step)
+    for step in path:
+        shape = _inside(_group(shape), step)
         if shape is None:
             return None
-    return _chosen(shape, at(tree, path))
+    return _group(shape)
 
 
 def fields(shape: Shape) -> dict[str, Shape]:
@@ -63,18 +63,9 @@ def _origin(shape: Shape) -> object:
     return get_origin(shape)
 
 
-def _chosen(shape: Shape, node: Tree | None) -> Shape:
-    """The one member of a union of groups that ``kind:`` names; the first where it tells nothing."""
-    groups = [option for option in options(shape) if is_group(option)]
-    if not groups:
-        return shape
-    kind = node.entries.get("kind") if isinstance(node, MappingNode) else None
-    if len(groups) > 1 and isinstance(kind, ScalarNode):
-        for group in groups:
-            known = group.model_fields.get("kind")
-            if known is not None and kind.text in get_args(known.annotation):
-                return group
-    return groups[0]
+def _group(shape: Shape) -> Shape:
+    """The group of knobs in a shape that may also be nothing (``Group | None``); any other shape as it is."""
+    return next((option for option in options(shape) if is_group(option)), shape)
 
 
 def _inside(shape: Shape, step: str | int) -> Shape:
@@ -83,7 +74,8 @@ def _inside(shape: Shape, step: str | int) -> Shape:
     for option in options(shape):
         origin, arguments = _origin(option), get_args(option)
         if isinstance(step, int) and origin in (list, tuple) and arguments:
-            return arguments[0]
+            each = origin is tuple and arguments[-1] is not Ellipsis
+            return arguments[min(step, len(arguments) - 1)] if each else arguments[0]
         if isinstance(step, str) and origin is dict:
             return arguments[1]
     return None

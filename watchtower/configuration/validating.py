@@ -26,15 +26,16 @@ Model = TypeVar("Model", bound=BaseModel)
 _BOOLEANS = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
 
 
-def validate(model: type[Model], tree: Tree) -> tuple[Model | None, list[Problem]]:
-    """Check ``tree``; exactly one of the two is empty. Durations and numbers-as-text are rewritten in ``tree``."""
-    problems = _durations(model, tree, tree, ())
+def validate(model: type[Model], tree: Tree, found: Iterable[Problem] = ()) -> tuple[Model | None, list[Problem]]:
+    """Check ``tree``; exactly one of the two is empty. ``found``: mistakes that are known already. Durations and
+    numbers-as-text are rewritten in ``tree``."""
+    problems = [*found, *_durations(model, tree, tree, ())]
     spoiled = {problem.path for problem in problems}
     for _ in range(2):
         try:
             value = model.model_validate_json(json.dumps(data(tree)), strict=True)
         except ValidationError as failure:
-            errors = [(_route(tree, error["loc"]), error) for error in failure.errors(include_url=False)]
+            errors = [(_route(error["loc"]), error) for error in failure.errors(include_url=False)]
             numbers = [
                 route for route, error in errors if error["type"] in _TEXT_WANTED and _is_number(at(tree, route))
             ]
@@ -44,7 +45,7 @@ def validate(model: type[Model], tree: Tree) -> tuple[Model | None, list[Problem
                 continue
             problems += [_problem(model, tree, route, error) for route, error in errors if dotted(route) not in spoiled]
             return None, in_order(set(problems))
-        return (None, problems) if problems else (value, [])
+        return (None, in_order(problems)) if problems else (value, [])
     raise AssertionError("a number that became text was refused as text again")  # pragma: no cover
 
 
@@ -72,7 +73,7 @@ def _durations(model: type[BaseModel], top: Tree, node: Tree, route: Route) -> l
         for index, item in enumerate(node.items):
             problems += _durations(model, top, item, (*route, index))
     if isinstance(node, MappingNode):
-        known = fields(shape_at(model, top, route))
+        known = fields(shape_at(model, route))
         for key, value in node.entries.items():
             problems += _durations(model, top, value, (*route, key))
             if (
@@ -91,19 +92,9 @@ def _durations(model: type[BaseModel], top: Tree, node: Tree, route: Route) -> l
     return problems
 
 
-def _route(tree: Tree, location: tuple[int | str, ...]) -> Route:
-    """pydantic's location without what is not in the file: the tag of a union's member, a mapping's ``[key]``."""
-    route: Route = ()
-    for index, step in enumerate(location):
-        node = at(tree, route)
-        if isinstance(node, MappingNode) and step not in node.entries:
-            kind = node.entries.get("kind")
-            if isinstance(kind, ScalarNode) and kind.text == step and index < len(location) - 1:
-                continue
-        if step == "[key]":
-            continue
-        route = (*route, step)
-    return route
+def _route(location: tuple[int | str, ...]) -> Route:
+    """pydantic's location without what is not in the file: a mapping's ``[key]``."""
+    return tuple(step for step in location if step != "[key]")
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
@@ -123,25 +114,21 @@ def _problem(model: type[BaseModel], tree: Tree, route: Route, error: ErrorDetai
 
 def _said(model: type[BaseModel], tree: Tree, route: Route, error: ErrorDetails) -> tuple[str, str]:
     kind, limits = error["type"], error.get("ctx", {})
-    shape, node = shape_at(model, tree, route), at(tree, route)
+    shape, node = shape_at(model, route), at(tree, route)
     shown = _shown(shape, node)
     if kind == "extra_forbidden":
-        known = list(fields(shape_at(model, tree, route[:-1])))
+        known = list(fields(shape_at(model, route[:-1])))
         return "unknown name", _nearest(str(route[-1]), known)
     if kind == "missing":
         return "missing", f"add {route[-1]}{_or_file(shape, str(route[-1]))}"
     if isinstance(node, ScalarNode) and node.value is None:
         return "nothing is written here", "write its value, or remove the line"
-    if kind in ("enum", "literal_error", "union_tag_invalid"):
-        listed = str(limits.get("expected") or limits.get("expected_tags") or "").replace("'", "").replace(" or ", ", ")
+    if kind in ("enum", "literal_error"):
+        listed = str(limits.get("expected", "")).replace("'", "").replace(" or ", ", ")
         choices = [choice.strip() for choice in listed.split(",")]
-        written = node.text if isinstance(node, ScalarNode) else str(limits.get("tag", ""))
-        near = difflib.get_close_matches(written, choices, n=1)
+        near = difflib.get_close_matches(node.text if isinstance(node, ScalarNode) else "", choices, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        what = f"unknown kind: {written[:24]}" if kind == "union_tag_invalid" else f"not a possible value{shown}"
-        return what, f"{hint}one of: {', '.join(choices)}"
-    if kind == "union_tag_not_found":
-        return "kind is missing", "say which kind it is, e.g. kind: log"
+        return f"not a possible value{shown}", f"{hint}one of: {', '.join(choices)}"
     if kind in ("bool_type", "bool_parsing"):
         meant = _BOOLEANS.get(node.text.lower()) if isinstance(node, ScalarNode) else None
         return f"not a boolean{shown}", f"write {meant}" if meant else "write true or false, without quotes"

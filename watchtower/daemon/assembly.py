@@ -12,13 +12,11 @@ import signal
 import socket
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from pathlib import Path
 
 import structlog
 
 from watchtower import __version__
-from watchtower.adapters.keeper.launching import KeeperFound, ensure_keeper
-from watchtower.adapters.supervisor.process import ProcessSupervisor, keeper_plan
+from watchtower.adapters.supervisor.owning import owner_of
 from watchtower.board import Board
 from watchtower.canaries.schedule import Schedule
 from watchtower.clock import SystemClock
@@ -29,12 +27,12 @@ from watchtower.daemon.publishing import publish
 from watchtower.daemon.relays import Relays
 from watchtower.daemon.service_manager import ServiceManager
 from watchtower.daemon.state_directory import Storage, open_storage
-from watchtower.daemon.supervision import Heartbeat, keep_keeper, observe, scrape, tick
+from watchtower.daemon.supervision import Heartbeat, keep_owner, observe, scrape, tick
+from watchtower.ports import Owner
 from watchtower.remediation.interface import Started, StorageFailed
 from watchtower.services.delivering.deliveries import past_notices
 from watchtower.services.loading import Loaded
 from watchtower.services.watching.gpu_polling import start_hardware
-from watchtower.settings import SupervisorKind
 from watchtower.storage.baseline_file import BaselineFile
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, StorageFault
@@ -99,15 +97,15 @@ class Daemon:
         publish(self.board, storage.state)
         rooms.runner.submit(Started(storage.fault))
         await self._start_relays(stack, rooms.relays, remembered=storage.lease is not None)
-        if supervised(self._settings, storage).kind is SupervisorKind.PROCESS:
-            await self._start_engine(stack, storage.directory)
+        owner = owner_of(supervised(self._settings, storage), storage.directory)
+        await self._start_engine(stack, owner)
         if self._own_everything or storage.lease is None:  # a worker that no later daemon could find must not stay
             stack.push_async_callback(rooms.relays.stop, leave_running=False)
         schedule = self._schedule(stack, storage, rooms)
         stack.push_async_callback(self._tasks.stop)
         heartbeat = Heartbeat(self.board, self._clock, self._settings.tick_seconds)
         servers = self._start_faces(storage, rooms, heartbeat, tcp, local)
-        self._start_eyes(storage, rooms)
+        self._start_eyes(owner, rooms)
         rooms.deliveries.start(self._tasks, await past_notices(storage.journal))
         if rooms.telemetry:
             stack.callback(rooms.telemetry.close)
@@ -136,18 +134,10 @@ class Daemon:
             log.error("relay.not_started", because=str(problem))
         self.board.relay_listening = relays.address
 
-    async def _start_engine(self, stack: AsyncExitStack, directory: Path) -> None:
-        """Raises NotReachable when no keeper could be started."""
-        supervisor = ProcessSupervisor(self._settings.supervisor, directory)
-        keeper = await asyncio.to_thread(ensure_keeper, keeper_plan(directory, self._settings.supervisor))
-        log.info("keeper", pid=keeper.pid, found=isinstance(keeper, KeeperFound))
-        if isinstance(keeper, KeeperFound) and not keeper.same_plan:
-            log.warning("keeper.other_plan", cure="its engine keeps the command line it was started with until it ends")
-        if self._own_everything:
-            stack.push_async_callback(asyncio.to_thread, supervisor.stop)
-        confirmed = await asyncio.to_thread(supervisor.start)
-        if not confirmed.yes:
-            log.error("engine.not_started", because=confirmed.because)
+    async def _start_engine(self, stack: AsyncExitStack, owner: Owner) -> None:
+        """Raises NotReachable when whoever owns the engine could not be started."""
+        stack.push_async_callback(owner.close, self._own_everything)
+        await owner.ensure(self._clock.now())
 
     def _schedule(self, stack: AsyncExitStack, storage: Storage, rooms: Rooms) -> Schedule:
         schedule = Schedule()
@@ -192,15 +182,13 @@ class Daemon:
             servers.append(server)
         return servers
 
-    def _start_eyes(self, storage: Storage, rooms: Rooms) -> None:
+    def _start_eyes(self, owner: Owner, rooms: Rooms) -> None:
         """What looks at the engine, and what keeps alive whoever can cure it."""
         engine, clock, tasks = self._settings.engine, self._clock, self._tasks
-        supervisor = supervised(self._settings, storage)
         tasks.start("canaries", rooms.canaries.run)
         rooms.meaning.start()
         tasks.start("samples", rooms.samples.run)
-        if supervisor.kind is SupervisorKind.PROCESS:
-            tasks.start("keeper", lambda: keep_keeper(keeper_plan(storage.directory, supervisor), clock))
+        tasks.start("owner", lambda: keep_owner(owner, clock))
         tasks.start("observe", lambda: observe(rooms.adapter, rooms.pipeline, clock, engine.observe_seconds))
         tasks.start("scrape", lambda: scrape(rooms.adapter, rooms.pipeline, clock, engine.scrape_seconds))
 

@@ -28,6 +28,7 @@ from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.exporters.gpu_metrics import GpuCollector
 from watchtower.exporters.prometheus import BoardCollector
+from watchtower.knobs import SupervisorSettings
 from watchtower.ports import Clock, Encoder, Recorder
 from watchtower.scoring.choosing import chosen
 from watchtower.services.curing.journaling import JournaledSteps
@@ -40,7 +41,7 @@ from watchtower.services.meaning.answer_judge import AnswerJudge
 from watchtower.services.meaning.archive import Archive, open_archive
 from watchtower.services.meaning.live_samples import Samples
 from watchtower.services.meaning.reference_service import ReferenceService
-from watchtower.settings import Settings, SupervisorSettings
+from watchtower.settings import Settings
 from watchtower.storage.baseline_file import BaselineFile
 from watchtower.storage.recording import NullRecorder, SegmentRecorder, forget
 from watchtower.storage.reference_sets import ReferenceStore

@@ -6,16 +6,13 @@ know who runs. It does not mean that nothing is wrong.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
 import structlog
 
-from watchtower.adapters.keeper.launching import KeeperStarted, ensure_keeper
-from watchtower.adapters.keeper.protocol import KeeperPlan
 from watchtower.board import Board
-from watchtower.ports import Clock
+from watchtower.ports import Clock, Owner
 from watchtower.services.judging.pipeline import Pipeline
 from watchtower.vocabulary.errors import NotReachable
 from watchtower.vocabulary.facts import EngineScrape, EngineSeen
@@ -23,8 +20,8 @@ from watchtower.vocabulary.facts import EngineScrape, EngineSeen
 MISSED_TICKS = 5
 LEAST_SECONDS = 10.0
 """The loop counts as dead when no tick has happened for five periods, and at least this long."""
-KEEPER_SECONDS = 5.0
-"""How often the keeper is looked for: without one the engine runs on, but nothing can be cured."""
+OWNER_SECONDS = 5.0
+"""How often the engine's owner is looked for: without one the engine runs on, but nothing can be cured."""
 
 log = structlog.get_logger("watchtower.supervision")
 
@@ -82,14 +79,11 @@ async def scrape(eyes: Eyes, pipeline: Pipeline, clock: Clock, period: float) ->
         await clock.sleep(period)
 
 
-async def keep_keeper(plan: KeeperPlan, clock: Clock) -> None:
-    """Start another keeper whenever none answers; it takes over the engine that the dead one left."""
+async def keep_owner(owner: Owner, clock: Clock) -> None:
+    """Ask again and again that whoever owns the engine is there."""
     while True:
-        await clock.sleep(KEEPER_SECONDS)
+        await clock.sleep(OWNER_SECONDS)
         try:
-            keeper = await asyncio.to_thread(ensure_keeper, plan)
+            await owner.ensure(clock.now())
         except NotReachable as problem:
-            log.error("keeper.missing", because=str(problem), again_in_seconds=KEEPER_SECONDS)
-        else:
-            if isinstance(keeper, KeeperStarted):
-                log.warning("keeper.replaced", pid=keeper.pid)
+            log.error("owner.missing", because=str(problem), again_in_seconds=OWNER_SECONDS)

@@ -21,10 +21,9 @@ import msgspec
 
 from watchtower.adapters.calls import LINE_BYTES, READY, Call, Method, Result, Setup
 from watchtower.adapters.reloads import Reloads
-from watchtower.catalogue import load
+from watchtower.catalogue import load, settings_of
 from watchtower.clock import boottime
 from watchtower.ports import Engine, Supervisor
-from watchtower.settings import EngineSettings, SupervisorSettings
 from watchtower.storage.opledger import OpLedger
 from watchtower.vocabulary.actions import Answer, Capabilities, Verb
 from watchtower.vocabulary.errors import ExitCode
@@ -163,8 +162,8 @@ def main() -> int:
 
 
 def _adapter(setup: Setup) -> Adapter:
-    supervisor = SupervisorSettings.model_validate(setup.supervisor)
-    engine = EngineSettings.model_validate(setup.engine)
+    supervisor = settings_of("supervisors", setup.supervisor["kind"]).model_validate(setup.supervisor)
+    engine = settings_of("engines", setup.engine["kind"]).model_validate(setup.engine)
     directory = Path(setup.state_directory)
     owner: Supervisor = load("supervisors", supervisor.kind)(supervisor, directory)
     server: Engine = load("engines", engine.kind)(engine, setup.canary_prompt)

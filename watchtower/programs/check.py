@@ -17,7 +17,6 @@ from watchtower.programs.timing import Timing, timings
 from watchtower.rules.rule_files import RuleFile, load_rules
 from watchtower.rules.scenarios import Report, run_scenarios
 from watchtower.services.loading import Loaded, load
-from watchtower.settings import SupervisorKind
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem
 from watchtower.vocabulary.quantities import seconds
 
@@ -104,13 +103,13 @@ def _summary(loaded: Loaded) -> list[tuple[str, str]]:
     acting = [rule.name for rule in loaded.rules.rules if rule.acts]
     limits = settings.remediation
     modes = [str(limits.mode), *(f"{rule}: {mode}" for rule, mode in limits.modes.items())]
-    nobody = settings.supervisor.kind is SupervisorKind.NONE
+    supervisor = settings.supervisor
     return [
         ("target", settings.target),
         ("relay", f"{settings.relay.listen} → {settings.engine.url} ({settings.engine.kind})"),
         ("rules", f"{len(loaded.rules.rules)}; may act: {', '.join(acting) or 'none'}"),
         ("mode", f"{', '.join(modes)} (profile {limits.profile})"),
-        ("supervisor", "none: Watchtower tells people and never acts" if nobody else str(settings.supervisor.kind)),
+        ("supervisor", supervisor.kind + ("" if supervisor.acts else ": Watchtower tells people and never acts")),
         ("alerts", ", ".join(sink.name for sink in settings.sinks) or "nobody is told"),
         ("web", settings.web.listen),
         ("state", str(settings.state_directory)),

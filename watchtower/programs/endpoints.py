@@ -15,11 +15,10 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import Progress
 
-from watchtower.adapters.engine.vllm import VllmEngine
+from watchtower.adapters.engine.vllm import VllmEngine, VllmEngineSettings
 from watchtower.clock import boottime_ns, sleep_blocking
 from watchtower.scoring.measures.logprobs import Shift, shift
 from watchtower.services.comparing.answer_files import FileAnswer
-from watchtower.settings import EngineSettings
 from watchtower.vocabulary.errors import BadInput, NotReachable, Problem
 from watchtower.vocabulary.references import EngineAnswer, Prompt, Question
 
@@ -84,7 +83,7 @@ def ask_both(
 ) -> PairedAnswers:
     """At most ``concurrency`` requests at a time, over both. Raises NotReachable at the first question that stays
     without an answer: half a comparison would be of the easy half."""
-    engines = [VllmEngine(EngineSettings(url=url)).ask for url in (baseline, candidate)]
+    engines = [VllmEngine(VllmEngineSettings(url=url)).ask for url in (baseline, candidate)]
     sides = [_patient(ask, url) for ask, url in zip(engines, (baseline, candidate), strict=True)]
     console = Console(stderr=True)
     with (

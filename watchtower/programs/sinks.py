@@ -19,15 +19,13 @@ from rich.console import Console
 from rich.text import Text
 
 from watchtower.clock import SystemClock
+from watchtower.knobs import SinkSettings
 from watchtower.ports import Clock
 from watchtower.services.delivering.recipients import OpenSink, make_sinks
 from watchtower.services.loading import load
 from watchtower.settings import Settings
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem
 from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind
-
-ENDING = frozenset({"alertmanager", "pagerduty", "opsgenie", "jsm"})
-"""Kinds whose receivers keep an alert open until it is resolved."""
 
 
 class Tried(NamedTuple):
@@ -86,22 +84,20 @@ async def _try_all(settings: Settings, name: str, clock: Clock) -> Sequence[Trie
     sinks = make_sinks(settings, clock)
     notice = marked_notice(settings, clock)
     try:
-        chosen = [
-            (sink, group.kind) for sink, group in zip(sinks, settings.sinks, strict=True) if name in ("", group.name)
-        ]
-        return await asyncio.gather(*(_try(sink, kind, notice, clock) for sink, kind in chosen))
+        chosen = [(sink, group) for sink, group in zip(sinks, settings.sinks, strict=True) if name in ("", group.name)]
+        return await asyncio.gather(*(_try(sink, group, notice, clock) for sink, group in chosen))
     finally:
         for sink in sinks:
             await sink.close()
 
 
-async def _try(sink: OpenSink, kind: str, notice: Notice, clock: Clock) -> Tried:
+async def _try(sink: OpenSink, group: SinkSettings, notice: Notice, clock: Clock) -> Tried:
     result = await sink.send(notice, 1)
-    if result.delivered and kind in ENDING:
+    if result.delivered and group.keeps_open:
         ended = await sink.send(resolved(notice, clock), 1)
         if not ended.delivered:
-            return Tried(sink.name, kind, False, f"the test was taken, its end was not: {ended.because}")
-    return Tried(sink.name, kind, result.delivered, result.because)
+            return Tried(sink.name, group.kind, False, f"the test was taken, its end was not: {ended.because}")
+    return Tried(sink.name, group.kind, result.delivered, result.because)
 
 
 def marked_notice(settings: Settings, clock: Clock) -> Notice:

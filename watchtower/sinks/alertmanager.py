@@ -11,14 +11,15 @@ Source: prometheus/alertmanager v0.34 ``docs/alerts_api.md``, ``api/v2/openapi.y
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
+from pydantic import Field, SecretStr
 
+from watchtower.knobs import Mistake, Seconds, SinkName, SinkSettings
 from watchtower.ports import Clock, Delivery
-from watchtower.sink_settings import AlertmanagerSinkSettings
-from watchtower.sinks.checking import require
+from watchtower.sinks.checking import address_mistakes, require
 from watchtower.sinks.delivery import DELIVERED
 from watchtower.sinks.message import Message, Phase
 from watchtower.sinks.posting import Poster
@@ -35,6 +36,7 @@ _NAMES = {
     NoticeKind.TEST: "WatchtowerTest",
 }
 PATH = "/api/v2/alerts"
+RESERVED_LABELS = frozenset({"alertname", "target", "incident", "severity"})
 
 
 class AlertmanagerAlert(msgspec.Struct, frozen=True):
@@ -112,8 +114,37 @@ class Standing:
         return AlertmanagerAlert({k: v for k, v in labels.items() if v}, annotations, starts, link=message.link)
 
 
+class AlertmanagerSinkSettings(SinkSettings):
+    """Prometheus Alertmanager, API v2: one alert per incident, sent again until it is resolved."""
+
+    keeps_open: ClassVar[bool] = True
+    kind: Literal["alertmanager"]
+    name: SinkName = "alertmanager"
+    urls: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
+    """Every replica, e.g. ``http://alertmanager:9093``; not a load balancer in front of them."""
+    token: SecretStr | None = None
+    """Sent as Bearer; then only over https."""
+    labels: Annotated[dict[str, str], Field(max_length=32)] = {}  # noqa: RUF012 - pydantic copies it
+    """Added to every alert, for routing. A label is part of an alert's identity: nothing that changes belongs here."""
+    resend_seconds: Annotated[float, Field(ge=1, le=300)] = 60.0
+    """Alertmanager forgets: what still fires is told again this often, and ends by itself after four times as long,
+    at least five minutes."""
+    timeout_seconds: Seconds = 10.0
+
+    def mistakes(self) -> Iterator[Mistake]:
+        for index, url in enumerate(self.urls):
+            # inside a cluster Alertmanager speaks http, and alerts are no secret there; a token is
+            yield from address_mistakes(url, "urls", index, clear_text=self.token is None)
+        for name in self.labels:
+            if not name.isascii() or not name.isidentifier() or name in RESERVED_LABELS:
+                cure = "letters, digits and underscores; " + ", ".join(sorted(RESERVED_LABELS)) + " are set already"
+                yield Mistake(("labels", name), "cannot be the name of a label", cure)
+
+
 class AlertmanagerSink:
     """``ports.RemindingSink``. Delivered when one replica has it: the others are told with the next reminder."""
+
+    Settings = AlertmanagerSinkSettings
 
     def __init__(self, settings: AlertmanagerSinkSettings, clock: Clock, console: str = "") -> None:
         require(settings)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import structlog
 
+from watchtower.knobs import SinkName, SinkSettings
 from watchtower.ports import Clock, Delivery
-from watchtower.sink_settings import LogSinkSettings
 from watchtower.sinks.checking import require
 from watchtower.sinks.delivery import DELIVERED
 from watchtower.sinks.templates import Words
@@ -17,8 +19,17 @@ _LOUD = frozenset({NoticeKind.ESCALATED, NoticeKind.STORAGE_FAULT, NoticeKind.BL
 _QUIET = frozenset({NoticeKind.RESOLVED, NoticeKind.MODE_CHANGED, NoticeKind.TEST})
 
 
+class LogSinkSettings(SinkSettings):
+    """One line per notice in Watchtower's own log."""
+
+    kind: Literal["log"]
+    name: SinkName = "log"
+
+
 class LogSink:
     """``ports.Sink``. Always delivers."""
+
+    Settings = LogSinkSettings
 
     def __init__(self, settings: LogSinkSettings, clock: Clock, console: str = "") -> None:
         require(settings)

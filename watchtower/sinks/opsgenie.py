@@ -9,14 +9,16 @@ Source: Opsgenie Alert API; prometheus/alertmanager v0.34 ``notify/opsgenie/opsg
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from urllib.parse import quote
 
 import msgspec
+from pydantic import Field, SecretStr
 
+from watchtower.knobs import Mistake, Seconds, SinkName, SinkSettings
 from watchtower.ports import Clock, Delivery
-from watchtower.sink_settings import OpsgenieSinkSettings
-from watchtower.sinks.checking import require
+from watchtower.sinks.checking import address_mistakes, require
 from watchtower.sinks.delivery import DELIVERED, retry
 from watchtower.sinks.message import Message, Phase, cut, plain, shorter
 from watchtower.sinks.posting import HttpReply, Poster
@@ -35,8 +37,38 @@ class OpsgenieRequest(NamedTuple):
     body: dict[str, Any]
 
 
+class OpsgenieSinkSettings(SinkSettings):
+    """Opsgenie alerts (its service ends in April 2027; see ``jsm``)."""
+
+    keeps_open: ClassVar[bool] = True
+    kind: Literal["opsgenie"]
+    name: SinkName = "opsgenie"
+    api_key: SecretStr
+    """Of an API integration; account keys cannot create alerts."""
+    url: str = "https://api.opsgenie.com/v2/alerts"
+    """In the EU: ``https://api.eu.opsgenie.com/v2/alerts``."""
+    team: str = ""
+    """Who is called; empty: whoever the integration belongs to."""
+    tags: Annotated[tuple[Annotated[str, Field(max_length=50)], ...], Field(max_length=20)] = ()
+    timeout_seconds: Seconds = 15.0
+
+    def mistakes(self) -> Iterator[Mistake]:
+        yield from address_mistakes(self.url, "url")
+
+
+class JsmSinkSettings(OpsgenieSinkSettings):
+    """Jira Service Management alerts: Opsgenie's interface at another address."""
+
+    kind: Literal["jsm"]  # type: ignore[assignment]
+    name: SinkName = "jsm"
+    url: str = "https://api.atlassian.com/jsm/ops/integration/v2/alerts"
+    """The integration's address."""
+
+
 class OpsgenieSink:
-    """``ports.Sink``, for ``opsgenie`` and ``jsm``."""
+    """``ports.Sink``."""
+
+    Settings = OpsgenieSinkSettings
 
     def __init__(self, settings: OpsgenieSinkSettings, clock: Clock, console: str = "") -> None:
         require(settings)
@@ -58,6 +90,12 @@ class OpsgenieSink:
 
     async def close(self) -> None:
         await self._poster.close()
+
+
+class JsmSink(OpsgenieSink):
+    """``ports.Sink``: another address, the same interface."""
+
+    Settings = JsmSinkSettings
 
 
 def requests(message: Message, team: str = "", tags: tuple[str, ...] = ()) -> list[OpsgenieRequest]:

@@ -8,13 +8,15 @@ Source: PagerDuty/developer-docs, Events API v2 (send an alert event); limits: s
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
 
 import msgspec
+from pydantic import SecretStr
 
+from watchtower.knobs import Mistake, Seconds, SinkName, SinkSettings
 from watchtower.ports import Clock, Delivery
-from watchtower.sink_settings import PagerDutySinkSettings
-from watchtower.sinks.checking import require
+from watchtower.sinks.checking import address_mistakes, require
 from watchtower.sinks.delivery import DELIVERED, retry
 from watchtower.sinks.event import event_type
 from watchtower.sinks.message import Message, Phase, cut
@@ -26,8 +28,26 @@ from watchtower.vocabulary.instants import iso
 SEVERITIES = {"page": "critical", "warn": "warning"}
 
 
+class PagerDutySinkSettings(SinkSettings):
+    """PagerDuty Events API v2: trigger and resolve under one key per incident."""
+
+    keeps_open: ClassVar[bool] = True
+    kind: Literal["pagerduty"]
+    name: SinkName = "pagerduty"
+    routing_key: SecretStr
+    """The integration key of the service, 32 characters."""
+    url: str = "https://events.pagerduty.com/v2/enqueue"
+    """In the EU: ``https://events.eu.pagerduty.com/v2/enqueue``."""
+    timeout_seconds: Seconds = 15.0
+
+    def mistakes(self) -> Iterator[Mistake]:
+        yield from address_mistakes(self.url, "url")
+
+
 class PagerDutySink:
     """``ports.Sink``."""
+
+    Settings = PagerDutySinkSettings
 
     def __init__(self, settings: PagerDutySinkSettings, clock: Clock, console: str = "") -> None:
         require(settings)

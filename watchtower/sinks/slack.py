@@ -9,13 +9,15 @@ Source: Slack, "Sending messages using incoming webhooks"; limit: 3,000 characte
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import msgspec
+from pydantic import SecretStr
 
+from watchtower.knobs import Mistake, Seconds, SinkName, SinkSettings
 from watchtower.ports import Clock, Delivery
-from watchtower.sink_settings import SlackSinkSettings
-from watchtower.sinks.checking import require
+from watchtower.sinks.checking import address_mistakes, require
 from watchtower.sinks.delivery import DELIVERED, final, retry
 from watchtower.sinks.message import Message, Tone, cut
 from watchtower.sinks.posting import HttpReply, Poster
@@ -45,8 +47,23 @@ _ABOUT_THE_HOOK = frozenset(
 )
 
 
+class SlackSinkSettings(SinkSettings):
+    """A Slack incoming webhook."""
+
+    kind: Literal["slack"]
+    name: SinkName = "slack"
+    url: SecretStr
+    """https://hooks.slack.com/services/…: a credential. Better: ``url_file``."""
+    timeout_seconds: Seconds = 15.0
+
+    def mistakes(self) -> Iterator[Mistake]:
+        yield from address_mistakes(self.url, "url")
+
+
 class SlackSink:
     """``ports.Sink``."""
+
+    Settings = SlackSinkSettings
 
     def __init__(self, settings: SlackSinkSettings, clock: Clock, console: str = "") -> None:
         require(settings)

@@ -7,17 +7,23 @@ The subject is the first line of the message. What a server says is reduced to i
 from __future__ import annotations
 
 import asyncio
+import re
 import smtplib
 import socket
 import ssl
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
 
 from watchtower import __version__
+from watchtower.knobs import Mistake, Seconds, SinkName, SinkSettings
 from watchtower.ports import Clock, Delivery
-from watchtower.sink_settings import SmtpSinkSettings
+from watchtower.sinks.addresses import is_local_host
 from watchtower.sinks.checking import require
 from watchtower.sinks.delivery import DELIVERED, Attempt, final, retry
 from watchtower.sinks.message import Message, Tone, plain
@@ -27,10 +33,47 @@ from watchtower.vocabulary.incidents import Notice
 _READY = 220
 _TOO_BIG = 552
 _REFUSED = 554
+_MAIL_ADDRESS = re.compile(r"[^\s@,;:<>\"()\[\]\\]+@[^\s@,;:<>\"()\\]+")
+
+
+class SmtpSinkSettings(SinkSettings):
+    """E-mail; the mails of one incident are one conversation."""
+
+    kind: Literal["smtp"]
+    name: SinkName = "smtp"
+    host: Annotated[str, Field(min_length=1)]
+    """The mail server."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    """587 with ``starttls``, 465 with ``implicit``."""
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    """``none`` only to this machine. The server's certificate is always checked."""
+    username: str = ""
+    """Empty: no login."""
+    password: SecretStr | None = None
+    """Better: ``password_file``."""
+    sender: Annotated[str, Field(min_length=3)]
+    """The From address, e.g. ``watchtower@example.org``."""
+    recipients: Annotated[tuple[str, ...], Field(min_length=1, max_length=50)]
+    """The To addresses."""
+    timeout_seconds: Seconds = 30.0
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if self.tls == "none" and not is_local_host(self.host):
+            yield Mistake(("tls",), "sends alerts in the clear", "use starttls or implicit (none only to this machine)")
+        if bool(self.username) != (self.password is not None):
+            missing = "password" if self.username else "username"
+            yield Mistake((missing,), "is missing", "a login needs username and password")
+        for field, addresses in (("sender", (self.sender,)), ("recipients", self.recipients)):
+            for index, address in enumerate(addresses):
+                if not _MAIL_ADDRESS.fullmatch(address):
+                    route = (field,) if field == "sender" else (field, index)
+                    yield Mistake(route, "is not a mail address", "write name@example.org, and nothing else")
 
 
 class SmtpSink:
     """``ports.Sink``."""
+
+    Settings = SmtpSinkSettings
 
     def __init__(self, settings: SmtpSinkSettings, clock: Clock, console: str = "") -> None:
         require(settings)

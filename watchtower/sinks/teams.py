@@ -8,13 +8,15 @@ Source: prometheus/alertmanager v0.34 ``notify/msteamsv2``; Microsoft Learn, "Cr
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import msgspec
+from pydantic import SecretStr
 
+from watchtower.knobs import Mistake, Seconds, SinkName, SinkSettings
 from watchtower.ports import Clock, Delivery
-from watchtower.sink_settings import TeamsSinkSettings
-from watchtower.sinks.checking import require
+from watchtower.sinks.checking import address_mistakes, require
 from watchtower.sinks.delivery import DELIVERED, final, retry
 from watchtower.sinks.message import Message, Tone, cut
 from watchtower.sinks.posting import THROTTLE_SECONDS, HttpReply, Poster
@@ -25,8 +27,23 @@ COLOURS = {Tone.ALARM: "Attention", Tone.WARNING: "Warning", Tone.GOOD: "Good", 
 VALUE_LIMIT = 800
 
 
+class TeamsSinkSettings(SinkSettings):
+    """Microsoft Teams: an Adaptive Card through a Workflows webhook."""
+
+    kind: Literal["teams"]
+    name: SinkName = "teams"
+    url: SecretStr
+    """The flow's address, which carries its signature: a credential. Better: ``url_file``."""
+    timeout_seconds: Seconds = 15.0
+
+    def mistakes(self) -> Iterator[Mistake]:
+        yield from address_mistakes(self.url, "url")
+
+
 class TeamsSink:
     """``ports.Sink``."""
+
+    Settings = TeamsSinkSettings
 
     def __init__(self, settings: TeamsSinkSettings, clock: Clock, console: str = "") -> None:
         require(settings)

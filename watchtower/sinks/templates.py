@@ -14,7 +14,7 @@ import structlog
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from watchtower.sink_settings import TemplateSettings
+from watchtower.knobs import TemplateSettings
 from watchtower.sinks.message import HEADLINE_LIMIT, TEXT_LIMIT, Message, clock, cut, message_of
 from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind
 

@@ -9,8 +9,7 @@ import pytest
 
 from tests.adapters.scripted import Script, served
 from watchtower.adapters.engine.questions import Unusable, asked, heard
-from watchtower.adapters.engine.vllm import VllmEngine
-from watchtower.settings import EngineSettings
+from watchtower.adapters.engine.vllm import VllmEngine, VllmEngineSettings
 from watchtower.vocabulary.references import Question
 
 CHAT = Question(text="Name three colours.", salt="s1", max_tokens=24)
@@ -90,18 +89,18 @@ def test_an_engine_without_our_extensions_still_answers() -> None:
 
 def test_a_sick_engine_is_a_reason_and_no_exception() -> None:
     with served(Script(v1__chat__completions=(500, {"error": "the secret of a user"}))) as script:
-        answer = VllmEngine(EngineSettings(url=script.url, model="tiny")).ask(CHAT)
+        answer = VllmEngine(VllmEngineSettings(url=script.url, model="tiny")).ask(CHAT)
     assert answer.because == "HTTP 500" and answer.text == ""
     with served(Script(v1__chat__completions=(200, {"choices": []}))) as script:
-        assert "no completion" in VllmEngine(EngineSettings(url=script.url, model="tiny")).ask(CHAT).because
+        assert "no completion" in VllmEngine(VllmEngineSettings(url=script.url, model="tiny")).ask(CHAT).because
     with served(Script(v1__chat__completions=(200, SAID))) as script:
-        assert VllmEngine(EngineSettings(url=script.url, model="tiny")).ask(CHAT).text == "address optional"
+        assert VllmEngine(VllmEngineSettings(url=script.url, model="tiny")).ask(CHAT).text == "address optional"
 
 
 def test_a_question_goes_to_its_data_parallel_rank() -> None:
     script = Script(v1__chat__completions=(200, SAID))
     with served(script):
-        engine = VllmEngine(EngineSettings(url=script.url, model="tiny"))
+        engine = VllmEngine(VllmEngineSettings(url=script.url, model="tiny"))
         engine.ask(msgspec.structs.replace(CHAT, rank=3))
         engine.ask(CHAT)
     sent = [{name.lower(): value for name, value in headers.items()} for _, headers, _ in script.asked]

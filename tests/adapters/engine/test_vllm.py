@@ -10,9 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from tests.adapters.scripted import Script, served
-from watchtower.adapters.engine.vllm import VllmEngine
+from watchtower.adapters.engine.vllm import VllmEngine, VllmEngineSettings
 from watchtower.clock import boottime
-from watchtower.settings import EngineSettings
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome
 
 SERVED: dict[str, Any] = {"choices": [{"text": " yes"}], "usage": {"completion_tokens": 1}}
@@ -33,7 +32,7 @@ vllm:generation_tokens_total{engine="1",model_name="tiny"} 11.0
 
 
 def engine(script: Script, **settings: Any) -> VllmEngine:
-    return VllmEngine(EngineSettings(url=script.url, **settings))
+    return VllmEngine(VllmEngineSettings(url=script.url, **settings))
 
 
 def canary(script: Script, seconds: float = 5.0, **settings: Any) -> CanaryEnded:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from tests.adapters.scripted import Script, served
-from watchtower.adapters.engine.vllm import VllmEngine
+from watchtower.adapters.engine.vllm import VllmEngine, VllmEngineSettings
 from watchtower.lab.simulator.swap import write_stand_in
-from watchtower.settings import EngineSettings
 from watchtower.vocabulary.actions import Reply, ReplyKind
 
 GOOD = {"checksums": {"tp1:b": "22", "tp0:a": "11"}}
@@ -18,7 +17,7 @@ ORDER = ["/pause?mode=wait", "/collective_rpc", "/reset_prefix_cache", "/weight_
 
 
 def engine(script: Script, **settings: Any) -> VllmEngine:
-    return VllmEngine(EngineSettings(url=script.url, **settings))
+    return VllmEngine(VllmEngineSettings(url=script.url, **settings))
 
 
 def willing(**answers: tuple[int, Any]) -> Script:

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from watchtower.adapters.engine.vllm import VllmEngine
+from watchtower.adapters.engine.vllm import VllmEngine, VllmEngineSettings
+from watchtower.adapters.supervisor.process import ProcessSupervisorSettings
 from watchtower.lab.demonstration.stage import (
     EnginePlan,
     configuration,
@@ -14,7 +15,6 @@ from watchtower.lab.demonstration.stage import (
 )
 from watchtower.rules.rule_files import shipped_rules
 from watchtower.services.loading import load
-from watchtower.settings import EngineSettings
 
 
 @pytest.fixture
@@ -43,6 +43,7 @@ def loads(plan: EnginePlan, directory: Path, mode: str) -> None:
     (directory / "rules.yaml").write_text((shipped_rules() / "demo.yaml").read_text())
     loaded = load(directory / "watchtower.yaml", {})
     assert loaded.settings.remediation.mode.value == mode
+    assert isinstance(loaded.settings.supervisor, ProcessSupervisorSettings)
     assert loaded.settings.supervisor.command == plan.command
     assert {rule.name for rule in loaded.rules.rules} >= {"slow_tokens", "hang"}
 
@@ -68,7 +69,7 @@ def test_the_seed_reaches_the_engine() -> None:
 def test_the_simulator_serves_a_checkpoint_that_can_be_loaded_again_and_another_lies_beside_it(tmp_path: Path) -> None:
     plan = with_weights(simulator_plan(0), tmp_path)
     assert plan.command[-2:] == ("--checkpoint", plan.weights)
-    engine = VllmEngine(EngineSettings())
+    engine = VllmEngine(VllmEngineSettings())
     assert [engine.cannot_load(path) for path in (plan.weights, plan.other_weights)] == ["", ""]
     assert plan.weights != plan.other_weights
     assert with_weights(plan, tmp_path) is plan

@@ -14,9 +14,8 @@ from tests.sinks.receiver import HANG, OK, receiving, status
 from tests.storage.samples import a_notice, opened
 from watchtower.ports import Delivery
 from watchtower.services.delivering.deliveries import Deliveries, past_notices
-from watchtower.sink_settings import WebhookSinkSettings
 from watchtower.sinks.delivery import DELIVERED, final, gone, retry
-from watchtower.sinks.webhook import WebhookSink
+from watchtower.sinks.webhook import WebhookSink, WebhookSinkSettings
 from watchtower.storage.journal import MemoryJournal, SqliteJournal
 from watchtower.tasks import TaskGroup
 from watchtower.testing.clock import HandClock

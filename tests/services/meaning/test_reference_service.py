@@ -11,8 +11,9 @@ import pytest
 from tests.canaries.engine import Engine
 from tests.services.meaning.test_answer_judge import Letters
 from watchtower.board import Board
+from watchtower.knobs import EngineSettings
 from watchtower.services.meaning.reference_service import ReferenceService
-from watchtower.settings import EngineSettings, ReferenceSettings, Settings
+from watchtower.settings import ReferenceSettings, Settings
 from watchtower.storage.reference_sets import DATABASE, ReferenceStore
 from watchtower.tasks import TaskGroup
 from watchtower.testing.clock import HandClock

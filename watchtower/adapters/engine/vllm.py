@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import msgspec
@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from watchtower.adapters.engine.questions import Unusable, asked, directed, heard
 from watchtower.adapters.engine.vllm_weights import VllmWeights
 from watchtower.clock import boottime, boottime_ns
-from watchtower.settings import EngineSettings
+from watchtower.knobs import EngineSettings
 from watchtower.vocabulary.actions import Reply
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen, EngineScrape
 from watchtower.vocabulary.references import EngineAnswer, Question
@@ -43,10 +43,18 @@ class Failed(Exception):
         self.outcome = outcome
 
 
+class VllmEngineSettings(EngineSettings):
+    """One vLLM server. It needs nothing that the house does not read as well."""
+
+    kind: Literal["vllm"] = "vllm"
+
+
 class VllmEngine:
     """Port ``Engine``. Safe for use by several threads."""
 
-    def __init__(self, settings: EngineSettings, prompt: str = "Say one word.") -> None:
+    Settings = VllmEngineSettings
+
+    def __init__(self, settings: VllmEngineSettings, prompt: str = "Say one word.") -> None:
         """``prompt``: what a canary asks; a salt is put before it."""
         self._prompt = prompt
         self._weights = VllmWeights(self._request, Failed, settings.checkpoint)

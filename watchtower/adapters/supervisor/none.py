@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from watchtower.settings import SupervisorSettings
+from watchtower.adapters.supervisor.process import ProcessKnobs
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply, ReplyKind
+from watchtower.vocabulary.checks import Check, Health
 from watchtower.vocabulary.facts import EngineSeen
 
 BECAUSE = "no supervisor is configured (supervisor.kind: none)"
 
 
+class NoSupervisorSettings(ProcessKnobs):
+    """Nobody. What was written for our keeper may stay in the file while it is switched off."""
+
+    kind: Literal["none"] = "none"
+
+
 class NoSupervisor:
     """Port ``Supervisor``, with an empty menu."""
 
-    def __init__(self, settings: SupervisorSettings, state_directory: Path) -> None:
+    Settings = NoSupervisorSettings
+
+    def __init__(self, settings: NoSupervisorSettings, state_directory: Path) -> None:
         """Takes what every supervisor takes, and needs none of it."""
 
     def capabilities(self) -> Capabilities:
@@ -28,6 +38,9 @@ class NoSupervisor:
 
     def status(self, op_id: str) -> Answer:
         return Answer.NOT_DONE
+
+    def examine(self) -> Check:
+        return Check("keeper", Health.OFF, "nobody can restart the engine: Watchtower tells people and never acts")
 
     def fence(self, token: int) -> bool:
         # every token is refused already, and always will be
