@@ -13,6 +13,7 @@ from typing import Any
 from watchtower.vocabulary.facts import CanaryOutcome, EngineSeen, RelayFrame
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import Reading, RuleVerdict
+from watchtower.vocabulary.sight import watch_state
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class Board:
                 "hold": max((frame.hold.value for frame in frames), default="open", key=lambda hold: hold == "holding"),
             },
             "readings": [_reading(reading) for reading in self.readings],
+            "watching": watch_state(self.verdicts).value,
             "rules": [_verdict(verdict) for verdict in self.verdicts],
             "incident": self.incident,
             "action": self.action,
@@ -173,6 +175,7 @@ def _reading(reading: Reading) -> dict[str, Any]:
         "high": reading.high,
         "samples": reading.samples,
         "because": reading.because,
+        "kind": None if reading.reason is None else reading.reason.kind.value,
         "detail": reading.detail,
     }
 
@@ -190,4 +193,7 @@ def _verdict(verdict: RuleVerdict) -> dict[str, Any]:
         "limit": verdict.limit,
         "unit": verdict.unit,
         "held": verdict.held,
+        "reasons": [
+            {"kind": reason.kind.value, "part": reason.part, "because": reason.text} for reason in verdict.reasons
+        ],
     }

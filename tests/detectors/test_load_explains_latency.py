@@ -11,6 +11,7 @@ import pytest
 from watchtower.detectors import LoadExplainsLatency, LoadNow, LoadSettings
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import Truth
+from watchtower.vocabulary.reasons import ReasonKind
 
 KNOBS = LoadSettings(minimum_blocks=10, quarantine_seconds=0.0)
 
@@ -44,25 +45,25 @@ def test_a_burst_in_the_window_is_slow_at_a_common_load_but_gives_as_many_tokens
 
 
 def test_as_slow_as_ever_at_this_load_is_explained() -> None:
-    truth, sentence = healthy(4, 16).explain(seen(16, 0.165))
+    truth, _, sentence = healthy(4, 16).explain(seen(16, 0.165))
     assert truth is Truth.TRUE
     assert "at this load" in sentence and "165 ms" in sentence
 
 
 def test_slower_than_ever_at_this_load_is_not_explained() -> None:
-    truth, sentence = healthy(4, 16).explain(seen(4, 0.14))
+    truth, _, sentence = healthy(4, 16).explain(seen(4, 0.14))
     assert truth is Truth.FALSE
     assert "stayed within" in sentence
 
 
 def test_what_happened_at_a_lower_load_may_happen_at_a_higher() -> None:
-    truth, sentence = healthy(16).explain(seen(60, 0.150))
+    truth, _, sentence = healthy(16).explain(seen(60, 0.150))
     assert truth is Truth.TRUE
     assert "lower load" in sentence
 
 
 def test_slower_than_even_at_a_higher_load_is_not_explained() -> None:
-    truth, sentence = healthy(64).explain(seen(8, 0.9))
+    truth, _, sentence = healthy(64).explain(seen(8, 0.9))
     assert truth is Truth.FALSE
     assert "above" in sentence
 
@@ -72,7 +73,7 @@ def test_a_latency_known_only_from_a_higher_load_is_unknown() -> None:
 
 
 def test_a_load_never_seen_is_unknown_without_rates_and_says_so() -> None:
-    truth, sentence = healthy(12).explain(seen(64, 0.9))
+    truth, _, sentence = healthy(12).explain(seen(64, 0.9))
     assert truth is Truth.UNKNOWN
     assert sentence.startswith("64 open exchanges, more than ever while healthy (12): the rate of tokens")
 
@@ -84,8 +85,11 @@ def test_slow_answers_that_raise_the_load_a_little_are_still_judged() -> None:
 
 
 def test_without_enough_blocks_nothing_is_known() -> None:
-    assert LoadExplainsLatency().explain(seen(4, 0.1)) == (Truth.UNKNOWN, "no baseline of latency by load exists yet")
-    truth, sentence = healthy(4, blocks=9).explain(seen(4, 0.5))
+    new = LoadExplainsLatency().explain(seen(4, 0.1))
+    assert (new.truth, new.sentence) == (Truth.UNKNOWN, "no baseline of latency by load exists yet")
+    assert new.reason is not None
+    assert new.reason.kind is ReasonKind.LEARNING
+    truth, _, sentence = healthy(4, blocks=9).explain(seen(4, 0.5))
     assert truth is Truth.UNKNOWN
     assert "9 of 10" in sentence
 
@@ -107,7 +111,7 @@ def test_longer_prompts_than_ever_are_no_sickness_at_any_load() -> None:
     for block in range(40):
         detector.learn(at(10 * block), seen(8, 0.1, prompts=4_000))
     assert detector.explain(seen(8, 0.3, prompts=4_300))[0] is Truth.FALSE
-    truth, sentence = detector.explain(seen(8, 0.3, prompts=40_000))
+    truth, _, sentence = detector.explain(seen(8, 0.3, prompts=40_000))
     assert truth is Truth.UNKNOWN
     assert "with as many prompt bytes: 0 of 10" in sentence
 

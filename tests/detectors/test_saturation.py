@@ -31,7 +31,8 @@ def watch(engine: Engine, seconds: int) -> list[tuple[float, Truth, str]]:
         if now <= HEALTHY_SECONDS:
             detector.learn(Instant(now, 1e9 + now, "b"), seen)
         else:
-            said.append((now - HEALTHY_SECONDS, *detector.explain(seen)))
+            answer = detector.explain(seen)
+            said.append((now - HEALTHY_SECONDS, answer.truth, answer.sentence))
     return said
 
 

@@ -36,7 +36,7 @@ FULL = baseline(block(6, 360), block(12, 380))
 
 
 def test_fewer_tokens_with_more_open_than_ever_is_not_load() -> None:
-    truth, sentence = throughput_explains(block(42, 110), ONE_LOAD, KNOBS)
+    truth, _, sentence = throughput_explains(block(42, 110), ONE_LOAD, KNOBS)
     assert truth is Truth.FALSE
     assert sentence == (
         "42 open exchanges, more than ever while healthy (12), but only 110 tokens/s where 380 were delivered at 12 "
@@ -50,7 +50,7 @@ def test_fewer_means_by_more_than_the_margin(tokens: float, truth: Truth) -> Non
 
 
 def test_as_many_tokens_as_ever_is_saturation() -> None:
-    truth, sentence = throughput_explains(block(42, 400), ONE_LOAD, KNOBS)
+    truth, _, sentence = throughput_explains(block(42, 400), ONE_LOAD, KNOBS)
     assert truth is Truth.TRUE
     assert sentence.startswith("saturated: 42 open exchanges") and "400 tokens/s" in sentence
 
@@ -83,7 +83,7 @@ def test_more_work_done_than_ever_is_load_in_any_engine() -> None:
     ],
 )
 def test_more_asked_for_than_ever_is_never_called_sickness(now: Block, why: str) -> None:
-    truth, sentence = throughput_explains(now, ONE_LOAD, KNOBS)
+    truth, _, sentence = throughput_explains(now, ONE_LOAD, KNOBS)
     assert truth is Truth.UNKNOWN
     assert sentence.endswith(why)
 

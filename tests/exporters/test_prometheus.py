@@ -19,6 +19,7 @@ from watchtower.vocabulary.facts import CanaryOutcome, EngineSeen, RelayFrame
 from watchtower.vocabulary.incidents import HoldReason, IncidentState
 from watchtower.vocabulary.metrics import INTERNAL_EVENTS, LABELS, reading_metric
 from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Verdict
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 from watchtower.vocabulary.words import CAUSED, RELAY_COUNTERS
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -159,7 +160,7 @@ def test_an_unknown_reading_has_no_sample() -> None:
     board = full_board()
     name = "inter_token_latency_seconds.p95"
     assert reading_metric(name) in families(board)
-    board.readings = (Reading(name=name, over=60, at=0, value=None, because="idle"),)
+    board.readings = (Reading(name=name, over=60, at=0, value=None, reason=Reason(ReasonKind.IDLE, "idle")),)
     assert reading_metric(name) not in families(board)
 
 

@@ -16,6 +16,7 @@ from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import Cure, Incarnation
 from watchtower.vocabulary.facts import EngineSeen, HoldState, RelayFrame
 from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Severity, Verdict
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 
 WIDTHS = [72, 80, 200]
 HELD = [
@@ -49,10 +50,11 @@ def full_status() -> dict[str, Any]:
     )
     frame = RelayFrame(at=0, worker=0, pid=1, sequence=0, open_exchanges=12, parked=3, hold=HoldState.HOLDING)
     board.relay_frames, board.relay_listening = {1: frame}, "127.0.0.1:8100"
+    few = Reason(ReasonKind.TOO_FEW, "only 3 of 20 requests in the window")
     board.readings = tuple(
         Reading(name=name, over=60, at=0, value=0.041, low=0.04, high=0.042, samples=99)
         if n % 3
-        else Reading(name=name, over=60, at=0, value=None, because="only 3 of 20 requests in the window")
+        else Reading(name=name, over=60, at=0, value=None, reason=few)
         for n, name in enumerate(READINGS)
     )
     board.verdicts = (

@@ -56,6 +56,7 @@ from watchtower.vocabulary.actions import (
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CanaryRound, CheckpointSeen, EngineSeen
 from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind
 from watchtower.vocabulary.readings import Reading, RuleVerdict, Severity, Verdict
+from watchtower.vocabulary.reasons import Reason
 
 VERBS = (Verb.RESTART_GROUP, Verb.RESTART_HOST, Verb.ROLLBACK)
 CLASS_A = Capabilities(verbs=VERBS, idempotent_durable=True, fence=True, cas_incarnation=True)
@@ -111,6 +112,7 @@ class Rule:
     held: str = ""
     held_unknown: bool = False
     sentence: str = ""
+    reasons: tuple[Reason, ...] = ()
     since: float | None = None
     age: float = 0.0
 
@@ -132,6 +134,7 @@ class Rule:
             held=self.held,
             held_unknown=self.held_unknown,
             sentence=self.sentence or f"{self.name} is {self.verdict}",
+            reasons=self.reasons,
             value=value,
             limit=0.13,
             unit="s",

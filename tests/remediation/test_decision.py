@@ -12,6 +12,7 @@ from watchtower.remediation.interface import Dispatch, HoldTraffic, StorageFaile
 from watchtower.vocabulary.actions import Cure, Mode
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
 from watchtower.vocabulary.readings import Severity, Verdict
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 
 
 def test_the_same_state_event_and_instant_give_the_same_answer() -> None:
@@ -78,11 +79,11 @@ def test_verification_goes_on_without_a_disk() -> None:
 # ── blindness ───────────────────────────────────────────────────────────────────────────────────
 
 
-def blind(sentence: str) -> Stage:
+def blind(sentence: str, kind: ReasonKind = ReasonKind.UNREADABLE) -> Stage:
     mild = Rule("gpu_imbalance", Cure.NOTHING, Severity.WARN)
     stage = Stage(rules=[Rule("slow_tokens"), Rule("hang"), mild]).quiet()
     for rule in stage.rules[:2]:
-        rule.verdict, rule.sentence = Verdict.UNKNOWN, sentence
+        rule.verdict, rule.sentence, rule.reasons = Verdict.UNKNOWN, sentence, (Reason(kind, sentence),)
     return stage
 
 
@@ -104,9 +105,28 @@ def test_sight_that_returns_ends_the_alert_that_it_was_lost_and_going_blind_agai
     assert len(stage.notices_of(NoticeKind.BLIND)) == 2
 
 
-@pytest.mark.parametrize("sentence", ["idle: no exchange", "the engine is warming up: 3 of 50 requests"])
-def test_an_idle_or_warming_server_is_not_a_blind_watchtower(sentence: str) -> None:
-    assert blind(sentence).tick(200).notices == []
+def test_the_name_of_a_model_does_not_silence_the_notice() -> None:
+    stage = blind("no canary was ever served by this engine, and the newest was refused: no model warm-7b, idle-1")
+    assert len(stage.tick(100).notices_of(NoticeKind.BLIND)) == 1
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kind"),
+    [
+        ("idle: no exchange", ReasonKind.IDLE),
+        ("the engine is warming up: 3 of 50 requests", ReasonKind.WARMING),
+        ("nobody asks anything; whatever the sentence says, the kind decides", ReasonKind.IDLE),
+    ],
+)
+def test_an_idle_or_warming_server_is_not_a_blind_watchtower(sentence: str, kind: ReasonKind) -> None:
+    assert blind(sentence, kind).tick(200).notices == []
+
+
+def test_of_several_reasons_people_hear_the_loudest() -> None:
+    stage = blind("no relay worker was heard for 12 s")
+    stage.rules[0].sentence, stage.rules[0].reasons = "off", (Reason(ReasonKind.NOT_CONFIGURED, "no references"),)
+    (notice,) = stage.tick(100).notices_of(NoticeKind.BLIND)
+    assert "no relay worker" in notice.text
 
 
 def test_one_rule_that_can_be_read_is_enough_to_see() -> None:

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from watchtower.rules.grammar import parse
 from watchtower.rules.ruleset import Rule, Ruleset, RuleState, RuleStates
 from watchtower.vocabulary.actions import Cure
-from watchtower.vocabulary.readings import Reading, RuleVerdict, Severity, Truth, Verdict
+from watchtower.vocabulary.readings import Explanation, Reading, RuleVerdict, Severity, Truth, Verdict
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 
 P95 = "inter_token_latency_seconds.p95"
+TOO_FEW = Reason(ReasonKind.TOO_FEW, "too few samples")
 Values = dict[str, float | tuple[float, float, float] | None]
 
 
@@ -40,7 +42,8 @@ class Bench:
         self.rules = Ruleset((of,))
         self.states: RuleStates = self.rules.initial()
         self.now = 1000.0
-        self.condition = (Truth.FALSE, "load is low")
+        self.condition = Explanation(Truth.FALSE, None, "load is low")
+        self.reasons: dict[str, Reason] = {}
 
     def step(self, values: Values | float | None, seconds: float = 1.0) -> RuleVerdict:
         given = values if isinstance(values, dict) else {P95: values}
@@ -49,7 +52,8 @@ class Bench:
             value = given.get(name)
             if isinstance(value, tuple):
                 return Reading(name=name, over=over, at=self.now, value=value[1], low=value[0], high=value[2])
-            return Reading(name=name, over=over, at=self.now, value=value, because="" if value else "too few samples")
+            reason = None if value is not None else self.reasons.get(name, TOO_FEW)
+            return Reading(name=name, over=over, at=self.now, value=value, reason=reason)
 
         self.now += seconds
         self.states, verdicts = self.rules.evaluate(read, lambda name: self.condition, self.states, self.now)
@@ -221,7 +225,7 @@ def test_a_clock_that_stands_still_or_steps_back_fires_nothing() -> None:
 
 def test_an_explanation_that_holds_holds_the_action_not_the_verdict() -> None:
     bench = Bench(rule(unless="load_explains_latency"))
-    bench.condition = (Truth.TRUE, "300 ms is normal at 64 open exchanges")
+    bench.condition = Explanation(Truth.TRUE, None, "300 ms is normal at 64 open exchanges")
     said = bench.step(0.3)
     assert (said.verdict, said.firing, said.held_unknown) == (Verdict.BREACH, True, False)
     assert said.held == "load_explains_latency: 300 ms is normal at 64 open exchanges"
@@ -229,7 +233,7 @@ def test_an_explanation_that_holds_holds_the_action_not_the_verdict() -> None:
 
 def test_an_unknown_explanation_holds_the_action_too_and_says_that_it_is_unknown() -> None:
     bench = Bench(rule(unless="load_explains_latency"))
-    bench.condition = (Truth.UNKNOWN, "no baseline yet")
+    bench.condition = Explanation.unknown(Reason(ReasonKind.LEARNING, "no baseline yet"))
     said = bench.step(0.3)
     assert said.firing
     assert said.held_unknown
@@ -248,8 +252,42 @@ def test_a_comparison_can_explain_as_well() -> None:
 
 def test_nothing_is_held_while_nothing_breaches() -> None:
     bench = Bench(rule(unless="load_explains_latency"))
-    bench.condition = (Truth.TRUE, "because")
+    bench.condition = Explanation(Truth.TRUE, None, "because")
     assert bench.step(0.05).held == ""
+
+
+# ── every reason ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_verdict_carries_the_reasons_of_all_its_unknown_leaves() -> None:
+    bench = Bench(rule("token_progress.stalled > 20s and canary.unanswered > 5s", unless="load_explains_latency"))
+    idle, refused = Reason(ReasonKind.IDLE, "idle: nothing is open"), Reason(ReasonKind.UNREADABLE, "refused", "canary")
+    learning = Reason(ReasonKind.LEARNING, "no baseline yet")
+    bench.reasons = {"token_progress.stalled": idle, "canary.unanswered": refused}
+    bench.condition = Explanation.unknown(learning)
+    said = bench.step({})
+    assert said.verdict is Verdict.UNKNOWN
+    assert "idle" in said.sentence
+    assert said.reasons == (idle, refused, learning)
+
+
+def test_a_band_that_straddles_the_limit_is_undecided() -> None:
+    said = Bench(rule()).step({P95: (0.1, 0.14, 0.2)})
+    assert said.verdict is Verdict.UNKNOWN
+    assert [reason.kind for reason in said.reasons] == [ReasonKind.UNDECIDED]
+
+
+def test_what_is_no_number_cannot_be_read() -> None:
+    said = Bench(rule()).step(math.nan)
+    assert [reason.kind for reason in said.reasons] == [ReasonKind.UNREADABLE]
+
+
+def test_a_known_verdict_has_no_reasons_unless_a_leaf_is_unknown() -> None:
+    assert Bench(rule()).step(0.2).reasons == ()
+    either = Bench(rule(f"{P95} > 130ms or canary.unanswered > 5s"))
+    said = either.step({P95: 0.2})
+    assert said.verdict is Verdict.BREACH
+    assert said.reasons == (TOO_FEW,)
 
 
 # ── whatever comes ──────────────────────────────────────────────────────────────────────────────
@@ -305,7 +343,9 @@ def test_a_breach_that_only_lasts_because_its_band_straddles_never_says_99_ms_ov
 
     def say(value: float, low: float, high: float, states: RuleStates, now: float) -> tuple[RuleStates, RuleVerdict]:
         reading = Reading(name=P95, over=60, at=now, value=value, low=low, high=high, samples=50)
-        states, (verdict,) = rules.evaluate(lambda name, over: reading, lambda name: (Truth.UNKNOWN, ""), states, now)
+        states, (verdict,) = rules.evaluate(
+            lambda name, over: reading, lambda name: Explanation.unknown(TOO_FEW), states, now
+        )
         return states, verdict
 
     states, clear = say(0.2, 0.18, 0.22, rules.initial(), 1000)

@@ -22,10 +22,12 @@ ALL = (
 
 
 class House:
-    def __init__(self, usable: int = 20, **known: str) -> None:
+    def __init__(self, usable: int = 20, because: str = "", encoder_because: str = "") -> None:
         self.windows = Windows(WindowSettings(minimum_answers=8))
         if usable >= 0:
-            self.windows.absorb(ReferencesKnown(at=1.0, usable=usable, **known))
+            self.windows.absorb(
+                ReferencesKnown(at=1.0, usable=usable, because=because, encoder_because=encoder_because)
+            )
 
     def answer(self, at: float, count: int = 10, **scores: object) -> None:
         for number in range(count):

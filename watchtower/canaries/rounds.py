@@ -19,6 +19,7 @@ from watchtower.canaries.demand import Demand
 from watchtower.ports import Clock
 from watchtower.settings import ReferenceSettings
 from watchtower.vocabulary.facts import CanaryRound, ReferenceAnswered
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 from watchtower.vocabulary.references import Reference, ReferenceSet
 
 MOST_PATIENCE = 8
@@ -85,7 +86,7 @@ class Rounds:
         if regular and not self._settings.while_idle:
             because = self._demand.idle(self._clock.now().boot, self._settings.idle_seconds)
             if because:
-                self._skip(because)
+                self._skip(Reason(ReasonKind.IDLE, because))
                 return
         self._wish = self._wish or why
 
@@ -96,11 +97,11 @@ class Rounds:
             if not self._wish or references is None or now < self._not_before:
                 await self._clock.sleep(0.1)
                 continue
-            because = self._demand.saturated(now)
-            if because:
+            saturated = _saturated(self._demand.saturated(now))
+            if saturated is not None:
                 self._not_before = now + self._patience * self._settings.least_interval_seconds
                 self._patience = min(2 * self._patience, MOST_PATIENCE)
-                self._skip(because)
+                self._skip(saturated)
                 continue
             self._wish, self._patience = "", 1
             for rank in self._ranks:
@@ -116,27 +117,28 @@ class Rounds:
         chosen = self._affordable(references)
         checked = self._asking.cache_checked(references)
         left = iter(chosen)
-        asked, stopped = list[str](), list[str]()
+        asked, stopped = list[str](), list[Reason]()
 
         async def work() -> None:
             for reference in left:
-                because = (stopped or [self._demand.saturated(self._clock.now().boot)])[0]
+                reason = stopped[0] if stopped else _saturated(self._demand.saturated(self._clock.now().boot))
                 replies = None
-                if not because:
+                if reason is None:
                     asked.append(reference.prompt.id)
                     salt = f"{references.id}-{number}-{reference.prompt.id}-{self._clock.now().wall:.3f}"
                     cached = f"{references.id}-{reference.prompt.id}" if reference.prompt.id in checked else ""
                     replies = await asking.again(reference, salt, cached)
                     self.tokens += replies.tokens
-                    because = replies.because
-                if because:
-                    stopped.append(because)
+                    reason = Reason(ReasonKind.UNREADABLE, replies.because) if replies.because else None
+                if reason is not None:
+                    stopped.append(reason)
+                because = "" if reason is None else reason.text
                 one = await self._judged(references, reference, replies, because, number)
                 judged.append(replace(one, fact=msgspec.structs.replace(one.fact, rank=rank)))
                 self._on_fact(judged[-1].fact)
 
         await asyncio.gather(*(work() for _ in range(self._settings.concurrency)))
-        return self._conclude(number, rank, len(asked), judged, stopped[0] if stopped else "")
+        return self._conclude(number, rank, len(asked), judged, stopped[0] if stopped else None)
 
     async def _judged(
         self, references: ReferenceSet, reference: Reference, replies: Replies | None, because: str, number: int
@@ -148,7 +150,9 @@ class Rounds:
         self.answers["answered"] += 1
         return await self._judge.answer(references, reference, replies, number)
 
-    def _conclude(self, number: int, rank: int, asked: int, judged: Sequence[Judged], because: str) -> CanaryRound:
+    def _conclude(
+        self, number: int, rank: int, asked: int, judged: Sequence[Judged], stopped: Reason | None
+    ) -> CanaryRound:
         answered = [one for one in judged if not one.fact.because]
         clean, cause = self._judge.round(answered)
         fact = CanaryRound(
@@ -159,16 +163,17 @@ class Rounds:
             answered=len(answered),
             clean=clean,
             cause=cause,
-            because=because,
+            because="" if stopped is None else stopped.text,
+            kind=ReasonKind.UNREADABLE if stopped is None else stopped.kind,
         )
         self.results["unclear" if clean is None else "clean" if clean else "changed"] += 1
         self._on_fact(fact)
         return fact
 
-    def _skip(self, because: str) -> None:
+    def _skip(self, reason: Reason) -> None:
         self.results["skipped"] += 1
         at = self._clock.now().boot
-        self._on_fact(CanaryRound(at=at, round=self.count, asked=0, answered=0, because=because))
+        self._on_fact(CanaryRound(at=at, round=self.count, asked=0, answered=0, because=reason.text, kind=reason.kind))
 
     def _affordable(self, references: ReferenceSet) -> list[Reference]:
         """All of them where the budget allows it; else as many as it does, in turns."""
@@ -182,6 +187,11 @@ class Rounds:
             chosen.append(reference)
         self._turn = (self._turn + len(chosen)) % max(1, len(every))
         return chosen
+
+
+def _saturated(because: str) -> Reason | None:
+    """Our questions wait until the engine has time for them; None for ""."""
+    return Reason(ReasonKind.TOO_FEW, because) if because else None
 
 
 def _from(references: Sequence[Reference], first: int) -> Iterator[Reference]:

@@ -21,9 +21,10 @@ import msgspec
 
 from watchtower.detectors.load_baseline import MATCHED, Block, LoadBaseline, at_least, decode
 from watchtower.detectors.load_settings import LoadSettings
-from watchtower.detectors.throughput import throughput_explains
+from watchtower.detectors.throughput import not_known, throughput_explains
 from watchtower.vocabulary.instants import Instant
-from watchtower.vocabulary.readings import Truth
+from watchtower.vocabulary.readings import Explanation, Truth
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 
 
 class LoadNow(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,8 @@ class LoadNow(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_second: float | None = None
     arrivals_per_second: float | None = None
     prompt_bytes_per_second: float | None = None
+    reason: Reason | None = None
+    """The loudest reason of what is UNKNOWN; None where all of it is known."""
 
     def block(self) -> Block | None:
         """None where load or latency is not known, or a number cannot be."""
@@ -91,47 +94,50 @@ class LoadExplainsLatency:
 
     # ── explaining ──────────────────────────────────────────────────────────────────────────────
 
-    def explain(self, seen: LoadNow) -> tuple[Truth, str]:
-        """Is this latency what this load costs while healthy? The answer and its sentence."""
+    def explain(self, seen: LoadNow) -> Explanation:
+        """Is this latency what this load costs while healthy?"""
         block = seen.block()
         if block is None:
-            return Truth.UNKNOWN, "load or latency is not known now"
+            return Explanation.unknown(not_known("load or latency is not known now", seen.reason))
         if not self.baseline.blocks:
-            return Truth.UNKNOWN, "no baseline of latency by load exists yet"
+            return Explanation.unknown(_learning("no baseline of latency by load exists yet"))
         by_latency = self._by_latency(block)
-        if by_latency[0] is Truth.TRUE:
+        if by_latency.truth is Truth.TRUE:
             return by_latency
-        by_throughput = throughput_explains(block, self.baseline, self.settings)
-        if by_throughput[0] is Truth.TRUE:  # while load rises, the window's p95 is ahead of its mean load
+        by_throughput = throughput_explains(block, self.baseline, self.settings, seen.reason)
+        if by_throughput.truth is Truth.TRUE:  # while load rises, the window's p95 is ahead of its mean load
             return by_throughput
         familiar = block.open_exchanges <= self.baseline.highest_load * (1 + self.settings.load_tolerance)
-        undecided = by_throughput[0] is Truth.UNKNOWN
-        return by_latency if by_latency[0] is Truth.FALSE or (undecided and familiar) else by_throughput
+        undecided = by_throughput.truth is Truth.UNKNOWN
+        return by_latency if by_latency.truth is Truth.FALSE or (undecided and familiar) else by_throughput
 
-    def _by_latency(self, block: Block) -> tuple[Truth, str]:
+    def _by_latency(self, block: Block) -> Explanation:
         load, p95 = block.open_exchanges, block.p95_seconds
         now = f"{p95 * 1000:.0f} ms at {load:.0f} open exchanges"
         slack = 1 + self.settings.tolerance
         expected = self._expected(load)
         if expected is not None and p95 <= expected[0] * slack:
             reached, count, where = expected
-            return Truth.TRUE, f"{now}: it reached {reached * 1000:.0f} ms {where} while healthy ({count} blocks)"
+            return Explanation(
+                Truth.TRUE, None, f"{now}: it reached {reached * 1000:.0f} ms {where} while healthy ({count} blocks)"
+            )
         for highest, where in ((load * MATCHED, "at this load"), (math.inf, "at this load and above")):
             blocks = self._comparable(block, highest)
             upper = self._upper([healthy.p95_seconds for healthy in blocks])
             if len(blocks) < self.settings.minimum_blocks or p95 <= upper * slack:
                 continue
             if not self._clearly_fewer_tokens(block, blocks):
-                return Truth.UNKNOWN, f"{now}: slower than while healthy, but not clearly fewer tokens a second"
-            return (
+                return _undecided(f"{now}: slower than while healthy, but not clearly fewer tokens a second")
+            return Explanation(
                 Truth.FALSE,
+                None,
                 f"{now}: {where} it stayed within {upper * 1000:.0f} ms while healthy ({len(blocks)} blocks)",
             )
         found, needed = len(self._comparable(block, load * MATCHED)), self.settings.minimum_blocks
         if found < needed:
             like = f"at a load like {load:.0f} with as many prompt bytes"
-            return Truth.UNKNOWN, f"too few healthy blocks {like}: {found} of {needed}"
-        return Truth.UNKNOWN, f"{now}: as slow only at a higher load while healthy"
+            return Explanation.unknown(_learning(f"too few healthy blocks {like}: {found} of {needed}"))
+        return _undecided(f"{now}: as slow only at a higher load while healthy")
 
     def _comparable(self, now: Block, highest: float) -> list[Block]:
         """Healthy blocks from this load up to ``highest``; where the rate of prompt bytes is known, only with as
@@ -179,3 +185,11 @@ class LoadExplainsLatency:
             return found
         self.baseline = found
         return ""
+
+
+def _learning(text: str) -> Reason:
+    return Reason(ReasonKind.LEARNING, text, "baseline")
+
+
+def _undecided(text: str) -> Explanation:
+    return Explanation.unknown(Reason(ReasonKind.UNDECIDED, text, "baseline"))

@@ -29,7 +29,8 @@ from typing import Final, NamedTuple
 from watchtower.detectors.load_baseline import MATCHED, Block, LoadBaseline, at_least
 from watchtower.detectors.load_settings import LoadSettings
 from watchtower.vocabulary.quantities import human, short
-from watchtower.vocabulary.readings import Truth, Unit
+from watchtower.vocabulary.readings import Explanation, Truth, Unit
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 
 FURTHEST: Final = 2.0
 """The healthy curve is followed up to this multiple of the load to which it is known."""
@@ -48,28 +49,40 @@ class Delivered(NamedTuple):
         return self.open_exchanges / self.tokens
 
 
-def throughput_explains(now: Block, baseline: LoadBaseline, settings: LoadSettings) -> tuple[Truth, str]:
-    """Does a healthy engine deliver what this one delivers now? The answer, and its sentence."""
+def throughput_explains(
+    now: Block, baseline: LoadBaseline, settings: LoadSettings, missing: Reason | None = None
+) -> Explanation:
+    """Does a healthy engine deliver what this one delivers now? ``missing``: why a rate of ``now`` is not known."""
     tokens = now.tokens_per_second
     here = f"{now.open_exchanges:.0f} open exchanges"
     if now.open_exchanges > baseline.highest_load:
         here += f", more than ever while healthy ({baseline.highest_load:.0f})"
     if tokens is None or now.arrivals_per_second is None or now.prompt_bytes_per_second is None:
-        return Truth.UNKNOWN, f"{here}: the rate of tokens, arrivals or prompt bytes is not known now"
+        text = f"{here}: the rate of tokens, arrivals or prompt bytes is not known now"
+        return Explanation.unknown(not_known(text, missing))
     surely = _surely(_asked_as_much(now, baseline, settings), settings.minimum_blocks)
     if surely is not None:
         least = (1 - settings.throughput_margin) * _expected(now.open_exchanges, surely, baseline, settings)
         if tokens < min(least, (1 + settings.tolerance) * surely.tokens):
             had = f"{short(surely.tokens)} were delivered at {surely.open_exchanges:.0f} ({surely.blocks} blocks)"
-            return Truth.FALSE, f"{here}, but {_only(tokens, surely)}{short(tokens)} tokens/s where {had}: not load"
+            return Explanation(
+                Truth.FALSE, None, f"{here}, but {_only(tokens, surely)}{short(tokens)} tokens/s where {had}: not load"
+            )
     best = max((block.tokens_per_second or 0.0 for block in baseline), default=0.0)
     if tokens >= best > 0:
         most = f"{short(tokens)} tokens/s, as many as ever while healthy ({short(best)})"
-        return Truth.TRUE, f"saturated: {here}, and {most}"
+        return Explanation(Truth.TRUE, None, f"saturated: {here}, and {most}")
     if surely is None:
-        return Truth.UNKNOWN, f"{here}: {_not_comparable(now, baseline, settings)}"
+        text = f"{here}: {_not_comparable(now, baseline, settings)}"
+        return Explanation.unknown(Reason(ReasonKind.LEARNING, text, "baseline"))
     had = f"{short(surely.tokens)} at {surely.open_exchanges:.0f}"
-    return Truth.UNKNOWN, f"{here}: {short(tokens)} tokens/s do not tell saturation from sickness ({had} while healthy)"
+    text = f"{here}: {short(tokens)} tokens/s do not tell saturation from sickness ({had} while healthy)"
+    return Explanation.unknown(Reason(ReasonKind.UNDECIDED, text, "baseline"))
+
+
+def not_known(text: str, missing: Reason | None) -> Reason:
+    """What is asked for now is UNKNOWN itself, so its kind is handed on."""
+    return Reason(ReasonKind.TOO_FEW, text) if missing is None else Reason(missing.kind, text, missing.part)
 
 
 def _asked_as_much(now: Block, baseline: LoadBaseline, settings: LoadSettings) -> list[Block]:

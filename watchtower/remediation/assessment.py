@@ -31,12 +31,10 @@ from watchtower.remediation.step import Step, gates_of, sentence_of
 from watchtower.vocabulary.actions import Cure, Mode
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind, Refusal
 from watchtower.vocabulary.readings import RuleVerdict, Severity, Verdict
+from watchtower.vocabulary.sight import WatchState, loudest_of, watch_state, watching
 
 REMINDED_ONLY = frozenset({HoldReason.OBSERVE, HoldReason.PAUSED, HoldReason.NO_CURE})
 """Somebody chose this: the hold deadline does not call a person, it reminds."""
-
-QUIET = ("idle", "no exchange", "no request", "no traffic", "warm")
-"""Words of an UNKNOWN that is normal: nobody asks the engine anything, or it has just started."""
 
 
 def evaluate(step: Step, event: Evidence) -> None:
@@ -218,17 +216,10 @@ def annotate(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
 
 
 def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
-    """Every rule that would wake people is UNKNOWN although the engine serves: people should know, once; and hear
-    when a rule could be judged again, because an alert that was raised must end. Rules about cards do not count: that
-    a card is well says nothing about what clients get."""
-    watched = [
-        verdict
-        for verdict in verdicts
-        if serious(verdict) and verdict.cure is not Cure.CANARY_NOW and not _about_cards(verdict)
-    ]
-    quiet = any(word in verdict.sentence.lower() for verdict in watched for word in QUIET)
-    blind = bool(watched) and all(verdict.verdict is Verdict.UNKNOWN for verdict in watched)
-    if step.state.blind_told and watched and not blind:
+    """No rule that would wake people can be judged although the engine serves: people should know, once; and hear
+    when a rule could be judged again, because an alert that was raised must end."""
+    watched = watching(verdicts)
+    if step.state.blind_told and any(verdict.verdict is not Verdict.UNKNOWN for verdict in watched):
         step.put(blind_told=False)
         step.tell(
             NoticeKind.RESOLVED,
@@ -236,24 +227,21 @@ def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
             severity=str(Severity.WARN),
             subject=f"blind-{step.state.target}",
         )
-    if not blind or quiet or not step.state.engine.serving or step.state.action:
+    if watch_state(verdicts) is not WatchState.BLIND or not step.state.engine.serving or step.state.action:
         step.put(blind_since=None)
         return
     since = step.state.blind_since if step.state.blind_since is not None else step.now.boot
     step.put(blind_since=since)
     if step.now.boot - since >= step.limits.blind_seconds and not step.state.blind_told:
         step.put(blind_told=True)
-        step.record("signal.blind", rules=[verdict.rule for verdict in watched], because=watched[0].sentence)
+        lead = loudest_of(watched)
+        step.record("signal.blind", rules=[verdict.rule for verdict in watched], because=lead.sentence)
         step.tell(
             NoticeKind.BLIND,
-            f"no rule can be judged since {step.clock(since)}, although the engine serves · {watched[0].sentence}",
+            f"no rule can be judged since {step.clock(since)}, although the engine serves · {lead.sentence}",
             severity=str(Severity.WARN),
             subject=f"blind-{step.state.target}",
         )
-
-
-def _about_cards(verdict: RuleVerdict) -> bool:
-    return bool(verdict.readings) and all(reading.name.startswith("gpu_") for reading in verdict.readings)
 
 
 def overdue(step: Step) -> None:

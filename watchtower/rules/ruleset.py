@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -23,6 +24,7 @@ from watchtower.rules.expressions import And, Comparison, Condition, Expression,
 from watchtower.vocabulary.actions import Cure
 from watchtower.vocabulary.quantities import human, seconds
 from watchtower.vocabulary.readings import (
+    Explanation,
     Reading,
     RuleVerdict,
     Severity,
@@ -32,11 +34,16 @@ from watchtower.vocabulary.readings import (
     kleene_not,
     kleene_or,
 )
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 
 ReadReading = Callable[[str, float], Reading]
 """(name, window in seconds) → the reading now."""
-AskCondition = Callable[[str], tuple[Truth, str]]
-"""Name → (truth, why in one sentence)."""
+AskCondition = Callable[[str], Explanation]
+"""Name of a condition → what it answers now."""
+
+
+NO_REASON: Final = Reason(ReasonKind.UNREADABLE, "no reason given")
+NO_NUMBER: Final = Reason(ReasonKind.UNREADABLE, "the reading is not a number")
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +92,8 @@ class _Leaf(msgspec.Struct, frozen=True):
     truth: Truth
     sentence: str
     reading: Reading | None = None
+    reason: Reason | None = None
+    """Why it is UNKNOWN; None where it is not."""
 
 
 _Leaves = dict[Comparison | Condition, _Leaf]
@@ -124,7 +133,8 @@ def _evaluate(
     seen: _Leaves = {}
     for leaf in (*leaves(rule.when), *(leaves(rule.unless) if rule.unless else ())):
         if isinstance(leaf, Condition):
-            seen[leaf] = _Leaf(*condition(leaf.name))
+            answer = condition(leaf.name)
+            seen[leaf] = _Leaf(answer.truth, answer.sentence, reason=answer.reason)
             continue
         seen[leaf] = _compare(leaf, read(leaf.reading, rule.over), memory.get(str(leaf)))
         if seen[leaf].truth is not Truth.UNKNOWN:
@@ -140,9 +150,9 @@ def _compare(comparison: Comparison, reading: Reading, before: Remembered | None
     value = reading.value
     band = (reading.low, reading.high)
     if value is None:
-        return _Leaf(Truth.UNKNOWN, f"{comparison.reading} is unknown: {reading.because or 'no reason given'}", reading)
+        return _unknown(comparison, reading, reading.reason or NO_REASON)
     if not math.isfinite(value) or any(edge is not None and math.isnan(edge) for edge in band):
-        return _Leaf(Truth.UNKNOWN, f"{comparison.reading} is unknown: the reading is not a number", reading)
+        return _unknown(comparison, reading, NO_NUMBER)
     low = value if reading.low is None else min(reading.low, value)
     high = value if reading.high is None else max(reading.high, value)
     limit, unit, suffix = comparison.limit.value, comparison.unit, comparison.limit.suffix
@@ -156,7 +166,13 @@ def _compare(comparison: Comparison, reading: Reading, before: Remembered | None
     straddles = f"{comparison.reading} is {shown} ({about}), not clear of {bound}"
     if before is not None:
         return _Leaf(before.truth, straddles, reading)
-    return _Leaf(Truth.UNKNOWN if beyond[1] else Truth.FALSE, straddles, reading)
+    if not beyond[1]:
+        return _Leaf(Truth.FALSE, straddles, reading)
+    return _Leaf(Truth.UNKNOWN, straddles, reading, Reason(ReasonKind.UNDECIDED, straddles))
+
+
+def _unknown(comparison: Comparison, reading: Reading, reason: Reason) -> _Leaf:
+    return _Leaf(Truth.UNKNOWN, f"{comparison.reading} is unknown: {reason.text}", reading, reason)
 
 
 def _beyond(comparison: Comparison, value: float) -> bool:
@@ -244,7 +260,7 @@ def _said(rule: Rule, state: RuleState, seen: _Leaves, held: str, held_unknown: 
     sentence = leaf.sentence
     # a band that has come to straddle the limit keeps the breach; "99 ms over 130 ms" would be a lie: the band speaks
     if breach and value is not None and rule.summary and _beyond(decisive, value):
-        sentence = summarize(rule, decisive, value, leaf.reading.because if leaf.reading is not None else "")
+        sentence = summarize(rule, decisive, value, leaf.reading.remark if leaf.reading is not None else "")
     if leaf.reading is not None and leaf.reading.detail and value is not None:
         sentence = f"{sentence} · {leaf.reading.detail}"
     readings = {item.reading: seen[item].reading for item in leaves(rule.when) if isinstance(item, Comparison)}
@@ -257,6 +273,7 @@ def _said(rule: Rule, state: RuleState, seen: _Leaves, held: str, held_unknown: 
         cure=rule.cure,
         held=held,
         held_unknown=held_unknown,
+        reasons=tuple(dict.fromkeys(leaf.reason for leaf in seen.values() if leaf.reason is not None)),
         sentence=sentence,
         value=value,
         limit=decisive.limit.value,

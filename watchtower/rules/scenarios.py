@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 from pydantic import Field
@@ -17,13 +17,16 @@ from pydantic import Field
 from watchtower.configuration import Tree, validate
 from watchtower.configuration.tree import Route, dotted, place_of
 from watchtower.knobs import Group
-from watchtower.rules.ruleset import Ruleset
+from watchtower.rules.ruleset import AskCondition, ReadReading, Ruleset
 from watchtower.vocabulary.errors import BadInput, Problem
 from watchtower.vocabulary.quantities import EXAMPLES, duration, misfit, quantity, seconds
-from watchtower.vocabulary.readings import CONDITIONS, READINGS, Reading, RuleVerdict, Truth, Verdict
+from watchtower.vocabulary.readings import CONDITIONS, READINGS, Explanation, Reading, RuleVerdict, Truth, Verdict
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 
 MOST_STEPS = 100_000
 """Evaluations of one scenario: a day at one a second and some more."""
+NO_SERIES: Final = Reason(ReasonKind.NOT_CONFIGURED, "no series in this test")
+SCRIPTED: Final = Reason(ReasonKind.TOO_FEW, "so the test says, or its series ended")
 
 
 class Expectation(Group):
@@ -217,23 +220,25 @@ def _run(
     return ScenarioOutcome(scenario.name, len(scenario.expect), failures)
 
 
-def _read(play: _Play, step: int, now: float) -> Callable[[str, float], Reading]:
+def _read(play: _Play, step: int, now: float) -> ReadReading:
     def read(name: str, over: float) -> Reading:
         series = play.readings.get(name)
         sample = series[step] if series is not None and step < len(series) else ScriptedValue(None)
         if sample.value is None:
-            because = "no series in this test" if series is None else "so the test says, or its series ended"
-            return Reading(name=name, over=over, at=now, value=None, because=because)
+            return Reading(name=name, over=over, at=now, value=None, reason=NO_SERIES if series is None else SCRIPTED)
         low, high = sample.value - sample.margin, sample.value + sample.margin
         return Reading(name=name, over=over, at=now, value=sample.value, low=low, high=high)
 
     return read
 
 
-def _ask(play: _Play, step: int) -> Callable[[str], tuple[Truth, str]]:
-    def ask(name: str) -> tuple[Truth, str]:
+def _ask(play: _Play, step: int) -> AskCondition:
+    def ask(name: str) -> Explanation:
         series = play.conditions.get(name, [])
-        return (series[step], "so the test says") if step < len(series) else (Truth.UNKNOWN, "no series in this test")
+        if step >= len(series):
+            return Explanation.unknown(NO_SERIES)
+        truth = series[step]
+        return Explanation(truth, SCRIPTED if truth is Truth.UNKNOWN else None, "so the test says")
 
     return ask
 

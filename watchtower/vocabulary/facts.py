@@ -16,6 +16,7 @@ import msgspec
 
 from watchtower.vocabulary.actions import Incarnation
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble, Xid
+from watchtower.vocabulary.reasons import ReasonKind
 from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder
 
 
@@ -290,6 +291,8 @@ class CanaryRound(Fact, frozen=True, tag="canary_round", kw_only=True):
     """The cause that most references name; "" while clean or unclear."""
     because: str = ""
     """Why not all were asked: engine saturated, no user load, no answer."""
+    kind: ReasonKind = ReasonKind.UNREADABLE
+    """Of ``because``."""
 
 
 class ReferencesKnown(Fact, frozen=True, tag="references_known", kw_only=True):
@@ -300,6 +303,8 @@ class ReferencesKnown(Fact, frozen=True, tag="references_known", kw_only=True):
     """Why there are none: never captured, or captured under another key."""
     encoder_because: str = ""
     """Why similarity cannot be told although there are references; "" when it can."""
+    kind: ReasonKind = ReasonKind.NOT_CONFIGURED
+    """Of ``because``."""
 
 
 class CheckpointSeen(Fact, frozen=True, tag="checkpoint_seen", kw_only=True):
@@ -326,6 +331,8 @@ class EngineSeen(Fact, frozen=True, tag="engine_seen", kw_only=True):
     serving: bool = False
     """The engine says that it accepts requests; a hint, never proof of health."""
     version: str = ""
+    kind: ReasonKind = ReasonKind.UNREADABLE
+    """Of ``because``, where it is not known."""
 
     @property
     def how(self) -> str:

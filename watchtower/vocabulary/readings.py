@@ -6,10 +6,12 @@ Three-valued logic is Kleene's: S. C. Kleene, *Introduction to Metamathematics*,
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
 from watchtower.vocabulary.actions import Cure
+from watchtower.vocabulary.reasons import Reason
 
 
 class Verdict(StrEnum):
@@ -51,19 +53,42 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     """End of the window, CLOCK_BOOTTIME seconds."""
     value: float | None
-    """None means UNKNOWN; then ``because`` says why."""
+    """None means UNKNOWN; then ``reason`` says why."""
     low: float | None = None
     """Confidence band (95 %); None where the reading is exact."""
     high: float | None = None
     samples: int = 0
     """Independent observations behind it (requests, canaries), not tokens."""
-    because: str = ""
+    reason: Reason | None = None
+    """Why there is no value; None where there is one."""
+    remark: str = ""
+    """How a value came about, for ``{because}`` in the summary of a rule, e.g. how the engine ended."""
     detail: str = ""
     """What a person should know beside the number, e.g. which GPU and why; rules append it to their sentence."""
 
     @property
     def known(self) -> bool:
         return self.value is not None
+
+    @property
+    def because(self) -> str:
+        """One sentence, for displays: why there is no value, or what there is to remark on it."""
+        return self.remark if self.reason is None else self.reason.text
+
+
+class Explanation(NamedTuple):
+    """What a named condition answers."""
+
+    truth: Truth
+    reason: Reason | None
+    """Why it is UNKNOWN; None where it is not."""
+    sentence: str
+    """What it found, for people."""
+
+    @staticmethod
+    def unknown(reason: Reason) -> Explanation:
+        """It cannot tell, and its sentence is the reason's."""
+        return Explanation(Truth.UNKNOWN, reason, reason.text)
 
 
 class Severity(StrEnum):
@@ -87,6 +112,9 @@ class RuleVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """Non-empty: the rule's ``unless:`` is TRUE (explained) or UNKNOWN; the action waits and this says why."""
     held_unknown: bool = False
     """``held`` comes from an UNKNOWN in ``unless:``, not from an explanation that holds."""
+    reasons: tuple[Reason, ...] = ()
+    """Why leaves of ``when:`` and ``unless:`` are UNKNOWN: each of them, because a silent one must not hide a loud one.
+    There may be some although the verdict is known."""
     sentence: str = ""
     """The rule's summary with its values filled in, or why it is UNKNOWN."""
     value: float | None = None

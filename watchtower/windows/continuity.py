@@ -7,9 +7,17 @@ empty caches) are not its normal ones. The first incarnation ever seen starts no
 from __future__ import annotations
 
 import math
+from operator import itemgetter
+from typing import Final
 
 from watchtower.vocabulary.actions import Incarnation
 from watchtower.vocabulary.facts import EngineSeen
+from watchtower.vocabulary.reasons import Reason, ReasonKind
+
+WARMED_UP: Final = Reason(ReasonKind.WARMING, "the engine warmed up", "engine")
+RESTARTED: Final = Reason(ReasonKind.WARMING, "the engine restarted", "engine")
+STOOD_STILL: Final = Reason(ReasonKind.STALE, "Watchtower itself stood still", "daemon")
+_at: Final = itemgetter(0)
 
 
 class Continuity:
@@ -57,24 +65,21 @@ class Continuity:
             if self._served >= self._requests:
                 self._warm(at)
 
-    def warming(self, now: float) -> str:
-        """Why readings are still masked; empty when warm."""
+    def warming(self, now: float) -> Reason | None:
+        """Why readings are still masked; None when warm."""
         if self._warming and now - self.changed_at >= self._seconds:
             self._warm(self.changed_at + self._seconds)
         if not self._warming:
-            return ""
-        return (
+            return None
+        text = (
             f"the engine restarted {now - self.changed_at:.0f} s ago and is warming up: {self._served} of "
             f"{self._requests} requests served, at most {self._seconds:.0f} s"
         )
+        return Reason(ReasonKind.WARMING, text, "engine")
 
-    def clean_since(self) -> tuple[float, str]:
-        """The latest mark and its name."""
-        return max(
-            (self._warm_since, "the engine warmed up"),
-            (self.changed_at, "the engine restarted"),
-            (self.lagged_at, "Watchtower itself stood still"),
-        )
+    def clean_since(self) -> tuple[float, Reason]:
+        """The latest mark and what it was."""
+        return max((self._warm_since, WARMED_UP), (self.changed_at, RESTARTED), (self.lagged_at, STOOD_STILL), key=_at)
 
     def _warm(self, at: float) -> None:
         self._warming, self._warm_since = False, max(at, self.changed_at)

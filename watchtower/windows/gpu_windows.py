@@ -17,6 +17,7 @@ from typing import Any, Final
 from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble
 from watchtower.vocabulary.readings import Reading
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 from watchtower.windows import straggler
 from watchtower.windows.gpu_ranks import Rank, Track
 from watchtower.windows.straggler import percent
@@ -24,7 +25,11 @@ from watchtower.windows.window_settings import WindowSettings
 from watchtower.windows.xid_log import FATAL_XIDS, XidLog, describe
 
 FAMILIES: Final = ("gpu_utilization", "gpu_straggler", "gpu_xid")
-NO_GPU: Final = "no GPU source is configured; readings need NVML on this host or a DCGM exporter"
+PART: Final = "gpu"
+NO_GPU: Final = Reason(
+    ReasonKind.NOT_CONFIGURED, "no GPU source is configured; readings need NVML on this host or a DCGM exporter", PART
+)
+UNNAMED: Final = Reason(ReasonKind.UNREADABLE, "its source has never named it", PART)
 STALE_SECONDS: Final = 5.0
 """A newest sample older than this (or than twice its own length) says nothing about now."""
 LONGEST_OVER: Final = 1.5
@@ -52,6 +57,14 @@ TROUBLES: Final[dict[Trouble, str]] = {
     Trouble.FAULT: "its source reports an error",
 }
 """What each trouble means for a reading: UNKNOWN, because of this."""
+_KINDS: Final[dict[Trouble, ReasonKind]] = {
+    Trouble.NOT_SUPPORTED: ReasonKind.NOT_CONFIGURED,
+    Trouble.MIG: ReasonKind.NOT_CONFIGURED,
+    Trouble.RELEASED: ReasonKind.ELSEWHERE,
+}
+"""All others are UNREADABLE: a part that is on does not answer."""
+
+NotAtWork = Callable[[], Reason | None]
 
 
 class GpuWindows:
@@ -76,21 +89,22 @@ class GpuWindows:
         gone = report.at - self._settings.longest_window_seconds
         self._tracks = {uuid: track for uuid, track in self._tracks.items() if track.reported_at > gone}
 
-    def read(self, name: str, over: float, now: float, not_at_work: Callable[[], str] = str) -> Reading:
-        """``not_at_work`` tells why the engine's work of the window cannot be compared; "" when it can."""
+    def read(self, name: str, over: float, now: float, not_at_work: NotAtWork = lambda: None) -> Reading:
+        """``not_at_work`` tells why the engine's work of the window cannot be compared; None when it can."""
         if name == FATAL_XIDS:
             return self._fatal_xids(over, now)
         groups = self._groups()
-        because = self._dark(now) or self._nothing_to_compare(groups) or not_at_work()
+        reason = self._dark(now) or self._nothing_to_compare(groups) or not_at_work()
         measured: list[list[Rank]] = []
-        for group in groups if not because else ():
+        for group in groups if reason is None else ():
             if len(group) > 1:
-                ranks, because = self._ranks(group, over, now)
-                if because:
+                ranks = self._ranks(group, over, now)
+                if isinstance(ranks, Reason):
+                    reason = ranks
                     break
                 measured.append(ranks)
-        if because:
-            return Reading(name=name, over=over, at=now, value=None, because=self._named(because))
+        if reason is not None:
+            return Reading(name=name, over=over, at=now, value=None, reason=self._of_source(reason))
         value, detail, samples = max(map(_MEASURES[name], measured), key=itemgetter(0))
         return Reading(name=name, over=over, at=now, value=value, samples=samples, detail=self._named(detail))
 
@@ -103,10 +117,10 @@ class GpuWindows:
             labels = {xid.uuid: _label(xid.uuid, self._tracks.get(xid.uuid)) for xid in fatal}
             detail = self._named(describe(fatal, labels))
             return Reading(name=FATAL_XIDS, over=over, at=now, value=len(fatal), samples=len(fatal), detail=detail)
-        deaf = next((track for track in self._tracks.values() if _deaf(track.last)), None)
-        because = self._dark(now) or (f"{_label(deaf.uuid, deaf)}: {_deaf(deaf.last)}" if deaf is not None else "")
-        value = None if because else 0.0
-        return Reading(name=FATAL_XIDS, over=over, at=now, value=value, because=self._named(because) if because else "")
+        reason = self._dark(now) or next(filter(None, map(_deaf, self._tracks.values())), None)
+        if reason is not None:
+            return Reading(name=FATAL_XIDS, over=over, at=now, value=None, reason=self._of_source(reason))
+        return Reading(name=FATAL_XIDS, over=over, at=now, value=0.0)
 
     def hang_signature(self, seconds: float, now: float) -> str:
         """What the GPUs looked like while no token came for ``seconds``: evidence for people, never a verdict."""
@@ -114,19 +128,19 @@ class GpuWindows:
             return ""
         said = []
         for group in self._groups():
-            ranks, because = self._ranks(group, min(HANG_SECONDS, seconds), now, least_busy=0.0)
-            if not because and (sentence := _signature(ranks)):
-                said.append(sentence)
+            ranks = self._ranks(group, min(HANG_SECONDS, seconds), now, least_busy=0.0)
+            if not isinstance(ranks, Reason) and (signature := _signature(ranks)):
+                said.append(signature)
         return self._named("; ".join(said)) if said else ""
 
     def as_json(self, over: float, now: float) -> dict[str, Any]:
         """Every GPU as it is now, for the API and the exporters; absent values are null, never 0."""
         report = self._report
         if report is None:
-            return {"source": None, "because": NO_GPU, "gpus": []}
+            return {"source": None, "because": NO_GPU.text, "gpus": []}
         return {
             "source": report.source.value,
-            "because": self._dark(now),
+            "because": _text(self._dark(now)),
             "age_seconds": round(now - report.at, 3),
             "groups": self._groups(),
             "gpus": [self._gpu_json(track, over, now) for _, track in sorted(self._tracks.items(), key=_order)],
@@ -144,47 +158,50 @@ class GpuWindows:
             return [list(group) for group in self._settings.gpu_groups]
         return [[uuid for uuid, _ in sorted(self._tracks.items(), key=_order)]] if self._tracks else []
 
-    def _dark(self, now: float) -> str:
-        """Why nothing can be said of any GPU; empty when something can."""
+    def _dark(self, now: float) -> Reason | None:
+        """Why nothing can be said of any GPU; None when something can."""
         report = self._report
         if report is None:
             return NO_GPU
         if report.trouble is not None:
-            return f"no GPU can be read: {_why(report.trouble, report.because)}"
+            return _troubled(report.trouble, report.because, "no GPU can be read")
         if not self._tracks:
-            return "the source names no GPU"
-        return ""
+            return Reason(ReasonKind.UNREADABLE, "the source names no GPU", PART)
+        return None
 
-    def _nothing_to_compare(self, groups: list[list[str]]) -> str:
+    def _nothing_to_compare(self, groups: list[list[str]]) -> Reason | None:
         if any(len(group) > 1 for group in groups):
-            return ""
-        return "one GPU has no spread" if groups and len(groups) == 1 else "no group has two GPUs to compare"
+            return None
+        text = "one GPU has no spread" if groups and len(groups) == 1 else "no group has two GPUs to compare"
+        return Reason(ReasonKind.NOT_CONFIGURED, text, PART)
 
-    def _ranks(
-        self, group: Sequence[str], over: float, now: float, *, least_busy: float = -1
-    ) -> tuple[list[Rank], str]:
-        """The group's GPUs over the ``over`` seconds that end at the newest instant known of all of them."""
+    def _ranks(self, group: Sequence[str], over: float, now: float, *, least_busy: float = -1) -> list[Rank] | Reason:
+        """The group's GPUs over the ``over`` seconds that end at the newest instant known of all of them, or why they
+        cannot be read."""
         tracks = []
         for uuid in group:
             track = self._tracks.get(uuid)
-            because = _unread(track, now)
-            if track is None or because:
-                return [], f"{_label(uuid, track)}: {because}"
+            reason = _unread(track, now)
+            if track is None or reason is not None:
+                return _about(uuid, track, reason or UNNAMED)
             tracks.append(track)
         until = min(now, *(track.busyness.newest for track in tracks))
         ranks = [track.rank(until - over, until) for track in tracks]
         for rank in ranks:
             if rank.busy.seconds < self._settings.gpu_coverage_ratio * over:
-                return [], f"{rank.label}: {rank.busy.seconds:.1f} s of {over:g} s are covered by samples"
+                text = f"{rank.label}: {rank.busy.seconds:.1f} s of {over:g} s are covered by samples"
+                return Reason(ReasonKind.TOO_FEW, text, PART)
             if rank.busy.seconds > LONGEST_OVER * over:
-                return [], f"{rank.label}: its samples are too long for a window of {over:g} s"
+                text = f"{rank.label}: its samples are too long for a window of {over:g} s"
+                return Reason(ReasonKind.TOO_FEW, text, PART)
         least = self._settings.gpu_least_busy_ratio if least_busy < 0 else least_busy
         if (most := max(rank.busy.mean for rank in ranks)) < least:
-            return (
-                [],
-                f"idle: no GPU of the group is busier than {percent(most)}, {percent(least)} are needed to compare",
-            )
-        return ranks, ""
+            text = f"idle: no GPU of the group is busier than {percent(most)}, {percent(least)} are needed to compare"
+            return Reason(ReasonKind.IDLE, text, PART)
+        return ranks
+
+    def _of_source(self, reason: Reason) -> Reason:
+        return Reason(reason.kind, self._named(reason.text), reason.part)
 
     def _named(self, text: str) -> str:
         if self._report is None or self._report.source is not GpuSource.SIMULATED:
@@ -193,15 +210,15 @@ class GpuWindows:
 
     def _gpu_json(self, track: Track, over: float, now: float) -> dict[str, Any]:
         seen = track.last
-        because = _unread(track, now)
+        reason = _unread(track, now)
         until = min(now, track.busyness.newest)
         busy = track.busyness.between(until - over, until)
-        told = busy.seconds >= self._settings.gpu_coverage_ratio * over and not because
+        told = busy.seconds >= self._settings.gpu_coverage_ratio * over and reason is None
         return {
             "uuid": seen.uuid,
             "index": seen.index,
             "name": seen.name,
-            "because": because,
+            "because": _text(reason),
             "trouble": seen.trouble,
             "utilization": round(busy.mean, 4) if told else None,
             "utilization_deviation": round(busy.deviation, 4) if told else None,
@@ -233,27 +250,40 @@ def _label(uuid: str, track: Track | None) -> str:
     return uuid if track is None or track.last.index < 0 else f"GPU {track.last.index} ({uuid})"
 
 
-def _why(trouble: Trouble, because: str) -> str:
-    return f"{TROUBLES[trouble]} ({because})" if because else TROUBLES[trouble]
+def _text(reason: Reason | None) -> str:
+    return "" if reason is None else reason.text
 
 
-def _deaf(seen: GpuSeen) -> str:
-    """Why nobody would hear an Xid of this GPU; empty when somebody listens."""
-    trouble = seen.trouble or seen.unavailable.get("xids")
-    return "" if trouble is None else f"no Xid is heard: {_why(trouble, seen.because)}"
+def _about(uuid: str, track: Track | None, reason: Reason) -> Reason:
+    return Reason(reason.kind, f"{_label(uuid, track)}: {reason.text}", PART)
 
 
-def _unread(track: Track | None, now: float) -> str:
-    """Why this GPU's utilization cannot be read at ``now``; empty when it can."""
+def _troubled(trouble: Trouble, because: str, what: str = "") -> Reason:
+    why = f"{TROUBLES[trouble]} ({because})" if because else TROUBLES[trouble]
+    return Reason(_KINDS.get(trouble, ReasonKind.UNREADABLE), f"{what}: {why}" if what else why, PART)
+
+
+def _deaf(track: Track) -> Reason | None:
+    """Why nobody would hear an Xid of this GPU; None when somebody listens."""
+    trouble = track.last.trouble or track.last.unavailable.get("xids")
+    if trouble is None:
+        return None
+    return _about(track.uuid, track, _troubled(trouble, track.last.because, "no Xid is heard"))
+
+
+def _unread(track: Track | None, now: float) -> Reason | None:
+    """Why this GPU's utilization cannot be read at ``now``; None when it can."""
     if track is None:
-        return "its source has never named it"
+        return UNNAMED
     trouble = track.last.trouble or track.last.unavailable.get("utilization")
     if trouble is not None:
-        return _why(trouble, track.last.because)
+        return _troubled(trouble, track.last.because)
     age, allowed = now - track.busyness.newest, max(STALE_SECONDS, 2 * track.busyness.newest_seconds)
     if math.isinf(age):
-        return "no utilization sample yet"
-    return f"its newest utilization sample is {age:.0f} s old" if age > allowed else ""
+        return Reason(ReasonKind.TOO_FEW, "no utilization sample yet", PART)
+    if age > allowed:
+        return Reason(ReasonKind.UNREADABLE, f"its newest utilization sample is {age:.0f} s old", PART)
+    return None
 
 
 # ── one function a reading: (value, what people should know beside it, samples) ─────────────────────

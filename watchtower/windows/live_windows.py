@@ -12,8 +12,10 @@ from typing import Final
 
 from watchtower.vocabulary.facts import LiveAnswered, ReferencesKnown
 from watchtower.vocabulary.readings import Reading
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 
 FAMILIES: Final = ("live_agreement", "live_similarity")
+PART: Final = "references"
 FEWEST: Final = 3
 """References that users asked, below which nothing is said."""
 _SCORES: dict[str, Callable[[LiveAnswered], float | None]] = {
@@ -29,13 +31,13 @@ class LiveWindows:
 
     def __init__(self) -> None:
         self._newest: dict[str, LiveAnswered] = {}
-        self._because = ""
+        self._unusable: Reason | None = None
         self._since = -math.inf
 
     def known(self, fact: ReferencesKnown) -> None:
         """Other references than before."""
         self._newest.clear()
-        self._because = "" if fact.usable else fact.because
+        self._unusable = None if fact.usable else Reason(fact.kind, fact.because, PART)
 
     def answered(self, fact: LiveAnswered) -> None:
         before = self._newest.get(fact.reference)
@@ -51,9 +53,10 @@ class LiveWindows:
         family = name.partition(".")[0]
         fresh = [answer for answer in self._newest.values() if now - over <= answer.at <= now]
         scores = [score for answer in fresh if (score := _SCORES[family](answer)) is not None]
-        if self._because or len(scores) < FEWEST:
-            because = self._because or f"users asked too few references' questions: {len(scores)} of {FEWEST}"
-            return Reading(name=name, over=over, at=now, value=None, because=because, samples=len(scores))
+        if self._unusable is not None or len(scores) < FEWEST:
+            too_few = f"users asked too few references' questions: {len(scores)} of {FEWEST}"
+            reason = self._unusable or Reason(ReasonKind.TOO_FEW, too_few, PART)
+            return Reading(name=name, over=over, at=now, value=None, reason=reason, samples=len(scores))
         mean = sum(scores) / len(scores)
         margin = _Z95 * math.sqrt(sum((score - mean) ** 2 for score in scores) / (len(scores) - 1) / len(scores))
         least, most = _RANGES[family]

@@ -14,11 +14,13 @@ from typing import Final
 
 from watchtower.vocabulary.facts import CanaryRound, ReferenceAnswered, ReferencesKnown
 from watchtower.vocabulary.readings import Reading
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 from watchtower.vocabulary.references import CAUSES
 from watchtower.windows import estimates
 
 FAMILIES: Final = ("similarity", "prefix_agreement", "cache_agreement", "logprob_shift", "malformed_output")
-NOBODY_KNOWS: Final = "whether references exist is not known yet"
+PART: Final = "references"
+NOBODY_KNOWS: Final = Reason(ReasonKind.TOO_FEW, "whether references exist is not known yet", PART)
 FEWEST_CHECKS: Final = 3
 """References asked through the prefix cache: they are few, because a check doubles a question's cost."""
 _SCORES: dict[str, Callable[[ReferenceAnswered], float | None]] = {
@@ -78,15 +80,16 @@ class MeaningWindows:
 
     def read(self, name: str, over: float, now: float) -> Reading:
         family, _, stat = name.partition(".")
-        because = self._unusable(family)
-        every = [] if because else [answer for answer in self._newest.values() if now - over <= answer.at <= now]
+        reason = self._unusable(family)
+        answers = () if reason is not None else self._newest.values()
+        every = [answer for answer in answers if now - over <= answer.at <= now]
         fresh, scores = self._worst(family, every)
         if stat == "excess":
             scores = _excess(fresh)
-        if not because and len(scores) < self._least(family):
-            because = self._too_few(family, len(fresh), len(scores), over, now)
-        if because:
-            return Reading(name=name, over=over, at=now, value=None, because=because, samples=len(scores))
+        if reason is None and len(scores) < self._least(family):
+            reason = self._too_few(family, len(fresh), len(scores), over, now)
+        if reason is not None:
+            return Reading(name=name, over=over, at=now, value=None, reason=reason, samples=len(scores))
         detail = self._detail(fresh)
         if stat == "floor":
             return Reading(name=name, over=over, at=now, value=min(scores), samples=len(scores), detail=detail)
@@ -114,23 +117,28 @@ class MeaningWindows:
     def _needed(self) -> int:
         return min(self._minimum, self._known.usable) if self._known else self._minimum
 
-    def _unusable(self, family: str) -> str:
+    def _unusable(self, family: str) -> Reason | None:
         if self._known is None:
             return NOBODY_KNOWS
         if not self._known.usable:
-            return self._known.because
-        return self._known.encoder_because if family == "similarity" else ""
+            return Reason(self._known.kind, self._known.because, PART)
+        if family == "similarity" and self._known.encoder_because:
+            return Reason(ReasonKind.NOT_CONFIGURED, self._known.encoder_because, "encoder")
+        return None
 
-    def _too_few(self, family: str, fresh: int, scored: int, over: float, now: float) -> str:
+    def _too_few(self, family: str, fresh: int, scored: int, over: float, now: float) -> Reason:
         if fresh >= self._needed() and family == "logprob_shift":
-            return "the engine gives no prompt_logprobs: answers are compared by their words alone"
+            text = "the engine gives no prompt_logprobs: answers are compared by their words alone"
+            return Reason(ReasonKind.NOT_CONFIGURED, text, PART)
         if fresh >= self._needed() and family == "similarity":
-            return "the encoder made no vectors for these answers"
+            return Reason(ReasonKind.UNREADABLE, "the encoder made no vectors for these answers", "encoder")
         if fresh >= self._needed() and family == "cache_agreement":
-            return f"too few references were asked through the prefix cache: {scored} of {FEWEST_CHECKS}"
+            text = f"too few references were asked through the prefix cache: {scored} of {FEWEST_CHECKS}"
+            return Reason(ReasonKind.TOO_FEW, text, PART)
         if self._unasked is not None and now - self._unasked.at <= over:
-            return self._unasked.because
-        return f"too few references answered in the window: {scored} of {self._needed()}"
+            return Reason(self._unasked.kind, self._unasked.because, PART)
+        text = f"too few references answered in the window: {scored} of {self._needed()}"
+        return Reason(ReasonKind.TOO_FEW, text, PART)
 
     def _estimate(self, family: str, scores: list[float]) -> tuple[float, float, float]:
         count = len(scores)

@@ -9,9 +9,14 @@ never came up is missed like one that died; no token is owed by it, though.
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from watchtower.vocabulary.facts import EngineSeen
-from watchtower.windows.probes import Probed
+from watchtower.vocabulary.reasons import Reason, ReasonKind
+from watchtower.windows.probes import Probed, no_value
+
+PART: Final = "supervisor"
+GONE: Final = Reason(ReasonKind.UNREADABLE, "no engine runs, so no token is owed", "engine")
 
 
 class Presence:
@@ -38,21 +43,22 @@ class Presence:
             self._since = fact.at
 
     @property
-    def gone(self) -> str:
-        """Why no token can be expected; empty while an engine runs, or nobody can tell."""
-        return "" if self._since is None or not self._met else "no engine runs, so no token is owed"
+    def gone(self) -> Reason | None:
+        """Why no token can be expected; None while an engine runs, or nobody can tell."""
+        return None if self._since is None or not self._met else GONE
 
     def absent(self, over: float, now: float) -> Probed:
         """Seconds for which it is proven that none runs. UNKNOWN when the newest look is older than ``over``."""
         last = self._last
         if last is None:
-            return Probed(None, "the adapter has not looked yet")
+            return no_value(ReasonKind.TOO_FEW, "the adapter has not looked yet", PART)
         if now - last.at > over:
-            return Probed(None, f"the adapter last looked {now - last.at:.0f} s ago, before the window")
+            because = f"the adapter last looked {now - last.at:.0f} s ago, before the window"
+            return no_value(ReasonKind.UNREADABLE, because, PART)
         if not last.known:
-            return Probed(None, last.because or "the adapter could not tell")
+            return no_value(last.kind, last.because or "the adapter could not tell", PART)
         if last.incarnation is not None:
             return Probed(0.0, samples=1)
         since = last.at if self._since is None else self._since
-        because = last.how if self._met else last.because or "it has never come up"
-        return Probed(last.at - since, because, samples=1)
+        how = last.how if self._met else last.because or "it has never come up"
+        return Probed(last.at - since, remark=how, samples=1)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CanaryStarted, EngineScrape
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 
 LOST_SECONDS: Final = 60.0
 """A canary that runs for longer has lost its reporter: canaries end at their deadline, far below this."""
@@ -23,8 +24,14 @@ class Probed:
     """A number, or why there is none."""
 
     value: float | None
-    because: str = ""
+    reason: Reason | None = None
+    remark: str = ""
     samples: int = 0
+
+
+def no_value(kind: ReasonKind, text: str, part: str) -> Probed:
+    """UNKNOWN, and why."""
+    return Probed(None, Reason(kind, text, part))
 
 
 class CanaryHistory:
@@ -65,26 +72,27 @@ class CanaryHistory:
         """Seconds without any answer. UNKNOWN when the newest evidence is older than ``over``."""
         if self._running is not None:
             if now - self._running.at > max(over, LOST_SECONDS):
-                return Probed(None, "the newest canary was started and never reported back")
+                return _canary(ReasonKind.UNREADABLE, "the newest canary was started and never reported back")
             begun = self._run_began if self._fresh(over, now) else None
             return Probed(max(0.0, now - (self._running.at if begun is None else begun)), samples=self._run + 1)
         if self._last is None:
-            return Probed(None, "no canary has ended yet")
+            return _canary(ReasonKind.TOO_FEW, "no canary has ended yet")
         if not self._fresh(over, now):
-            return Probed(None, f"the newest canary ended {now - self._last.at:.0f} s ago, before the window")
+            age = now - self._last.at
+            return _canary(ReasonKind.TOO_FEW, f"the newest canary ended {age:.0f} s ago, before the window")
         if self._last.outcome is CanaryOutcome.SERVED:
             return Probed(0.0, samples=1)
         if self._run_began is None:
-            return Probed(
-                None, f"no canary was ever served by this engine, and the newest was {self._last.outcome}{self._why()}"
-            )
+            never = f"no canary was ever served by this engine, and the newest was {self._last.outcome}{self._why()}"
+            return _canary(ReasonKind.UNREADABLE, never)
         return Probed(max(0.0, self._last.started_at + self._last.seconds - self._run_began), samples=self._run)
 
     def latency(self, over: float, now: float) -> Probed:
         if self._served is None:
-            return Probed(None, "no canary was served yet")
+            return _canary(ReasonKind.TOO_FEW, "no canary was served yet")
         if now - self._served.at > over:
-            return Probed(None, f"the newest served canary is {now - self._served.at:.0f} s old")
+            age = now - self._served.at
+            return _canary(ReasonKind.TOO_FEW, f"the newest served canary is {age:.0f} s old")
         return Probed(self._served.seconds, samples=1)
 
     def _fresh(self, over: float, now: float) -> bool:
@@ -92,6 +100,10 @@ class CanaryHistory:
 
     def _why(self) -> str:
         return f": {self._last.because}" if self._last is not None and self._last.because else ""
+
+
+def _canary(kind: ReasonKind, text: str) -> Probed:
+    return no_value(kind, text, "canary")
 
 
 class Scrapes:
@@ -108,16 +120,21 @@ class Scrapes:
         """``field`` of the newest scrape, if it is inside the window and not older than ``since``."""
         newest = self._newest
         if newest is None:
-            return Probed(None, "the engine's metrics were never read")
+            return _scrape(ReasonKind.TOO_FEW, "the engine's metrics were never read")
         if now - newest.at > over:
-            return Probed(None, f"the newest scrape is {now - newest.at:.0f} s old")
+            return _scrape(ReasonKind.UNREADABLE, f"the newest scrape is {now - newest.at:.0f} s old")
         if newest.at < since:
-            return Probed(None, "the newest scrape is from before the engine restarted")
+            return _scrape(ReasonKind.WARMING, "the newest scrape is from before the engine restarted")
         if not newest.ok:
-            return Probed(None, f"the engine's metrics cannot be read: {newest.because or 'no reason given'}")
+            because = newest.because or "no reason given"
+            return _scrape(ReasonKind.UNREADABLE, f"the engine's metrics cannot be read: {because}")
         value: float | None = getattr(newest, field)
         if value is None:
-            return Probed(None, "the engine does not report it")
+            return _scrape(ReasonKind.NOT_CONFIGURED, "the engine does not report it")
         if not math.isfinite(value) or value < 0:
-            return Probed(None, "the engine reports no sane number")
+            return _scrape(ReasonKind.UNREADABLE, "the engine reports no sane number")
         return Probed(value, samples=1)
+
+
+def _scrape(kind: ReasonKind, text: str) -> Probed:
+    return no_value(kind, text, "scrape")

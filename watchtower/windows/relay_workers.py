@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from watchtower.vocabulary.facts import RelayFrame
+from watchtower.vocabulary.reasons import Reason, ReasonKind
+
+PART: Final = "relay"
 
 
 @dataclass(slots=True)
@@ -27,10 +31,11 @@ class RelayWorkers:
     def __init__(self, silence_seconds: float) -> None:
         self._silence = silence_seconds
         self._workers: dict[int, Worker] = {}
-        self._ever = False
+        self._known: set[int] = set()
+        """Numbers of all workers that ever spoke: a few, they are counted from 0."""
         self.clean_since = -math.inf
         """CLOCK_BOOTTIME seconds; -inf until somebody spoke."""
-        self.hole = ""
+        self.hole = Reason(ReasonKind.UNREADABLE, "no relay has ever spoken", PART)
         """What the last hole was."""
 
     def connected(self, worker: int) -> None:
@@ -39,47 +44,56 @@ class RelayWorkers:
 
     def gone(self, worker: int, at: float) -> None:
         self._workers.pop(worker, None)
-        self._broken(at, f"relay worker {worker} disconnected")
+        self._broken(at, _silent(f"relay worker {worker} disconnected"))
 
     def heard(self, frame: RelayFrame) -> FrameHeard:
         """Take note of a frame."""
         known = self._workers.get(frame.worker)
         now = Worker(frame.pid, frame.sequence, frame.at, max(0, frame.open_exchanges), frame.dropped_news)
-        self._ever = True
         if known is None or known.pid != frame.pid:
             self._workers[frame.worker] = now
-            self._broken(frame.at, f"relay worker {frame.worker} connected")
+            self._broken(frame.at, self._connected(frame.worker))
             return FrameHeard(fresh=True)
         if frame.sequence <= known.sequence:
             return FrameHeard(repeated=True)
         self._workers[frame.worker] = now
         if frame.sequence != known.sequence + 1:
-            self._broken(frame.at, f"frames of relay worker {frame.worker} were lost")
+            self._broken(frame.at, _silent(f"frames of relay worker {frame.worker} were lost"))
             return FrameHeard(fresh=True)
         if frame.dropped_news > known.dropped_news:
-            self._broken(frame.at, f"news of relay worker {frame.worker} fell off its queue")
+            self._broken(frame.at, _silent(f"news of relay worker {frame.worker} fell off its queue"))
             return FrameHeard(shed=True)
         seconds = frame.at - known.heard_at
         if seconds > self._silence:
-            self._broken(frame.at, f"relay worker {frame.worker} was silent for {seconds:.1f} s")
+            self._broken(frame.at, _silent(f"relay worker {frame.worker} was silent for {seconds:.1f} s"))
         elif seconds > 0:
             return FrameHeard(watched_seconds=seconds, watched_open=known.open_exchanges)
         return FrameHeard()
 
-    def unheard(self, now: float) -> str:
-        """Why the traffic cannot be seen at ``now``; empty when it can."""
-        if not self._ever:
-            return "no relay has ever spoken"
+    def unheard(self, now: float) -> Reason | None:
+        """Why the traffic cannot be seen at ``now``; None when it can."""
+        if not self._known:
+            return _silent("no relay has ever spoken")
         if not self._workers:
-            return "no relay worker is connected"
+            return _silent("no relay worker is connected")
         for worker, known in self._workers.items():
             if now - known.heard_at > self._silence:
-                return f"relay worker {worker} has been silent for {now - known.heard_at:.1f} s"
-        return ""
+                return _silent(f"relay worker {worker} has been silent for {now - known.heard_at:.1f} s")
+        return None
 
-    def _broken(self, at: float, hole: str) -> None:
+    def _connected(self, worker: int) -> Reason:
+        """The first time is a beginning, of which nothing could have been seen; every other is a connection lost."""
+        kind = ReasonKind.UNREADABLE if worker in self._known else ReasonKind.TOO_FEW
+        self._known.add(worker)
+        return Reason(kind, f"relay worker {worker} connected", PART)
+
+    def _broken(self, at: float, hole: Reason) -> None:
         if at >= self.clean_since:
             self.clean_since, self.hole = at, hole
+
+
+def _silent(text: str) -> Reason:
+    return Reason(ReasonKind.UNREADABLE, text, PART)
 
 
 @dataclass(frozen=True, slots=True)

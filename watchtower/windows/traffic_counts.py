@@ -27,6 +27,7 @@ class TrafficSlot:
         "opened",
         "seconds",
         "tokens",
+        "unobserved",
         "unsized",
         "worst_lag",
     )
@@ -43,6 +44,8 @@ class TrafficSlot:
         self.ended = 0
         """Exchanges that tell something about the engine: not those the client left, not our own answers."""
         self.failed = 0
+        self.unobserved = 0
+        """Of the ended ones, those whose answer passed in a form that is not read."""
         self.heard = 0
         """News of exchanges."""
         self.seconds = 0
@@ -75,6 +78,7 @@ class TrafficSlot:
             return
         self.ended += 1
         self.failed += failed(closed)
+        self.unobserved += closed.ending is Ending.UNOBSERVED
 
     def take_in(self, other: TrafficSlot) -> None:
         for name, total in zip(_SUMMED, map(add, _sums(self), _sums(other)), strict=True):
@@ -114,7 +118,7 @@ class TrafficPast:
 
 _SUMMED: Final = (
     *("tokens", "opened", "asked_bytes", "answered_bytes", "unsized"),
-    *("ended", "failed", "heard", "seconds", "lagged"),
+    *("ended", "failed", "unobserved", "heard", "seconds", "lagged"),
 )
 _sums: Final = attrgetter(*_SUMMED)
 

@@ -32,6 +32,7 @@ from watchtower.vocabulary.facts import (
     RelayHello,
 )
 from watchtower.vocabulary.readings import READINGS, Reading
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 from watchtower.windows import estimates, live_windows, meaning_windows
 from watchtower.windows.continuity import Continuity
 from watchtower.windows.gpu_windows import FAMILIES, GpuWindows
@@ -60,6 +61,10 @@ TOKENLESS_RATIO: Final = 0.1
 """No token for longer than this, and than this share of the window: GPUs are not compared."""
 STAMP_TOLERANCE_SECONDS: Final = 60.0
 """A frame or GPU report stamped further than this ahead of the last reading's now is not believed."""
+RELAY: Final = "relay"
+NO_EXCHANGE: Final = Reason(ReasonKind.IDLE, "idle: no exchange", RELAY)
+NONE_ENDED: Final = Reason(ReasonKind.IDLE, "idle: no exchange ended", RELAY)
+NOTHING_OWED: Final = Reason(ReasonKind.IDLE, "idle: no exchange is open, so no token is owed", RELAY)
 
 
 class Windows:
@@ -196,43 +201,57 @@ class Windows:
 
     def _latency(self, series: Series, name: str, stat: str, over: float, now: float) -> Reading:
         dark = self._unseen(over, now)
-        if dark:
+        if dark is not None:
             return _unknown(name, over, now, dark)
         traffic = self._traffic(over, now)
         if traffic.lagged > max(1.0, LAGGED_SHARE * traffic.seconds):
             lag, most = traffic.worst_lag * 1000, self.settings.relay_lag_seconds * 1000
-            because = f"the relay's own loop was over {most:g} ms late in {traffic.lagged} of {traffic.seconds} s"
-            return _unknown(name, over, now, f"{because}, at worst {lag:.0f} ms")
+            late = f"the relay's own loop was over {most:g} ms late in {traffic.lagged} of {traffic.seconds} s"
+            return _unknown(name, over, now, Reason(ReasonKind.STALE, f"{late}, at worst {lag:.0f} ms", RELAY))
         sample = series.window(now - over, now)
         if stat == "max":
-            return self._longest(sample, name, over, now)
-        missing = self._missing(series, sample)
-        if missing:
+            return self._longest(sample, traffic, name, over, now)
+        missing = self._missing(series, sample, traffic)
+        if missing is not None:
             return _unknown(name, over, now, missing, sample.exchanges)
         found = estimates.mean(sample) if stat == "mean" else estimates.quantile(sample, QUANTILES[stat])
         if found is None:
-            return _unknown(name, over, now, "too few sub-windows for a confidence band", sample.exchanges)
+            too_few = _too_few("too few sub-windows for a confidence band")
+            return _unknown(name, over, now, too_few, sample.exchanges)
         return _known(name, over, now, found, sample.exchanges)
 
-    def _missing(self, series: Series, sample: Sample) -> str:
-        """What keeps a sample from being enough; empty when nothing does."""
+    def _missing(self, series: Series, sample: Sample, traffic: TrafficSlot) -> Reason | None:
+        """What keeps a sample from being enough; None when nothing does."""
         knobs = self.settings
         count = sample.count
         if not count:
-            waiting = len(self._intake.roster)
-            return f"{waiting} exchanges are open and none gave a token" if waiting else "idle: no exchange"
+            return self._tokenless(traffic)
         if sample.exchanges < knobs.minimum_requests:
-            return f"too few requests: {sample.exchanges} of {knobs.minimum_requests}"
+            return _too_few(f"too few requests: {sample.exchanges} of {knobs.minimum_requests}")
         if series is self._intake.inter_token and count < knobs.minimum_tokens:
-            return f"too few tokens: {count} of {knobs.minimum_tokens}"
+            return _too_few(f"too few tokens: {count} of {knobs.minimum_tokens}")
         if sample.clusters < knobs.minimum_clusters:
-            return f"too few sub-windows with data for a confidence band: {sample.clusters} of {knobs.minimum_clusters}"
-        return ""
+            clusters = f"{sample.clusters} of {knobs.minimum_clusters}"
+            return _too_few(f"too few sub-windows with data for a confidence band: {clusters}")
+        return None
 
-    def _longest(self, sample: Sample, name: str, over: float, now: float) -> Reading:
+    def _tokenless(self, traffic: TrafficSlot) -> Reason:
+        """Why nothing was timed: it is not idle while answers pass, whether or not they can be read."""
+        waiting = len(self._intake.roster)
+        if waiting:
+            return _too_few(f"{waiting} exchanges are open and none gave a token")
+        if traffic.unobserved:
+            text = f"{traffic.unobserved} answers passed in a form that is not read"
+            return Reason(ReasonKind.UNOBSERVED, text, RELAY)
+        if traffic.ended:
+            return _too_few(f"{traffic.ended} exchanges ended without a token to time")
+        return NO_EXCHANGE
+
+    def _longest(self, sample: Sample, traffic: TrafficSlot, name: str, over: float, now: float) -> Reading:
         longest = max(sample.longest_gap, self._now(now).open_gap)
         if longest <= 0:
-            return _unknown(name, over, now, self._missing(self._intake.inter_token, sample) or "no gap seen")
+            missing = self._missing(self._intake.inter_token, sample, traffic)
+            return _unknown(name, over, now, missing or _too_few("no gap seen"))
         return Reading(name=name, over=over, at=now, value=longest, samples=max(1, sample.exchanges))
 
     def _absent(self, name: str, over: float, now: float) -> Reading:
@@ -244,61 +263,62 @@ class Windows:
     def _stalled(self, name: str, over: float, now: float) -> Reading:
         roster, moment = self._intake.roster, self._now(now)
         dark = self._intake.relays.unheard(now) or self._presence.gone or self._continuity.warming(now)
-        if dark or moment.oldest is None:
-            return _unknown(name, over, now, dark or "idle: no exchange is open, so no token is owed")
+        if dark is not None or moment.oldest is None:
+            return _unknown(name, over, now, dark or NOTHING_OWED)
         since = max(moment.oldest, roster.progress_at)
         if since < moment.clean and now - moment.clean < over:
-            hole = f"{moment.hole} {now - moment.clean:.1f} s ago and no token was seen since"
-            return _unknown(name, over, now, hole)
+            since_then = f"{moment.hole.text} {now - moment.clean:.1f} s ago and no token was seen since"
+            return _unknown(name, over, now, Reason(moment.hole.kind, since_then, moment.hole.part))
         seconds = now - max(since, moment.clean)
         waiting = moment.waiting
         remark = f"{waiting} of {len(roster)} open exchanges still wait for their first token" if waiting else ""
         value = 0.0 if seconds < FLOWING_SECONDS else seconds
         detail = self.gpus.hang_signature(value, now)
-        return Reading(name=name, over=over, at=now, value=value, samples=len(roster), because=remark, detail=detail)
+        return Reading(name=name, over=over, at=now, value=value, samples=len(roster), remark=remark, detail=detail)
 
     def _counted(self, name: str, over: float, now: float) -> Reading:
         dark = self._unseen(over, now)
-        if dark:
+        if dark is not None:
             return _unknown(name, over, now, dark)
         traffic = self._traffic(over, now)
         if name == "exchanges.open":
             value = traffic.mean_open()
             if value is None:
-                return _unknown(name, over, now, "no two frames of a relay worker lie in the window")
+                return _unknown(name, over, now, _too_few("no two frames of a relay worker lie in the window"))
             return Reading(name=name, over=over, at=now, value=value, samples=round(over))
         if name == "exchanges.error_ratio":
             ratio = estimates.share(traffic.failed, traffic.ended)
             if ratio is None:
-                return _unknown(name, over, now, "idle: no exchange ended")
+                waiting = len(self._intake.roster)
+                none_ended = _too_few(f"{waiting} exchanges are open and none has ended") if waiting else NONE_ENDED
+                return _unknown(name, over, now, none_ended)
             return _known(name, over, now, ratio, traffic.ended)
         if not traffic.heard and not len(self._intake.roster):
-            return _unknown(name, over, now, "idle: no exchange")
+            return _unknown(name, over, now, NO_EXCHANGE)
         seconds = now - self._intake.traffic.begin(now - over)
         if name == "exchanges.arrival_rate":
             return Reading(name=name, over=over, at=now, value=traffic.opened / seconds, samples=traffic.opened)
         if name == "exchanges.prompt_rate":
             if traffic.unsized:
-                because = f"{traffic.unsized} of {traffic.opened} requests told no length"
-                return _unknown(name, over, now, because, traffic.opened)
+                unsized = _too_few(f"{traffic.unsized} of {traffic.opened} requests told no length")
+                return _unknown(name, over, now, unsized, traffic.opened)
             most = max(traffic.asked_bytes, traffic.answered_bytes)
             return Reading(name=name, over=over, at=now, value=most / seconds, samples=traffic.opened)
         return Reading(name=name, over=over, at=now, value=traffic.tokens / seconds, samples=max(1, traffic.heard))
 
-    def _not_at_work(self, over: float, now: float) -> str:
-        """Why the GPUs of this window must not be compared; empty when they may."""
+    def _not_at_work(self, over: float, now: float) -> Reason | None:
+        """Why the GPUs of this window must not be compared; None when they may."""
         dark = self._unseen(over, now)
-        if dark:
+        if dark is not None:
             return dark
         worked, needed = self._workload.ratio(over, now), self.settings.gpu_work_ratio
         if worked < needed:
-            return (
-                f"idle: exchanges were open in {percent(worked)} of the window's seconds, {percent(needed)} are needed"
-            )
+            text = f"exchanges were open in {percent(worked)} of the window's seconds, {percent(needed)} are needed"
+            return Reason(ReasonKind.IDLE, f"idle: {text}", RELAY)
         waited = now - self._intake.roster.progress_at
         if waited > max(TOKENLESS_SECONDS, TOKENLESS_RATIO * over):
-            return "no token comes: that is no imbalance, see token_progress.stalled"
-        return ""
+            return _too_few("no token comes: that is no imbalance, see token_progress.stalled")
+        return None
 
     # ── what all of them ask ────────────────────────────────────────────────────────────────────
 
@@ -306,12 +326,13 @@ class Windows:
         past, start = self._intake.traffic_past.since(now - over, now)
         return past[start]
 
-    def _unseen(self, over: float, now: float) -> str:
-        """Why a window of the traffic cannot be read; empty when it can."""
+    def _unseen(self, over: float, now: float) -> Reason | None:
+        """Why a window of the traffic cannot be read; None when it can."""
         moment = self._now(now)
-        if moment.dark or now - over >= moment.clean:
+        if moment.dark is not None or now - over >= moment.clean:
             return moment.dark
-        return f"{moment.hole} {now - moment.clean:.1f} s ago, inside the window of {over:g} s"
+        text = f"{moment.hole.text} {now - moment.clean:.1f} s ago, inside the window of {over:g} s"
+        return Reason(moment.hole.kind, text, moment.hole.part)
 
     def _now(self, now: float) -> Moment:
         if self._moment is None or self._moment.at != now:
@@ -324,20 +345,21 @@ class Windows:
             )  # fmt: skip
         return self._moment
 
-    def _clean_since(self) -> tuple[float, str]:
+    def _clean_since(self) -> tuple[float, Reason]:
         relays = self._intake.relays
-        return max(self._continuity.clean_since(), (relays.clean_since, relays.hole))
+        ours = self._continuity.clean_since()
+        return ours if ours[0] > relays.clean_since else (relays.clean_since, relays.hole)
 
 
 class Moment(NamedTuple):
     """What all windows that end at one instant share, until the next fact."""
 
     at: float
-    dark: str
-    """Why nothing of the traffic can be seen; empty when something can."""
+    dark: Reason | None
+    """Why nothing of the traffic can be seen; None when something can."""
     clean: float
     """Since when the story has no hole."""
-    hole: str
+    hole: Reason
     oldest: float | None
     """When the oldest of the open exchanges was opened."""
     waiting: int
@@ -346,8 +368,12 @@ class Moment(NamedTuple):
     """Longest time since the last token of one of them, seconds."""
 
 
-def _unknown(name: str, over: float, now: float, because: str, samples: int = 0) -> Reading:
-    return Reading(name=name, over=over, at=now, value=None, because=because, samples=samples)
+def _too_few(text: str) -> Reason:
+    return Reason(ReasonKind.TOO_FEW, text, RELAY)
+
+
+def _unknown(name: str, over: float, now: float, reason: Reason, samples: int = 0) -> Reading:
+    return Reading(name=name, over=over, at=now, value=None, reason=reason, samples=samples)
 
 
 def _known(name: str, over: float, now: float, found: estimates.Estimate, samples: int) -> Reading:
@@ -355,4 +381,7 @@ def _known(name: str, over: float, now: float, found: estimates.Estimate, sample
 
 
 def _probed(name: str, over: float, now: float, probed: Probed) -> Reading:
-    return Reading(name=name, over=over, at=now, value=probed.value, because=probed.because, samples=probed.samples)
+    return Reading(
+        name=name, over=over, at=now, value=probed.value, reason=probed.reason, remark=probed.remark,
+        samples=probed.samples,
+    )  # fmt: skip

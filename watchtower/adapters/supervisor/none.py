@@ -9,6 +9,7 @@ from watchtower.adapters.supervisor.process import ProcessKnobs
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply, ReplyKind
 from watchtower.vocabulary.checks import Check, Health
 from watchtower.vocabulary.facts import EngineSeen
+from watchtower.vocabulary.reasons import ReasonKind
 
 BECAUSE = "no supervisor is configured (supervisor.kind: none)"
 
@@ -31,7 +32,7 @@ class NoSupervisor:
         return Capabilities()
 
     def observe(self, at: float) -> EngineSeen:
-        return EngineSeen(at=at, known=False, because=BECAUSE)
+        return EngineSeen(at=at, known=False, because=BECAUSE, kind=ReasonKind.NOT_CONFIGURED)
 
     def execute(self, plan: Plan) -> Reply:
         return Reply(ReplyKind.REJECTED, BECAUSE)

@@ -44,10 +44,13 @@ class Instruments:
         self._utilization = Utilization()
         self._gpm = Gpm()
         self._links = Links()
+        self.silent = False
+        """At the last look every call of this GPU ended in an unknown error."""
 
     def read(self, now: Instant) -> GpuSeen:
         """Raises NvmlError only for the driver as a whole."""
         gpu = self.gpu
+        self.silent = False
         if gpu.seen.trouble is not None:
             return gpu.seen  # gone for this process: not touched again
         try:
@@ -57,7 +60,8 @@ class Instruments:
                 raise
             gpu.gone(problem.meaning.trouble, str(problem))
             return gpu.seen
-        if gpu.silent():
+        self.silent = gpu.silent()
+        if self.silent:
             seen = gpu.seen
             return GpuSeen(
                 uuid=seen.uuid,

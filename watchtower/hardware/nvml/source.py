@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from watchtower.hardware.gpu_plan import GpuPlan
 from watchtower.hardware.nvml.driver import Driver, UnderWay
-from watchtower.hardware.nvml.instruments import SILENT, Instruments
+from watchtower.hardware.nvml.instruments import Instruments
 from watchtower.hardware.nvml.meanings import NvmlError
 from watchtower.hardware.nvml.session import Session
 from watchtower.hardware.nvml.xid import XidListener
@@ -52,7 +52,8 @@ class NvmlSource:
                 self._opened(now)
                 xids = self._listen()
                 seen = [instruments.read(now) for instruments in self._instruments] + self._session.missing
-                self._trouble, self._because = _judged(seen)
+                silent = not self._session.missing and all(instruments.silent for instruments in self._instruments)
+                self._trouble, self._because = _judged(seen, silent)
             except NvmlError as problem:
                 self._failed(problem, now)
                 seen = []
@@ -130,11 +131,11 @@ class NvmlSource:
         self._pause = min(self._pause * 2, self._plan.retry_seconds * MOST_BACKOFF)
 
 
-def _judged(seen: list[GpuSeen]) -> tuple[Trouble | None, str]:
-    """What is to be said of the source as a whole."""
+def _judged(seen: list[GpuSeen], silent: bool) -> tuple[Trouble | None, str]:
+    """What is to be said of the source as a whole. ``silent``: every call of every GPU ended in an unknown error."""
     if not seen:
         return Trouble.NOT_VISIBLE, "NVML answers, but shows no GPU (NVIDIA_VISIBLE_DEVICES of this container?)"
-    if len(seen) > 1 and all(gpu.because == SILENT for gpu in seen):
+    if len(seen) > 1 and silent:
         return Trouble.FAULT, (
             "every GPU answers with an unknown error: this container lost its devices"
             " (systemctl daemon-reload does that); it has to be created again"

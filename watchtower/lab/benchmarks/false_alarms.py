@@ -22,7 +22,8 @@ from watchtower.rules.ruleset import Ruleset
 from watchtower.vocabulary.errors import ExitCode
 from watchtower.vocabulary.facts import GpuReport, RelayFrame
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, UtilizationSample
-from watchtower.vocabulary.readings import Reading, Truth, Verdict
+from watchtower.vocabulary.readings import Explanation, Reading, Verdict
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 from watchtower.windows.gpu_windows import GpuWindows
 from watchtower.windows.window_settings import WindowSettings
 from watchtower.windows.workload import Workload
@@ -30,6 +31,7 @@ from watchtower.windows.workload import Workload
 WEEK_SECONDS = 7 * 86400
 DAY_SECONDS = 86400
 REPORT_SECONDS = 5
+IDLE = Reason(ReasonKind.IDLE, "idle")
 EVALUATE_SECONDS = 15
 """Between two evaluations; windows of a minute overlap fourfold."""
 
@@ -120,7 +122,7 @@ def simulate(seconds: int, *, ranks: int = 4, seed: int = 0) -> Tally:
 
     def read(name: str, over: float) -> Reading:
         worked = work.ratio(over, now)
-        return gpus.read(name, over, now, lambda: "" if worked >= settings.gpu_work_ratio else "idle")
+        return gpus.read(name, over, now, lambda: None if worked >= settings.gpu_work_ratio else IDLE)
 
     for second, load in enumerate(bursts(seconds, chance), start=1):
         now = float(second)
@@ -131,7 +133,7 @@ def simulate(seconds: int, *, ranks: int = 4, seed: int = 0) -> Tally:
             loads.clear()
         if second % EVALUATE_SECONDS:
             continue
-        states, verdicts = rules.evaluate(read, lambda _: (Truth.UNKNOWN, ""), states, now)
+        states, verdicts = rules.evaluate(read, lambda _: Explanation.unknown(IDLE), states, now)
         tally.evaluations += 1
         for verdict in verdicts:
             tally.verdicts[verdict.rule][verdict.verdict] += 1

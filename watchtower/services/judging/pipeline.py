@@ -29,7 +29,8 @@ from watchtower.vocabulary.facts import (
     RelayGone,
 )
 from watchtower.vocabulary.instants import Instant
-from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Truth, Verdict
+from watchtower.vocabulary.readings import READINGS, Explanation, Reading, RuleVerdict, Verdict
+from watchtower.vocabulary.reasons import loudest
 from watchtower.vocabulary.words import DROPPED
 from watchtower.windows.totals import LatencyTotals
 from watchtower.windows.windows import Windows
@@ -37,6 +38,8 @@ from watchtower.windows.windows import Windows
 REMEMBERED = 64
 """Relay processes whose last counts are kept, so that one that comes back is not counted twice."""
 LATENCY = "inter_token_latency_seconds.p95"
+LOAD = ("exchanges.open", LATENCY, "token_progress.rate", "exchanges.arrival_rate", "exchanges.prompt_rate")
+"""What load is read from, in the order of ``LoadNow``."""
 EXPORTED = ("inter_token_latency_seconds", "time_to_first_token_seconds")
 
 
@@ -107,7 +110,7 @@ class Pipeline:
                 cache[name, over] = self._windows.read(name, over, now.boot)
             return cache[name, over]
 
-        def condition(name: str) -> tuple[Truth, str]:
+        def condition(name: str) -> Explanation:
             # the language knows one condition, and loading refuses any other name
             return self._load.explain(self._load_now(read))
 
@@ -149,12 +152,14 @@ class Pipeline:
         self._last_tick = now
 
     def _load_now(self, read: ReadReading) -> LoadNow:
+        load, latency, tokens, arrivals, prompts = now = [read(name, self._over) for name in LOAD]
         return LoadNow(
-            open_exchanges=read("exchanges.open", self._over).value,
-            p95_seconds=read(LATENCY, self._over).value,
-            tokens_per_second=read("token_progress.rate", self._over).value,
-            arrivals_per_second=read("exchanges.arrival_rate", self._over).value,
-            prompt_bytes_per_second=read("exchanges.prompt_rate", self._over).value,
+            open_exchanges=load.value,
+            p95_seconds=latency.value,
+            tokens_per_second=tokens.value,
+            arrivals_per_second=arrivals.value,
+            prompt_bytes_per_second=prompts.value,
+            reason=loudest(reading.reason for reading in now if reading.reason is not None),
         )
 
     def _learn(self, now: Instant, seen: LoadNow, verdicts: tuple[RuleVerdict, ...]) -> None:

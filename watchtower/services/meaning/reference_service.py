@@ -26,6 +26,7 @@ from watchtower.storage.reference_sets import ReferenceStore, imported
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import Refused, StorageFault
 from watchtower.vocabulary.facts import AnyFact, ReferencesKnown
+from watchtower.vocabulary.reasons import ReasonKind
 from watchtower.vocabulary.references import Reference, ReferenceKey, ReferenceSet, digest
 
 log = structlog.get_logger("watchtower.references")
@@ -124,7 +125,7 @@ class ReferenceService:
 
     def _adopt(self) -> None:
         """Use what is blessed under today's key from now on, and say so."""
-        because = ""
+        because, kind = "", ReasonKind.NOT_CONFIGURED
         try:
             stored = self._store.all() if self._store else []
             live = [one.references for one in stored if not one.retired]
@@ -132,15 +133,18 @@ class ReferenceService:
             if self._blessed is None:
                 other = live[0].key.differences(self.key()) if live else ""
                 because = f"the references are for another key ({other}): {CAPTURE}" if live else NONE
+                kind = ReasonKind.LEARNING if live else ReasonKind.NOT_CONFIGURED
         except StorageFault as fault:
-            self._blessed, because = None, str(fault)
+            self._blessed, because, kind = None, str(fault), ReasonKind.UNREADABLE
         self._because = because
         if self._blessed is not None and self._blessed.encoder:
             self._need_encoder()
         usable = len(self._blessed.references) if self._blessed else 0
         without = "" if self._blessed is None or self._blessed.encoder else self._no_vectors()
         self._on_fact(
-            ReferencesKnown(at=self._clock.now().boot, usable=usable, because=because, encoder_because=without)
+            ReferencesKnown(
+                at=self._clock.now().boot, usable=usable, because=because, kind=kind, encoder_because=without
+            )
         )
         self._board.references |= {"id": self._blessed.id if self._blessed else "", "usable": usable}
         self._on_adopted(self._blessed)
