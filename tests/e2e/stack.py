@@ -41,7 +41,8 @@ class Stack:
     its own.
     """
 
-    def __init__(self, directory: Path, **settings: Any) -> None:
+    def __init__(self, directory: Path, *engine_arguments: str, **settings: Any) -> None:
+        """``engine_arguments``: of the simulator."""
         self.state = directory / "state"
         engine_port, self.relay_port, self.web_port = free_port(), free_port(), free_port()
         engine = [sys.executable, "-m", "watchtower.programs.simulator", "--host", "127.0.0.1"]
@@ -51,7 +52,7 @@ class Stack:
             "state_directory": str(self.state),
             "relay": {"listen": f"127.0.0.1:{self.relay_port}"},
             "engine": {"url": f"http://127.0.0.1:{engine_port}"},
-            "supervisor": {"kind": "process", "command": [*engine, "--port", str(engine_port)]},
+            "supervisor": {"kind": "process", "command": [*engine, "--port", str(engine_port), *engine_arguments]},
             "remediation": {"profile": "demo", "mode": "auto"},
             "web": {"listen": f"127.0.0.1:{self.web_port}"},
         }
@@ -75,10 +76,14 @@ class Stack:
     def web(self) -> str:
         return f"http://127.0.0.1:{self.web_port}"
 
-    def start(self, *, ready: bool = True, within: float = START_SECONDS) -> None:
+    def start(self, *, ready: bool = True, within: float = START_SECONDS, release: Path | None = None) -> None:
+        """``release``: the directory of another version, which is run instead of this one."""
         command = [sys.executable, "-m", "watchtower.cli", "run", "--config", str(self.config)]
+        environment = os.environ if release is None else {**os.environ, "PYTHONPATH": str(release)}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, cwd=release, env=environment
+            )
         if ready:
             self.until(lambda: self.ready() and self.status()["engine"]["serving"], within, "ready and serving")
 
