@@ -92,6 +92,15 @@ class Engine(Protocol):
         """One fresh one-token generation, sent to the engine itself."""
         ...
 
+    def ask(self, question: Question) -> EngineAnswer:
+        """A question of ours to the engine itself, greedily and with its salt; or the log-probabilities of tokens we
+        choose. Never raises for a sick engine: then ``because`` says what came instead."""
+        ...
+
+
+class Weights(Protocol):
+    """What some engines offer beside: weights read back, and replaced in place. All calls come from one thread."""
+
     def checkpoint(self, at: float) -> CheckpointSeen:
         """Which weights are declared, and the checksum of those in memory. Costs the engine a pass over all its
         weights, during which it may serve nobody: not to be asked often. Never raises."""
@@ -102,20 +111,23 @@ class Engine(Protocol):
         against it. Touches nothing."""
         ...
 
-    def load_checkpoint(self, path: str, digest: str, seconds: float) -> Reply:
+    def load(self, path: str, digest: str, seconds: float) -> Reply:
         """Load the weights at ``path`` into the running engine, whose new requests are held already, and read them
         back. ACKED only if they then read ``digest``; REJECTED only before any effect; FAILED when it is known that
         something else is in memory now. Whatever the reply, nothing stays paused."""
         ...
 
-    def let_go(self) -> None:
-        """Lift the pause that a ``load_checkpoint`` left behind when its process was killed. Never raises."""
+    def resume(self) -> None:
+        """Lift the pause that a ``load`` left behind when its process was killed. Never raises."""
         ...
 
-    def ask(self, question: Question) -> EngineAnswer:
-        """A question of ours to the engine itself, greedily and with its salt; or the log-probabilities of tokens we
-        choose. Never raises for a sick engine: then ``because`` says what came instead."""
-        ...
+
+@runtime_checkable
+class ServesWeights(Engine, Protocol):
+    """An engine whose weights can be reached; any other has none that we could roll back."""
+
+    @property
+    def weights(self) -> Weights: ...
 
 
 class Sink(Protocol):

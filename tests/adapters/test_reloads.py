@@ -24,8 +24,8 @@ class Killed(BaseException):
     """The adapter child is gone, in the middle of it."""
 
 
-class Engine:
-    """Its weights, and how a load of others ends."""
+class Weights:
+    """What is in memory, and how a load of other weights ends."""
 
     def __init__(self) -> None:
         self.memory = OTHER
@@ -35,7 +35,7 @@ class Engine:
         """None: killed in the middle."""
         self.before_dying: Callable[[], None] = lambda: None
 
-    def load_checkpoint(self, path: str, digest: str, seconds: float) -> Reply:
+    def load(self, path: str, digest: str, seconds: float) -> Reply:
         self.loads += 1
         self.paused = True
         if self.ends is None:
@@ -48,19 +48,22 @@ class Engine:
     def checkpoint(self, at: float) -> CheckpointSeen:
         return CheckpointSeen(at=at, declared="/weights", observed=self.memory)
 
-    def let_go(self) -> None:
+    def cannot_load(self, path: str) -> str:
+        return ""
+
+    def resume(self) -> None:
         self.paused = False
 
 
 @pytest.fixture
-def engine() -> Engine:
-    return Engine()
+def weights() -> Weights:
+    return Weights()
 
 
 @pytest.fixture
-def reborn(engine: Engine, tmp_path: Path) -> Callable[[], Reloads]:
+def reborn(weights: Weights, tmp_path: Path) -> Callable[[], Reloads]:
     """A fresh adapter child on the same state directory."""
-    return lambda: Reloads(engine, lambda: OpLedger(tmp_path / "reloads.ledger"), lambda: HERE)  # type: ignore[arg-type]
+    return lambda: Reloads(weights, lambda: OpLedger(tmp_path / "reloads.ledger"), lambda: HERE)
 
 
 def plan(op_id: str = "op-1", **changes: Any) -> Plan:
@@ -80,12 +83,12 @@ def plan(op_id: str = "op-1", **changes: Any) -> Plan:
     return msgspec.structs.replace(usual, **changes)
 
 
-def test_the_same_operation_twice_is_one_load_and_one_answer(engine: Engine, reborn: Callable[[], Reloads]) -> None:
+def test_the_same_operation_twice_is_one_load_and_one_answer(weights: Weights, reborn: Callable[[], Reloads]) -> None:
     reloads = reborn()
     assert reloads.execute(plan(), 5.0).kind is ReplyKind.ACKED
     assert reloads.execute(plan(), 5.0).kind is ReplyKind.ACKED
     assert reborn().execute(plan(), 5.0).kind is ReplyKind.ACKED
-    assert engine.loads == 1
+    assert weights.loads == 1
     assert reborn().status("op-1") is Answer.DONE
 
 
@@ -100,68 +103,68 @@ def test_the_same_operation_twice_is_one_load_and_one_answer(engine: Engine, reb
     ],
 )
 def test_what_must_not_be_loaded_is_refused_before_any_effect(
-    changes: dict[str, Any], engine: Engine, reborn: Callable[[], Reloads]
+    changes: dict[str, Any], weights: Weights, reborn: Callable[[], Reloads]
 ) -> None:
     reloads = reborn()
     assert reloads.fence(1)
     assert reloads.execute(plan(**changes), 5.0).kind is ReplyKind.REJECTED
-    assert engine.loads == 0
+    assert weights.loads == 0
 
 
-def test_a_fence_holds_over_a_new_child(engine: Engine, reborn: Callable[[], Reloads]) -> None:
+def test_a_fence_holds_over_a_new_child(weights: Weights, reborn: Callable[[], Reloads]) -> None:
     assert reborn().fence(7)
     assert reborn().execute(plan(fence_token=6), 5.0).kind is ReplyKind.REJECTED
     assert reborn().status("op-1") is Answer.NOT_DONE
 
 
 def test_an_operation_never_seen_is_somebody_elses_and_never_comes_late(
-    engine: Engine, reborn: Callable[[], Reloads]
+    weights: Weights, reborn: Callable[[], Reloads]
 ) -> None:
     assert reborn().status("op-1") is None
     assert reborn().status("op-1") is None
     assert reborn().execute(plan(), 5.0).kind is ReplyKind.REJECTED
-    assert engine.loads == 0
+    assert weights.loads == 0
 
 
 @pytest.mark.parametrize(
     ("found", "answer"), [(GOOD, Answer.DONE), (OTHER, Answer.CANNOT_TELL), ("", Answer.CANNOT_TELL)]
 )
 def test_one_that_was_cut_short_is_settled_by_the_weights_and_its_pause_is_lifted(
-    found: str, answer: Answer, engine: Engine, reborn: Callable[[], Reloads]
+    found: str, answer: Answer, weights: Weights, reborn: Callable[[], Reloads]
 ) -> None:
-    engine.ends = None
+    weights.ends = None
     with pytest.raises(Killed):
         reborn().execute(plan(), 5.0)
-    engine.memory = found
+    weights.memory = found
     assert reborn().status("op-1") is answer
-    assert engine.paused is (found == ""), "an engine without weights would die of the next request"
-    engine.ends = ReplyKind.ACKED
+    assert weights.paused is (found == ""), "an engine without weights would die of the next request"
+    weights.ends = ReplyKind.ACKED
     assert reborn().execute(plan(), 5.0).kind is ReplyKind.UNKNOWN
-    assert engine.loads == 1
+    assert weights.loads == 1
 
 
-def test_a_load_that_failed_is_never_called_done_or_not_done(engine: Engine, reborn: Callable[[], Reloads]) -> None:
-    engine.ends = ReplyKind.FAILED
+def test_a_load_that_failed_is_never_called_done_or_not_done(weights: Weights, reborn: Callable[[], Reloads]) -> None:
+    weights.ends = ReplyKind.FAILED
     reloads = reborn()
     assert reloads.execute(plan(), 5.0).kind is ReplyKind.FAILED
     assert reloads.status("op-1") is Answer.CANNOT_TELL
 
 
-def test_while_it_is_under_way_its_status_is_pending(engine: Engine, reborn: Callable[[], Reloads]) -> None:
+def test_while_it_is_under_way_its_status_is_pending(weights: Weights, reborn: Callable[[], Reloads]) -> None:
     reloads, said = reborn(), list[Answer | None]()
-    engine.ends, engine.before_dying = None, lambda: said.append(reloads.status("op-1"))
+    weights.ends, weights.before_dying = None, lambda: said.append(reloads.status("op-1"))
     with pytest.raises(Killed):
         reloads.execute(plan(), 5.0)
     assert said == [Answer.PENDING]
 
 
-def test_without_a_ledger_nothing_is_touched(engine: Engine) -> None:
+def test_without_a_ledger_nothing_is_touched(weights: Weights) -> None:
     def damaged() -> OpLedger:
         raise StorageFault("reloads.ledger:3: damaged record")
 
-    reloads = Reloads(engine, damaged, lambda: HERE)  # type: ignore[arg-type]
+    reloads = Reloads(weights, damaged, lambda: HERE)
     reply = reloads.execute(plan(), 5.0)
-    assert (reply.kind, engine.loads) == (ReplyKind.REJECTED, 0)
+    assert (reply.kind, weights.loads) == (ReplyKind.REJECTED, 0)
     assert "damaged" in reply.because
     assert reloads.status("op-1") is Answer.CANNOT_TELL
     assert not reloads.fence(3)

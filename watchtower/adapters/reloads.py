@@ -12,7 +12,7 @@ from contextlib import suppress
 from threading import Lock
 
 from watchtower.clock import boot_id, boottime
-from watchtower.ports import Engine, OperationLedger
+from watchtower.ports import OperationLedger, Weights
 from watchtower.vocabulary.actions import Answer, Incarnation, Plan, Reply, ReplyKind
 from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.operations import FenceRaised, Operation, OpState
@@ -22,10 +22,10 @@ class Reloads:
     """``execute`` by one thread; ``status`` and ``fence`` by others."""
 
     def __init__(
-        self, engine: Engine, open_ledger: Callable[[], OperationLedger], current: Callable[[], Incarnation | None]
+        self, weights: Weights, open_ledger: Callable[[], OperationLedger], current: Callable[[], Incarnation | None]
     ) -> None:
         """``open_ledger`` is called once, when first needed; it may raise StorageFault. ``current``: who runs now."""
-        self._engine = engine
+        self._weights = weights
         self._open = open_ledger
         self._current = current
         self._opened: OperationLedger | None = None
@@ -47,7 +47,7 @@ class Reloads:
                 return Reply(ReplyKind.REJECTED, f"nothing was done: {fault}"[:300])
             self._flying = plan.op_id
         try:
-            reply = self._engine.load_checkpoint(plan.checkpoint, plan.digest, seconds)
+            reply = self._weights.load(plan.checkpoint, plan.digest, seconds)
             with suppress(StorageFault):  # BEGUN without an end reads the same: it is settled by looking
                 ledger.append(_operation(plan.op_id, _ENDS[reply.kind], reply.because, plan.digest))
         finally:
@@ -89,9 +89,9 @@ class Reloads:
 
     def _settled_by_looking(self, wanted: str) -> Answer:
         """Whoever carried it out was killed, or lost sight of it. A pause of its may still be in force."""
-        found = self._engine.checkpoint(boottime()).observed
+        found = self._weights.checkpoint(boottime()).observed
         if found:
-            self._engine.let_go()
+            self._weights.resume()
         return Answer.DONE if found == wanted else Answer.CANNOT_TELL
 
     def _refusal(self, plan: Plan, ledger: OperationLedger) -> str:

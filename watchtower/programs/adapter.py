@@ -20,10 +20,11 @@ from typing import Any
 import msgspec
 
 from watchtower.adapters.calls import LINE_BYTES, READY, Call, Method, Result, Setup
+from watchtower.adapters.engine.null_weights import weights_of
 from watchtower.adapters.reloads import Reloads
 from watchtower.catalogue import load, settings_of
 from watchtower.clock import boottime
-from watchtower.ports import Engine, Supervisor
+from watchtower.ports import Engine, ServesWeights, Supervisor, Weights
 from watchtower.storage.opledger import OpLedger
 from watchtower.vocabulary.actions import Answer, Capabilities, Verb
 from watchtower.vocabulary.errors import ExitCode
@@ -52,9 +53,10 @@ _BY_WEIGHTS = tuple(verb for verb in Verb if verb.loads_weights)
 class Adapter:
     """A supervisor and an engine behind one menu of calls."""
 
-    def __init__(self, supervisor: Supervisor, engine: Engine, reloads: Reloads) -> None:
+    def __init__(self, supervisor: Supervisor, engine: Engine, weights: Weights, reloads: Reloads) -> None:
         self._supervisor = supervisor
         self._engine = engine
+        self._weights = weights
         self._reloads = reloads
 
     def perform(self, call: Call) -> Any:
@@ -80,16 +82,18 @@ class Adapter:
             case Method.CANARY:
                 return self._engine.canary(call.canary, call.at, call.seconds)
             case Method.CHECKPOINT:
-                return self._engine.checkpoint(call.at)
+                return self._weights.checkpoint(call.at)
             case Method.ASK:
                 if call.question is None:
                     raise ValueError("ask without a question")
                 return self._engine.ask(call.question)
 
     def _capabilities(self) -> Capabilities:
-        """A rollback needs a supervisor that knows who runs; whether this engine can reload, its weights tell."""
+        """A rollback needs a supervisor that knows who runs, and an engine that offers its weights; whether they can
+        really be loaded, they tell when they are read."""
         own = self._supervisor.capabilities()
-        return msgspec.structs.replace(own, verbs=(*own.verbs, *_BY_WEIGHTS)) if own.verbs else own
+        able = bool(own.verbs) and isinstance(self._engine, ServesWeights)
+        return msgspec.structs.replace(own, verbs=(*own.verbs, *_BY_WEIGHTS)) if able else own
 
     def _status(self, op_id: str) -> Answer:
         """Of a restart or of a rollback: its name does not say. Not done is true only when both say so."""
@@ -162,15 +166,16 @@ def main() -> int:
 
 
 def _adapter(setup: Setup) -> Adapter:
-    supervisor = settings_of("supervisors", setup.supervisor["kind"]).model_validate(setup.supervisor)
-    engine = settings_of("engines", setup.engine["kind"]).model_validate(setup.engine)
+    supervised = settings_of("supervisors", setup.supervisor["kind"]).model_validate(setup.supervisor)
+    served = settings_of("engines", setup.engine["kind"]).model_validate(setup.engine)
     directory = Path(setup.state_directory)
-    owner: Supervisor = load("supervisors", supervisor.kind)(supervisor, directory)
-    server: Engine = load("engines", engine.kind)(engine, setup.canary_prompt)
+    supervisor: Supervisor = load("supervisors", supervised.kind)(supervised, directory)
+    engine: Engine = load("engines", served.kind)(served, setup.canary_prompt)
+    weights = weights_of(engine, setup.engine["checkpoint"])
     reloads = Reloads(
-        server, lambda: OpLedger(directory / "reloads.ledger"), lambda: owner.observe(boottime()).incarnation
+        weights, lambda: OpLedger(directory / "reloads.ledger"), lambda: supervisor.observe(boottime()).incarnation
     )
-    return Adapter(owner, server, reloads)
+    return Adapter(supervisor, engine, weights, reloads)
 
 
 def _die_with_parent() -> None:

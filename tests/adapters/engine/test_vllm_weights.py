@@ -42,7 +42,7 @@ def asked(script: Script) -> list[str]:
 
 
 def digest(script: Script) -> str:
-    return engine(script).checkpoint(1.0).observed
+    return engine(script).weights.checkpoint(1.0).observed
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def weights(tmp_path: Path) -> str:
 
 def test_declared_is_what_it_was_started_with_and_observed_a_digest_over_all_checksums() -> None:
     with served(willing()) as script:
-        seen = engine(script).checkpoint(7.0)
+        seen = engine(script).weights.checkpoint(7.0)
     assert (seen.at, seen.declared, seen.because) == (7.0, "/weights/served", "")
     assert len(seen.observed) == 64
     assert seen.config_fingerprint
@@ -64,7 +64,7 @@ def test_declared_is_what_it_was_started_with_and_observed_a_digest_over_all_che
 
 def test_the_configuration_goes_before_what_the_engine_declares() -> None:
     with served(willing()) as script:
-        assert engine(script, checkpoint="/mounted/here").checkpoint(7.0).declared == "/mounted/here"
+        assert engine(script, checkpoint="/mounted/here").weights.checkpoint(7.0).declared == "/mounted/here"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_configuration_goes_before_what_the_engine_declares() -> None:
 )
 def test_weights_that_cannot_be_read_are_unknown_with_a_reason(answer: tuple[int, Any], because: str) -> None:
     with served(willing(weight_checker=answer)) as script:
-        seen = engine(script).checkpoint(7.0)
+        seen = engine(script).weights.checkpoint(7.0)
     assert seen.observed == ""
     assert because in seen.because
     assert "secret" not in seen.because
@@ -87,7 +87,7 @@ def test_weights_that_cannot_be_read_are_unknown_with_a_reason(answer: tuple[int
 def load(script: Script, weights: str, wanted: str | None = None) -> Reply:
     wanted = digest(script) if wanted is None else wanted
     script.asked.clear()
-    return engine(script).load_checkpoint(weights, wanted, 10.0)
+    return engine(script).weights.load(weights, wanted, 10.0)
 
 
 def test_a_rollback_goes_by_the_safe_order_and_reads_the_weights_back(weights: str) -> None:

@@ -70,6 +70,6 @@ def test_the_simulator_serves_a_checkpoint_that_can_be_loaded_again_and_another_
     plan = with_weights(simulator_plan(0), tmp_path)
     assert plan.command[-2:] == ("--checkpoint", plan.weights)
     engine = VllmEngine(VllmEngineSettings())
-    assert [engine.cannot_load(path) for path in (plan.weights, plan.other_weights)] == ["", ""]
+    assert [engine.weights.cannot_load(path) for path in (plan.weights, plan.other_weights)] == ["", ""]
     assert plan.weights != plan.other_weights
     assert with_weights(plan, tmp_path) is plan

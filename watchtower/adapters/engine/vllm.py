@@ -19,8 +19,7 @@ from watchtower.adapters.engine.questions import Unusable, asked, directed, hear
 from watchtower.adapters.engine.vllm_weights import VllmWeights
 from watchtower.clock import boottime, boottime_ns
 from watchtower.knobs import EngineSettings
-from watchtower.vocabulary.actions import Reply
-from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen, EngineScrape
+from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, EngineScrape
 from watchtower.vocabulary.references import EngineAnswer, Question
 
 LOOK_SECONDS = 1.0
@@ -50,14 +49,15 @@ class VllmEngineSettings(EngineSettings):
 
 
 class VllmEngine:
-    """Port ``Engine``. Safe for use by several threads."""
+    """Ports ``Engine`` and ``ServesWeights``. Safe for use by several threads."""
 
     Settings = VllmEngineSettings
 
     def __init__(self, settings: VllmEngineSettings, prompt: str = "Say one word.") -> None:
         """``prompt``: what a canary asks; a salt is put before it."""
         self._prompt = prompt
-        self._weights = VllmWeights(self._request, Failed, settings.checkpoint)
+        self.weights = VllmWeights(self._request, Failed, settings.checkpoint)
+        """Takes as long as the engine needs to hash its weights, at most some two minutes."""
         self._model = settings.model
         headers = {"user-agent": "watchtower"}
         if settings.api_key is not None:
@@ -116,20 +116,6 @@ class VllmEngine:
         return CanaryEnded(
             at=ended, id=id, started_at=started_at, outcome=outcome, seconds=ended - began, because=because
         )
-
-    def checkpoint(self, at: float) -> CheckpointSeen:
-        """Takes as long as the engine needs to hash its weights, at most some two minutes."""
-        return self._weights.checkpoint(at)
-
-    def cannot_load(self, path: str) -> str:
-        return self._weights.cannot_load(path)
-
-    def load_checkpoint(self, path: str, digest: str, seconds: float) -> Reply:
-        """Takes at most about ``seconds`` and the time of a checksum."""
-        return self._weights.load_checkpoint(path, digest, seconds)
-
-    def let_go(self) -> None:
-        self._weights.let_go()
 
     def ask(self, question: Question) -> EngineAnswer:
         """At most about ``question.seconds``. With ``token_ids`` one token is generated and thrown away."""

@@ -35,7 +35,7 @@ Ask = Callable[[str, str, float, object], bytes]
 
 
 class VllmWeights:
-    """What ``VllmEngine`` knows of checkpoints. Safe for one thread."""
+    """Port ``Weights``. Safe for one thread."""
 
     def __init__(self, ask: Ask, failure: type[Exception], declared: str) -> None:
         """``failure``: what ``ask`` raises; its text is a kind. ``declared``: of the configuration, "" for none."""
@@ -71,19 +71,19 @@ class VllmWeights:
             return f"{path} is not whole: {broken[0]} is cut off"
         return f"{path} is not whole: {missing[0]} is missing" if missing else ""
 
-    def load_checkpoint(self, path: str, digest: str, seconds: float) -> Reply:
+    def load(self, path: str, digest: str, seconds: float) -> Reply:
         until = boottime() + seconds
         if because := self.cannot_load(path):
             return Reply(ReplyKind.REJECTED, f"nothing was touched: {because}"[:300])
         try:
             self._ask("POST", "/pause?mode=wait", max(1.0, seconds / 2), None)
         except self._failure as problem:
-            self.let_go()
+            self.resume()
             return Reply(ReplyKind.REJECTED, f"nothing was loaded: the engine did not pause ({problem})"[:300])
         try:
             return self._replace(path, digest, until)
         finally:
-            self.let_go()
+            self.resume()
 
     def _replace(self, path: str, digest: str, until: float) -> Reply:
         left = max(1.0, until - boottime())
@@ -106,7 +106,7 @@ class VllmWeights:
         if answer.get("success") is not True:
             raise self._failure("the prefix cache of the old weights could not be dropped")
 
-    def let_go(self) -> None:
+    def resume(self) -> None:
         """Whatever happened: nobody shall wait for a pause of ours."""
         with suppress(self._failure):
             self._ask("POST", "/resume", CONTROL_SECONDS, None)
