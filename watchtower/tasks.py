@@ -10,34 +10,41 @@ import structlog
 
 log = structlog.get_logger("watchtower.tasks")
 
+Make = Callable[[], Coroutine[Any, Any, None]]
+
 
 class TaskGroup:
-    """Starts named tasks; a task that ends with an exception is logged, counted and, if asked, started again."""
+    """Starts named tasks; a task that ends as it should not is logged, counted and, if asked, started again."""
 
     def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._sleep = sleep
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.failures: dict[str, int] = {}
 
-    def start(
-        self, name: str, make: Callable[[], Coroutine[Any, Any, None]], *, restart_after: float | None = 1.0
-    ) -> None:
-        """Run ``make()`` under ``name``; after a failure run it again in ``restart_after`` seconds (None: never)."""
+    def start(self, name: str, make: Make, *, restart_after: float | None = 1.0, eternal: bool | None = None) -> None:
+        """Run ``make()`` under ``name``; after a failure run it again in ``restart_after`` seconds (None: never).
+
+        ``eternal``: it ends only when it is cancelled, so returning is a failure as well. Whoever is to be started
+        again is eternal unless it says otherwise."""
         if self.running(name):
             raise RuntimeError(f"task {name!r} already runs")
+        if eternal is None:
+            eternal = restart_after is not None
         self.failures.setdefault(name, 0)
-        self._tasks[name] = asyncio.get_running_loop().create_task(self._guard(name, make, restart_after), name=name)
+        guarded = self._guard(name, make, restart_after, eternal)
+        self._tasks[name] = asyncio.get_running_loop().create_task(guarded, name=name)
 
     def running(self, name: str) -> bool:
         return name in self._tasks and not self._tasks[name].done()
 
-    async def _guard(
-        self, name: str, make: Callable[[], Coroutine[Any, Any, None]], restart_after: float | None
-    ) -> None:
+    async def _guard(self, name: str, make: Make, restart_after: float | None, eternal: bool) -> None:
         while True:
             try:
                 await make()
-                return
+                if not eternal:
+                    return
+                self.failures[name] += 1
+                log.error("eternal task returned", task=name, failures=self.failures[name])
             except asyncio.CancelledError:
                 raise
             except Exception as problem:
@@ -45,8 +52,8 @@ class TaskGroup:
                 log.error(
                     "task failed", task=name, kind=type(problem).__name__, failures=self.failures[name], exc_info=True
                 )
-                if restart_after is None:
-                    return
+            if restart_after is None:
+                return
             await self._sleep(restart_after)
 
     async def stop(self) -> None:

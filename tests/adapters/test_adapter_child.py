@@ -45,7 +45,7 @@ Make = Callable[..., AdapterChild]
 async def make() -> AsyncIterator[Make]:
     made: list[AdapterChild] = []
 
-    def one(
+    def start(
         what: Setup, program: str = "", observe_seconds: float = 5.0, execute_seconds: float = 30.0
     ) -> AdapterChild:
         command = ("-S", "-c", program) if program else ("-m", "watchtower.programs.adapter")
@@ -60,7 +60,7 @@ async def make() -> AsyncIterator[Make]:
         made.append(child)
         return child
 
-    yield one
+    yield start
     for child in made:
         await child.close()
 
@@ -201,14 +201,14 @@ async def main():
     what = setup(EngineSettings(url="http://127.0.0.1:9"), SupervisorSettings(), "/nowhere", "")
     child = AdapterChild(what, SystemClock())
     await child.start()
-    print(child._child.process.pid, flush=True)
+    print(child.pid, flush=True)
     await asyncio.Event().wait()
 asyncio.run(main())
 """
 
 
 def _children() -> list[int]:
-    return [one.pid for one in everything().values() if one.parent == os.getpid() and one.state != "Z"]
+    return [process.pid for process in everything().values() if process.parent == os.getpid() and process.state != "Z"]
 
 
 def _public(pid: int) -> str:

@@ -14,10 +14,14 @@ from typing import Any
 import msgspec
 
 from tests.hardware.machine import QUICK, Machine, sampled
+from watchtower.adapters.keeper.process_tree import look
+from watchtower.children.child_process import kill_group
 from watchtower.clock import SystemClock
-from watchtower.hardware.gpu_child import GpuChild, kill_group
+from watchtower.hardware.gpu_child import BACKOFF, GpuChild
 from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import Trouble
+
+QUICK_BACKOFF = msgspec.structs.replace(BACKOFF, first_seconds=0.3)
 
 
 class Heard:
@@ -47,7 +51,7 @@ class Heard:
 @asynccontextmanager
 async def running(environment: dict[str, str] | None = None, **options: Any) -> AsyncIterator[tuple[GpuChild, Heard]]:
     heard = Heard()
-    child = GpuChild(QUICK, SystemClock(), heard, environment=environment, first_pause_seconds=0.3, **options)
+    child = GpuChild(QUICK, SystemClock(), heard, environment=environment, backoff=QUICK_BACKOFF, **options)
     task = asyncio.get_running_loop().create_task(child.run())
     try:
         yield child, heard
@@ -82,7 +86,7 @@ async def test_a_release_also_reaches_a_child_that_is_only_starting(machine: Mac
     async with running(machine.environment()) as (child, heard):
         await asyncio.sleep(0)  # the process is being made
         assert await child.release()
-        assert child._process is None or child._process.returncode is not None
+        assert child.pid == 0 or look(child.pid) is None
         await heard.trouble(Trouble.RELEASED)
         child.acquire()
         await heard.until(sampled)
@@ -172,9 +176,7 @@ async def test_a_child_that_crashes_at_once_is_tried_again_with_growing_pauses()
 async def test_a_child_shot_from_outside_is_replaced(machine: Machine) -> None:
     async with running(machine.environment()) as (child, heard):
         await heard.until(sampled)
-        process = child._process
-        assert process is not None
-        os.kill(process.pid, signal.SIGKILL)
+        os.kill(child.pid, signal.SIGKILL)
         assert "status -9" in (await heard.trouble(Trouble.FAULT)).because
         await heard.until(sampled)
 

@@ -189,9 +189,9 @@ def test_while_a_tree_is_leaving_questions_are_answered_and_a_second_operation_i
 EXECUTE = """
 import sys, msgspec
 from watchtower.adapters.keeper.keeper_client import ask
-from watchtower.adapters.keeper.protocol import Execute, Executed
+from watchtower.adapters.keeper.protocol import Execute, ExecutionReply
 from watchtower.vocabulary.actions import Plan
-ask(sys.argv[1] + "/keeper.sock", Execute(msgspec.json.decode(sys.argv[2], type=Plan)), Executed, 30)
+ask(sys.argv[1] + "/keeper.sock", Execute(msgspec.json.decode(sys.argv[2], type=Plan)), ExecutionReply, 30)
 """
 
 

@@ -16,7 +16,7 @@ import pytest_asyncio
 from tests.e2e.stack import Stack
 from tests.real.conftest import Measured
 from watchtower.clock import SystemClock
-from watchtower.daemon.relays import Relays
+from watchtower.services.relaying.relay_pool import RelayPool
 from watchtower.settings import RelaySettings
 from watchtower.vocabulary.facts import Ending, ExchangeNews, RelayFrame, RelayGone, RelayHello
 
@@ -43,7 +43,7 @@ async def streamed(client: httpx.AsyncClient, url: str, prompt: str, **options: 
 class Worker:
     """One relay worker before the engine, whose facts we keep."""
 
-    def __init__(self, relays: Relays, news: list[ExchangeNews]) -> None:
+    def __init__(self, relays: RelayPool, news: list[ExchangeNews]) -> None:
         self.relays, self._news = relays, news
 
     @property
@@ -69,7 +69,9 @@ async def worker(stack: Stack, tmp_path: Path) -> AsyncIterator[Worker]:
         if isinstance(fact, RelayFrame):
             news.extend(fact.news)
 
-    relays = Relays(RelaySettings(listen="127.0.0.1:0"), stack.engine, tmp_path, keep, SystemClock(), drain_seconds=1)
+    relays = RelayPool(
+        RelaySettings(listen="127.0.0.1:0"), stack.engine, tmp_path, keep, SystemClock(), drain_seconds=1
+    )
     await relays.start()
     try:
         yield Worker(relays, news)

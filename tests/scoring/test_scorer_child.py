@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from watchtower.children.policy.backoff import Backoff
 from watchtower.clock import SystemClock
+from watchtower.scoring.batches import MOST_LIVE
 from watchtower.scoring.messages import ScorerPlan
-from watchtower.scoring.scorer_child import MOST_LIVE, ScorerChild
+from watchtower.scoring.scorer_child import ScorerChild
 from watchtower.tasks import TaskGroup
 
 PRELUDE = """
@@ -43,7 +45,7 @@ async def make() -> AsyncIterator[Make]:
     made: list[ScorerChild] = []
     tasks = TaskGroup(SystemClock().sleep)
 
-    def one(program: str, *, deadline: float = 30.0, memory: int = 1024**3, cores: float = 8.0) -> ScorerChild:
+    def start(program: str, *, deadline: float = 30.0, memory: int = 1024**3, cores: float = 8.0) -> ScorerChild:
         child = ScorerChild(
             ScorerPlan(),
             SystemClock(),
@@ -51,14 +53,14 @@ async def make() -> AsyncIterator[Make]:
             deadline_seconds=deadline,
             memory_bytes=memory,
             start_seconds=30.0,
-            first_pause_seconds=0.05,
+            backoff=Backoff(first_seconds=0.05, longest_seconds=120.0, steady_seconds=300.0),
             program=(sys.executable, "-c", program),
         )
         made.append(child)
         tasks.start(f"scorer {len(made)}", child.run, restart_after=None)
         return child
 
-    yield one
+    yield start
     for child in made:
         await child.close()
     await tasks.stop()

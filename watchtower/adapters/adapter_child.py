@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import signal
 import sys
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from watchtower.adapters.calls import LINE_BYTES, READY, Call, Method, Result, Setup
+from watchtower.adapters.owed import Owed
+from watchtower.children.child_process import ChildProcess
+from watchtower.children.counts import Counts
+from watchtower.children.on_demand import ENDING, OnDemand
+from watchtower.children.policy.patience import Patience
 from watchtower.ports import Clock
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply, ReplyKind
@@ -35,33 +37,6 @@ CANARY_GRACE_SECONDS = 1.0
 """The child answers HUNG by itself at the canary's deadline; this much later we do."""
 
 log = structlog.get_logger("watchtower.adapters.adapter_child")
-
-
-class _Child:
-    """One process and the calls it owes an answer."""
-
-    def __init__(self, process: asyncio.subprocess.Process, started_at: float, tasks: TaskGroup) -> None:
-        self.process = process
-        self.started_at = started_at
-        self.tasks = tasks
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.owed: dict[int, asyncio.Future[msgspec.Raw]] = {}
-        self.gone = ""
-        """Why it is of no use any more."""
-
-    def give_up(self, because: str) -> None:
-        """Kill it and fail everything it owes; later calls change nothing."""
-        if self.gone:
-            return
-        self.gone = because
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        owed: list[asyncio.Future[Any]] = [self.ready, *self.owed.values()]
-        for future in owed:
-            if not future.done():
-                future.set_exception(ProtocolFault(because))
-                future.exception()  # seen: nobody may be waiting any more
-        self.owed.clear()
 
 
 class AdapterChild:
@@ -89,23 +64,32 @@ class AdapterChild:
         self._checkpoint_seconds = checkpoint_seconds
         self._program = program
         self._ids = itertools.count(READY + 1)
-        self._child: _Child | None = None
-        self._starting = asyncio.Lock()
-        self._closed = False
-        self.kills = 0
-        """Children killed at a deadline or for garbage, since the start of the daemon."""
+        self._owed = Owed()
+        self._listening = TaskGroup(clock.sleep)
+        self._children = OnDemand(self._begin)
+        self._counts = Counts()
 
     @property
     def up(self) -> bool:
         """A child runs, became ready and owes no answer for too long."""
-        child = self._child
-        return child is not None and not child.gone and child.ready.done()
+        child = self._children.child
+        return child is not None and not child.gone and child.ready
+
+    @property
+    def kills(self) -> int:
+        """Children given up at a deadline or for garbage, and those that died, since the start of the daemon."""
+        return self._counts.kills
+
+    @property
+    def pid(self) -> int:
+        """Of the newest child; 0 before the first one."""
+        return self._children.child.pid if self._children.child else 0
 
     async def start(self) -> bool:
         """Start the child ahead of the first call, which else has to wait for it; whether it became ready."""
         try:
             async with asyncio.timeout(START_SECONDS):
-                await self._ready_child()
+                await self._children.ready()
         except (TimeoutError, NotReachable):
             return False
         return True
@@ -194,111 +178,73 @@ class AdapterChild:
 
     async def close(self) -> None:
         """End the child. Calls under way fail as if it had been killed."""
-        self._closed = True
-        if self._child is not None:
-            await self._reap(self._child, "Watchtower is ending")
+        self._owed.fail(ENDING)
+        await self._children.close()
+        await self._listening.stop()
 
     async def _ask(
         self, method: Method, wanted: type[Value], within: float, *, kill: bool = True, **fields: Any
     ) -> Value:
         """One call. Raises ``NotReachable`` when it was not sent, ``Deadline``, or ``ProtocolFault``."""
-        sent: _Child | None = None
+        sent: ChildProcess | None = None
         call = Call(id=next(self._ids), method=method, **fields)
         try:
             async with asyncio.timeout(within):
-                child = await self._ready_child()
-                answer = child.owed[call.id] = asyncio.get_running_loop().create_future()
+                child = await self._children.ready()
+                answer = self._owed.by(call.id)
                 sent = child
-                self._write(child, msgspec.json.encode(call))
+                # calls are small and few: the pipe's buffer takes them; a child that reads nothing dies at a deadline
+                child.write(msgspec.json.encode(call) + b"\n")
                 value = await answer
         except TimeoutError as problem:
             if sent is None:
                 raise NotReachable(f"the adapter child was not ready within {within:g} s") from problem
-            sent.owed.pop(call.id, None)
+            self._owed.forget(call.id)
             if kill:
-                self._kill(sent, f"the adapter child was killed: no answer to {method} within {within:g} s")
+                self._give_up(sent, f"the adapter child was killed: no answer to {method} within {within:g} s")
             raise Deadline(f"no answer to {method} within {within:g} s") from problem
         try:
             return msgspec.json.decode(value, type=wanted)
         except msgspec.MsgspecError as problem:
-            self._kill(sent, "the adapter child answered garbage")
+            self._give_up(child, "the adapter child answered garbage")
             raise ProtocolFault("the adapter child answered garbage") from problem
 
-    async def _ready_child(self) -> _Child:
-        async with self._starting:
-            child = self._child
-            late = child is not None and self._clock.now().boot - child.started_at > START_SECONDS
-            if child is not None and not child.ready.done() and late:
-                self._kill(child, "the adapter child did not become ready")
-            if child is None or child.gone:
-                child = self._child = await self._spawn()
+    async def _begin(self) -> ChildProcess:
+        await self._listening.stop()
         try:
-            await asyncio.shield(child.ready)
-        except ProtocolFault as problem:
-            raise NotReachable(str(problem)) from problem
-        return child
-
-    async def _spawn(self) -> _Child:
-        if self._closed:
-            raise NotReachable("Watchtower is ending")
-        if self._child is not None:
-            await self._reap(self._child, "replaced")
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._program,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=LINE_BYTES,
-                start_new_session=True,
+            child = await ChildProcess.spawn(
+                self._program, Patience(start_seconds=START_SECONDS), self._counts, line_bytes=LINE_BYTES
             )
         except OSError as problem:
             raise NotReachable(f"the adapter child cannot be started: {problem.strerror}") from problem
-        child = _Child(process, self._clock.now().boot, TaskGroup(self._clock.sleep))
-        child.tasks.start(f"adapter child {process.pid}", lambda: self._listen(child), restart_after=None)
-        self._write(child, msgspec.json.encode(self._setup))
+        self._listening.start("adapter child", lambda: self._listen(child), restart_after=None)
+        child.write(msgspec.json.encode(self._setup) + b"\n")
         return child
 
-    def _write(self, child: _Child, line: bytes) -> None:
-        """Calls are small and few: the pipe's buffer takes them; a child that reads nothing dies at a deadline."""
-        if child.process.stdin is not None:
-            child.process.stdin.write(line + b"\n")
-
-    async def _listen(self, child: _Child) -> None:
-        output = child.process.stdout
+    async def _listen(self, child: ChildProcess) -> None:
+        """Hand its answers to whoever waits for them, until it is of no use any more."""
         decode = msgspec.json.Decoder(Result).decode
         because = "the adapter child ended"
-        while output is not None:
+        while True:
             try:
-                line = await output.readline()
+                line = await child.heard(child.output.readline())
                 if not line:
                     break
                 result = decode(line)
+            except TimeoutError:
+                because = "the adapter child did not become ready"
+                break
             except (ValueError, msgspec.MsgspecError):  # readline: a line beyond the limit
                 because = "the adapter child answered garbage"
                 break
             if result.id == READY:
-                if not child.ready.done():
-                    child.ready.set_result(None)
-                continue
-            answer = child.owed.pop(result.id, None)
-            if answer is None or answer.done():
-                continue  # nobody waits any more
-            if result.trouble:
-                answer.set_exception(ProtocolFault(f"the adapter failed: {result.trouble}"[:300]))
+                child.mark_ready()
             else:
-                answer.set_result(result.value)
-        self._kill(child, because)
-        await child.process.wait()
+                self._owed.settle(result)
+        self._give_up(child, because)
 
-    def _kill(self, child: _Child | None, because: str) -> None:
-        if child is not None and not child.gone:
-            self.kills += 1
-            log.warning("adapter child gone", pid=child.process.pid, because=because)
+    def _give_up(self, child: ChildProcess, because: str) -> None:
+        if not child.gone:
+            log.warning("adapter child gone", pid=child.pid, because=because)
             child.give_up(because)
-
-    async def _reap(self, child: _Child, because: str) -> None:
-        child.give_up(because)
-        if child.process.stdin is not None:
-            child.process.stdin.close()
-        await child.process.wait()
-        await child.tasks.stop()
+            self._owed.fail(because)

@@ -24,7 +24,6 @@ from watchtower.daemon.accounts import take_stock
 from watchtower.daemon.building import Rooms, build, supervised
 from watchtower.daemon.faces import face
 from watchtower.daemon.publishing import publish
-from watchtower.daemon.relays import Relays
 from watchtower.daemon.service_manager import ServiceManager
 from watchtower.daemon.state_directory import Storage, open_storage
 from watchtower.daemon.supervision import Heartbeat, keep_owner, observe, scrape, tick
@@ -32,6 +31,7 @@ from watchtower.ports import Owner
 from watchtower.remediation.interface import Started, StorageFailed
 from watchtower.services.delivering.deliveries import past_notices
 from watchtower.services.loading import Loaded
+from watchtower.services.relaying.relay_pool import RelayPool
 from watchtower.services.watching.gpu_polling import start_hardware
 from watchtower.storage.baseline_file import BaselineFile
 from watchtower.tasks import TaskGroup
@@ -122,7 +122,7 @@ class Daemon:
 
     # ── in the order of the start ───────────────────────────────────────────────────────────────
 
-    async def _start_relays(self, stack: AsyncExitStack, relays: Relays, *, remembered: bool) -> None:
+    async def _start_relays(self, stack: AsyncExitStack, relays: RelayPool, *, remembered: bool) -> None:
         """Raises BadInput when clients cannot be listened for. Without a state directory a taken port may be our own
         earlier worker, which then cannot be found: people still have to be told, so the daemon goes on, blind."""
         stack.push_async_callback(relays.stop, leave_running=True)
@@ -178,7 +178,7 @@ class Daemon:
                 local=listening is local,
             )
             server = make_server(app)
-            self._tasks.start(name, partial(server.serve, [listening]))
+            self._tasks.start(name, partial(server.serve, [listening]), eternal=False)  # asked to end before us
             servers.append(server)
         return servers
 

@@ -22,9 +22,7 @@ from watchtower.board import Board
 from watchtower.canaries.canaries import Canaries
 from watchtower.daemon.accounts import count_entries
 from watchtower.daemon.publishing import publish
-from watchtower.daemon.relays import Relays
 from watchtower.daemon.state_directory import Storage
-from watchtower.daemon.traffic import RelayTraffic
 from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.exporters.gpu_metrics import GpuCollector
 from watchtower.exporters.prometheus import BoardCollector
@@ -41,6 +39,8 @@ from watchtower.services.meaning.answer_judge import AnswerJudge
 from watchtower.services.meaning.archive import Archive, open_archive
 from watchtower.services.meaning.live_samples import Samples
 from watchtower.services.meaning.reference_service import ReferenceService
+from watchtower.services.relaying.relay_pool import RelayPool
+from watchtower.services.relaying.relay_traffic import RelayTraffic
 from watchtower.settings import Settings
 from watchtower.storage.baseline_file import BaselineFile
 from watchtower.storage.recording import NullRecorder, SegmentRecorder, forget
@@ -65,7 +65,7 @@ class Rooms:
     """Everything that sees, decides, acts and tells."""
 
     adapter: AdapterChild
-    relays: Relays
+    relays: RelayPool
     canaries: Canaries
     encoder: Encoder
     meaning: ReferenceService
@@ -95,14 +95,14 @@ async def build(
     def on_sample(sample: ExchangeSampled) -> None:
         samples.take(sample)
 
-    relays = Relays(settings.relay, settings.engine.url, storage.directory, on_fact, clock, on_sample=on_sample)
+    relays = RelayPool(settings.relay, settings.engine.url, storage.directory, on_fact, clock, on_sample=on_sample)
     canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=on_fact)
     encoder = chosen(settings.scoring, clock)
     stack.push_async_callback(encoder.close)
 
     def need_encoder() -> None:
         if not tasks.running("scorer"):  # torch costs memory: nobody pays for it before there are references
-            tasks.start("scorer", encoder.run)
+            tasks.start("scorer", encoder.run, eternal=False)  # where nothing has to be kept alive it returns
 
     archive = open_archive(settings.samples.keep, storage.directory, clock) if storage.lease else None
     samples = Samples(

@@ -9,8 +9,6 @@ no handle open, and a GPU can only be reset when nobody holds one.
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +16,12 @@ from contextlib import suppress
 import msgspec
 import structlog
 
+from watchtower.children.child_process import ChildProcess, kill_group
+from watchtower.children.counts import Counts
+from watchtower.children.policy.backoff import Backoff
+from watchtower.children.policy.patience import Patience
+from watchtower.children.policy.restart import Exit, ExitKind
+from watchtower.children.respawning import respawn
 from watchtower.hardware.gpu_plan import AGAIN, STOP, GpuPlan
 from watchtower.ports import Clock
 from watchtower.vocabulary.facts import GpuReport
@@ -30,27 +34,16 @@ STOP_SECONDS = 6.0
 """How long it may take to close NVML before it is killed."""
 KILL_SECONDS = 5.0
 """How long SIGKILL may take before the child counts as stuck in the driver."""
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
-"""Between a child's failure and the next child."""
-STEADY_SECONDS = 60.0
-"""A child that lived this long was no failure to start: the pause begins anew."""
+BACKOFF = Backoff(first_seconds=1.0, longest_seconds=60.0, steady_seconds=60.0)
 
 log = structlog.get_logger("watchtower.hardware.gpu_child")
 
 
-def kill_group(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
-
-
-def _ask_to_stop(process: asyncio.subprocess.Process) -> None:
-    if process.stdin is not None:
-        with suppress(ConnectionError, RuntimeError):  # it is ending already
-            process.stdin.write(STOP + b"\n")
-
-
 class GpuChild:
+    """``run`` keeps a child alive; ``release`` and ``acquire`` say whether there may be one."""
+
+    name = "gpu child"
+
     def __init__(
         self,
         plan: GpuPlan,
@@ -60,7 +53,7 @@ class GpuChild:
         silent_seconds: float = 10.0,
         wedged_seconds: float = 120.0,
         kill_seconds: float = KILL_SECONDS,
-        first_pause_seconds: float = FIRST_PAUSE_SECONDS,
+        backoff: Backoff = BACKOFF,
         program: tuple[str, ...] = (sys.executable, "-m", "watchtower.programs.gpu"),
         environment: dict[str, str] | None = None,
         kill: Callable[[int], None] = kill_group,
@@ -70,14 +63,15 @@ class GpuChild:
         self._plan = plan
         self._clock = clock
         self._on_fact = on_fact
-        self._silent_seconds = silent_seconds
+        self._patience = Patience(start_seconds=START_SECONDS, silent_seconds=silent_seconds)
         self._wedged_seconds = wedged_seconds
         self._kill_seconds = kill_seconds
-        self._first_pause_seconds = first_pause_seconds
+        self._backoff = backoff
         self._program = program
         self._environment = environment
         self._kill = kill
-        self._process: asyncio.subprocess.Process | None = None
+        self._counts = Counts()
+        self._child: ChildProcess | None = None
         self._released_until = 0.0
         self._closed = False
         self._wake = asyncio.Event()
@@ -87,33 +81,30 @@ class GpuChild:
         self._gone.set()
         self._stuck = False
         """SIGKILL has been sent and does not help."""
-        self.kills = 0
+
+    @property
+    def kills(self) -> int:
         """Children killed for silence, garbage, or a driver that did not return."""
-        self.abandoned = 0
+        return self._counts.kills
+
+    @property
+    def abandoned(self) -> int:
         """Children that SIGKILL did not end in time."""
+        return self._counts.abandoned
+
+    @property
+    def pid(self) -> int:
+        """0 while there is no child."""
+        return self._child.pid if self._child else 0
 
     @property
     def up(self) -> bool:
         """A child runs and is not stuck in the driver."""
-        return self._process is not None and not self._stuck
+        return self._child is not None and not self._stuck
 
     async def run(self) -> None:
         """Keep a child running until closed."""
-        pause = self._first_pause_seconds
-        while not self._closed:
-            released = self._released_until - self._clock.now().boot
-            if released > 0:
-                await self._say(Trouble.RELEASED, "NVML was let go of on request", released)
-                continue
-            started_at = self._clock.now().boot
-            because, status = await self._one_life()
-            if status == AGAIN or self._unwanted():
-                continue
-            log.warning("gpu child gone", because=because, kills=self.kills, abandoned=self.abandoned)
-            if self._clock.now().boot - started_at > STEADY_SECONDS:
-                pause = self._first_pause_seconds
-            await self._say(Trouble.FAULT, f"{because}; the next one starts in {pause:g} s", pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        await respawn(self, self._backoff, self._clock)
 
     async def release(self, seconds: float = 900.0) -> bool:
         """Let go of every GPU for at most ``seconds``; whether nothing of ours holds one any more."""
@@ -132,58 +123,65 @@ class GpuChild:
         self._wake.set()
         await self._end()
 
-    async def _one_life(self) -> tuple[str, int | None]:
-        """Start one child, hand on what it says, reap it. Why it ended, and its exit status where it has one."""
+    async def live(self) -> Exit:
+        """Start one child, hand on what it says, reap it; while the GPUs are released, say that instead."""
+        if self._closed:
+            return Exit(ExitKind.FINAL)
+        released = self._released_until - self._clock.now().boot
+        if released > 0:
+            await self._say(Trouble.RELEASED, "NVML was let go of on request", released)
+            return Exit(ExitKind.AGAIN)
         self._gone.clear()
+        status: int | None = None
         try:
-            self._process = process = await self._started()
+            self._child = child = await self._started()
             if self._unwanted():  # a release or our end came while it was starting
-                _ask_to_stop(process)
-            because = await self._listen(process)
-            status = await self._reaped(process, kill=bool(because))
-            self._process = None
-            return because or f"the gpu child ended with status {status}", status
+                _ask_to_stop(child)
+            await self._listen(child)
+            status = await self._reaped(child)
+            self._child = None
+            because = child.gone or f"the gpu child ended with status {status}"
         except OSError as problem:
-            return f"the gpu child cannot be started: {problem.strerror}", None
+            because = f"the gpu child cannot be started: {problem.strerror}"
         finally:
-            if self._process is None:
+            if self._child is None:
                 self._gone.set()
-            elif self._process.returncode is None:  # cancelled
-                self._kill(self._process.pid)
+            else:  # cancelled
+                self._child.kill()
+        return Exit(ExitKind.AGAIN if status == AGAIN or self._unwanted() else ExitKind.FAILED, because)
 
-    async def _started(self) -> asyncio.subprocess.Process:
+    async def pause(self, ended: Exit, seconds: float) -> None:
+        await self._say(Trouble.FAULT, f"{ended.because}; the next one starts in {seconds:g} s", seconds)
+
+    async def _started(self) -> ChildProcess:
         """Raises OSError."""
-        return await asyncio.create_subprocess_exec(
-            *self._program,
-            msgspec.json.encode(self._plan).decode(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=LINE_BYTES,
-            start_new_session=True,
-            env=self._environment,
+        return await ChildProcess.spawn(
+            (*self._program, msgspec.json.encode(self._plan).decode()),
+            self._patience,
+            self._counts,
+            environment=self._environment,
+            line_bytes=LINE_BYTES,
+            kill=self._kill,
         )
 
     def _unwanted(self) -> bool:
         return self._closed or self._clock.now().boot < self._released_until
 
-    async def _listen(self, process: asyncio.subprocess.Process) -> str:
-        """Hand on its reports until it ends ("") or has to be ended (why)."""
-        output = process.stdout
+    async def _listen(self, child: ChildProcess) -> None:
+        """Hand on its reports until it ends, or has to be given up."""
         decode = msgspec.json.Decoder(GpuReport).decode
-        within = START_SECONDS
         wedged_since: float | None = None
-        while output is not None:
+        while True:
             try:
-                async with asyncio.timeout(within):
-                    line = await output.readline()
+                line = await child.heard(child.output.readline())
                 if not line:
-                    return ""
-                within = self._silent_seconds
+                    return None
+                child.mark_ready()
                 report = decode(line) if line.strip() else None
             except TimeoutError:
-                return f"the gpu child gave no sign of life for {within:g} s"
+                return child.give_up(f"the gpu child gave no sign of life for {child.patience_seconds:g} s")
             except (ValueError, msgspec.MsgspecError):  # ValueError: a line beyond the limit
-                return "the gpu child wrote garbage"
+                return child.give_up("the gpu child wrote garbage")
             if report is None:
                 continue
             self._on_fact(report)
@@ -192,43 +190,34 @@ class GpuChild:
             elif wedged_since is None:
                 wedged_since = report.at
             elif report.at - wedged_since > self._wedged_seconds:
-                return f"the driver did not return for {self._wedged_seconds:g} s"
-        return ""
+                return child.give_up(f"the driver did not return for {self._wedged_seconds:g} s")
 
-    async def _reaped(self, process: asyncio.subprocess.Process, *, kill: bool) -> int:
+    async def _reaped(self, child: ChildProcess) -> int:
         """Its exit status, once it is gone; while the kernel cannot end it, the GPUs are reported as wedged."""
-        if not kill:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STOP_SECONDS):
-                    return await process.wait()
-        self.kills += 1
-        self._kill(process.pid)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._kill_seconds):
-                return await process.wait()
-        self.abandoned += 1
-        self._stuck = True
-        log.error("gpu child cannot be killed: stuck in the driver", pid=process.pid)
-        while process.returncode is None and not self._closed:
-            self._tell(Trouble.DRIVER_WEDGED, f"the gpu child {process.pid} is stuck in the driver: SIGKILL waits")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._plan.poll_seconds):
-                    await process.wait()
-        self._stuck = process.returncode is None
-        return -1 if process.returncode is None else process.returncode
+        if not await child.end(STOP_SECONDS, self._kill_seconds):
+            self._stuck = True
+            log.error("gpu child cannot be killed: stuck in the driver", pid=child.pid)
+            while not self._closed:
+                self._tell(Trouble.DRIVER_WEDGED, f"the gpu child {child.pid} is stuck in the driver: SIGKILL waits")
+                if await child.ended(self._plan.poll_seconds):
+                    break
+            self._stuck = child.status is None
+        return -1 if child.status is None else child.status
 
     async def _end(self) -> bool:
         """Ask the child to end, then make it; whether it is gone. Gives up where even that does not help."""
-        process = self._process
-        if process is not None:
-            _ask_to_stop(process)
+        child = self._child
+        if child is not None:
+            _ask_to_stop(child)
         for seconds in () if self._stuck else (STOP_SECONDS, self._kill_seconds):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await (self._gone.wait() if process is None else process.wait())
+            if child is not None:
+                if await child.ended(seconds):
                     return True
-            if process is not None:
-                self._kill(process.pid)
+                child.kill()
+            else:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        return await self._gone.wait()
         return self._gone.is_set()
 
     async def _say(self, trouble: Trouble, because: str, seconds: float) -> None:
@@ -243,3 +232,7 @@ class GpuChild:
 
     def _tell(self, trouble: Trouble, because: str) -> None:
         self._on_fact(GpuReport(at=self._clock.now().boot, source=GpuSource.NVML, trouble=trouble, because=because))
+
+
+def _ask_to_stop(child: ChildProcess) -> None:
+    child.write(STOP + b"\n")

@@ -24,7 +24,7 @@ from watchtower.adapters.keeper.keeper_server import KeeperServer
 from watchtower.adapters.keeper.protocol import (
     Confirmed,
     Execute,
-    Executed,
+    ExecutionReply,
     Fence,
     KeeperPlan,
     Observe,
@@ -117,7 +117,7 @@ class Keeper:
                 say(f"operation {plan.op_id}: {plan.verb} asked")
                 reply = self._restarts.execute(plan)
                 say(f"operation {plan.op_id}: {reply.kind}, {reply.because}")
-                return Executed(reply)
+                return ExecutionReply(reply)
             case Status(op_id=op_id):
                 return Stands(self._restarts.status(op_id))
             case Fence(token=token):

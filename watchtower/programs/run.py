@@ -15,8 +15,8 @@ import uvloop
 
 from watchtower import __version__
 from watchtower.daemon.assembly import Daemon
-from watchtower.daemon.relays import worker_plan
 from watchtower.services.loading import Loaded, load
+from watchtower.services.relaying.worker_plans import worker_plan
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Observed(msgspec.Struct, frozen=True, tag="seen", tag_field="answer", kw_o
     keeper_pid: int = 0
 
 
-class Executed(msgspec.Struct, frozen=True, tag="replied", tag_field="answer"):
+class ExecutionReply(msgspec.Struct, frozen=True, tag="replied", tag_field="answer"):
     reply: Reply
 
 
@@ -101,7 +101,7 @@ class KeeperTrouble(msgspec.Struct, frozen=True, tag="trouble", tag_field="answe
     because: str
 
 
-Response = Observed | Executed | Stands | Confirmed | KeeperTrouble
+Response = Observed | ExecutionReply | Stands | Confirmed | KeeperTrouble
 
 
 def reachable(path: str) -> tuple[str, int]:

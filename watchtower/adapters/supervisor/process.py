@@ -22,7 +22,7 @@ from watchtower.adapters.keeper.launching import LOG_NAME, KeeperFound, ensure_k
 from watchtower.adapters.keeper.protocol import (
     Confirmed,
     Execute,
-    Executed,
+    ExecutionReply,
     Fence,
     KeeperPlan,
     Observe,
@@ -176,7 +176,7 @@ class ProcessSupervisor:
 
     def execute(self, plan: Plan) -> Reply:
         try:
-            return ask(self._socket, Execute(plan), Executed, self._effect_seconds).reply
+            return ask(self._socket, Execute(plan), ExecutionReply, self._effect_seconds).reply
         except NotReachable as problem:
             return Reply(ReplyKind.REJECTED, f"nothing was sent: {problem}"[:300])
         except (Deadline, ProtocolFault) as problem:

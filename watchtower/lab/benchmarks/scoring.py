@@ -19,9 +19,10 @@ import msgspec
 from watchtower.lab.benchmarks.budgets import Budget
 from watchtower.lab.benchmarks.host import Machine, this_machine
 from watchtower.ports import Clock
+from watchtower.scoring.batches import BATCH_TEXTS
 from watchtower.scoring.choosing import local
 from watchtower.scoring.measures.governor import BURST_SECONDS
-from watchtower.scoring.scorer_child import BATCH_TEXTS, ScorerChild
+from watchtower.scoring.scorer_child import ScorerChild
 from watchtower.settings import ScoringSettings
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import NotReachable

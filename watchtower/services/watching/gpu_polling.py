@@ -24,5 +24,5 @@ def start_hardware(
         return None
     hardware = Hardware(settings.hardware, clock, on_fact)
     stack.push_async_callback(hardware.close)
-    tasks.start("gpus", hardware.run)
+    tasks.start("gpus", hardware.run, eternal=False)  # closed before it is cancelled
     return hardware

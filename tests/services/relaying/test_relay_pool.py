@@ -15,8 +15,8 @@ import pytest
 import pytest_asyncio
 
 from watchtower.clock import SystemClock
-from watchtower.daemon import relays
-from watchtower.daemon.relays import Relays
+from watchtower.services.relaying import worker_plans
+from watchtower.services.relaying.relay_pool import RelayPool
 from watchtower.settings import RelaySettings
 from watchtower.taps.framing import frame
 from watchtower.taps.handover import RETIRE, holder
@@ -57,7 +57,7 @@ class Daemon:
     def __init__(self, settings: RelaySettings, upstream: str, directory: Path) -> None:
         self.facts: list[Fact] = []
         told, clock = self.facts.append, SystemClock()
-        self.relays = Relays(settings, upstream, directory, told, clock, drain_seconds=DRAIN_SECONDS)
+        self.relays = RelayPool(settings, upstream, directory, told, clock, drain_seconds=DRAIN_SECONDS)
 
     @property
     def hellos(self) -> list[RelayHello]:
@@ -188,7 +188,7 @@ async def test_another_protocol_replaces_the_worker_and_cuts_no_stream_however_l
     writer.write(POST)
     await reader.readuntil(TOKEN)
     await first.relays.stop(leave_running=True)
-    monkeypatch.setattr(relays, "PROTOCOL", PROTOCOL + 1)
+    monkeypatch.setattr(worker_plans, "PROTOCOL", PROTOCOL + 1)
     second = await begin().ready()
     await until(lambda: any(hello.pid != first.hellos[0].pid for hello in second.hellos))
     await asyncio.sleep(2 * DRAIN_SECONDS)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from watchtower.board import Board
-from watchtower.daemon.traffic import ACKNOWLEDGE_SECONDS, RelayTraffic
+from watchtower.services.relaying.relay_traffic import ACKNOWLEDGE_SECONDS, RelayTraffic
 from watchtower.settings import HoldSettings
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.facts import HoldOrder, HoldState, RelayFrame, RelayOrder, ReleaseOrder

@@ -1,0 +1,1 @@
+"""The data plane as the daemon sees it: relay workers, what they report of themselves, and holds of their traffic."""

@@ -1,0 +1,162 @@
+"""Talking with the relay workers: their facts come in, orders go out, over one Unix socket.
+
+Whoever connects later, because it was started again or because we were, hears of a hold that still lives and of the
+sampling in force; one that holds for an operation that was released meanwhile is told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import Counter, deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from watchtower.ports import Clock
+from watchtower.taps.framing import Deframer, frame
+from watchtower.taps.handover import same_user
+from watchtower.vocabulary.errors import ProtocolFault
+from watchtower.vocabulary.facts import (
+    HoldOrder,
+    HoldState,
+    OrderNotUnderstood,
+    RelayFrame,
+    RelayGone,
+    RelayHello,
+    RelayMessage,
+    RelayOrder,
+    ReleaseOrder,
+)
+from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder
+
+READ_BYTES: Final = 256 * 1024
+
+log = structlog.get_logger("watchtower.relays")
+
+OnFact = Callable[[RelayHello | RelayFrame | RelayGone], None]
+OnSample = Callable[[ExchangeSampled], None]
+
+
+class WorkerChannel:
+    """The daemon's end, for all workers."""
+
+    def __init__(self, clock: Clock, on_fact: OnFact, on_sample: OnSample) -> None:
+        self._clock = clock
+        self._on_fact = on_fact
+        self._on_sample = on_sample
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._samplers: set[asyncio.StreamWriter] = set()  # those of workers that know how to sample
+        self._sampling = SampleOrder(ratio=0)
+        self.skipped: Counter[str] = Counter()
+        """Messages by name that only a newer worker knows, and orders that only a newer daemon does."""
+        self._hold: tuple[HoldOrder, float] | None = None  # and when it is over, CLOCK_BOOTTIME
+        self._released: deque[str] = deque(maxlen=16)  # a worker that was away then still has to hear of it
+
+    @property
+    def connected(self) -> int:
+        """Workers that talk to us."""
+        return len(self._writers)
+
+    async def open(self, path: Path) -> None:
+        """Raises OSError."""
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        self._server = await asyncio.start_unix_server(self._converse, path=path)
+        os.chmod(path, 0o600)
+
+    async def close(self) -> None:
+        for writer in list(self._writers):
+            writer.close()
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    def order(self, order: RelayOrder) -> None:
+        """Tell every worker, and every one that connects later while a hold lives."""
+        if isinstance(order, HoldOrder):
+            self._hold = (order, self._clock.now().boot + order.seconds)
+        else:
+            self._released.append(order.op_id)
+            if self._hold is not None and self._hold[0].op_id == order.op_id:
+                self._hold = None
+        message = frame(order)
+        for writer in self._writers:
+            writer.write(message)
+
+    def sample(self, order: SampleOrder) -> None:
+        """Every worker, also one that connects later, takes samples like this from now on."""
+        self._sampling = order
+        message = frame(order)
+        for writer in self._samplers:
+            writer.write(message)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hello: RelayHello | None = None
+        deframer: Deframer[RelayMessage] = Deframer(msgspec.msgpack.Decoder(RelayMessage), self._skip)
+        self._writers.add(writer)
+        try:
+            if not _same_user(writer.get_extra_info("socket")):
+                return
+            self._repeat_hold(writer)
+            while data := await reader.read(READ_BYTES):
+                for message in deframer.feed(data):
+                    if isinstance(message, RelayHello):
+                        hello = message
+                    self._take(message, writer)
+        except ProtocolFault as problem:
+            log.error("relay worker does not speak our protocol", because=str(problem))
+        except ConnectionError:
+            pass  # it died; its pidfd says so as well
+        finally:
+            self._writers.discard(writer)
+            self._samplers.discard(writer)
+            writer.close()
+            if hello is not None:
+                self._on_fact(RelayGone(at=self._clock.now().boot, worker=hello.worker, pid=hello.pid))
+
+    def _take(self, message: RelayMessage, writer: asyncio.StreamWriter) -> None:
+        match message:
+            case ExchangeSampled():
+                self._on_sample(message)
+            case OrderNotUnderstood():
+                log.warning("an older relay worker does not understand an order", order=message.order)
+                self.skipped[message.order] += 1
+            case RelayHello():
+                self._begin_sampling(message, writer)
+                self._on_fact(message)
+            case RelayFrame():
+                if message.hold is HoldState.HOLDING and message.hold_op in self._released:
+                    writer.write(frame(ReleaseOrder(op_id=message.hold_op)))
+                self._on_fact(message)
+
+    def _skip(self, name: str) -> None:
+        self.skipped[name] += 1
+        if self.skipped[name] == 1:
+            log.warning("a relay worker says what this version does not know; it is skipped", message=name)
+
+    def _begin_sampling(self, hello: RelayHello, writer: asyncio.StreamWriter) -> None:
+        if hello.obeys("sample"):
+            self._samplers.add(writer)
+            writer.write(frame(self._sampling))
+
+    def _repeat_hold(self, writer: asyncio.StreamWriter) -> None:
+        if self._hold is None:
+            return
+        order, until = self._hold
+        left = until - self._clock.now().boot
+        if left <= 0:
+            self._hold = None
+        else:
+            writer.write(frame(msgspec.structs.replace(order, seconds=left)))
+
+
+def _same_user(peer: socket.socket) -> bool:
+    with socket.socket(fileno=os.dup(peer.fileno())) as same:
+        return same_user(same)
