@@ -7,12 +7,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from watchtower.storage.segments import DIRECTORY, FORMAT, Head, RecordedEntry, framed, name_after, read, segments
+from watchtower.storage.segments import (
+    DIRECTORY,
+    FORMAT,
+    RecordedEntry,
+    SegmentHead,
+    framed,
+    name_after,
+    read,
+    segments,
+)
 from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.facts import LoopLagged
 from watchtower.vocabulary.records import Entry
 
-HEAD = Head(format=FORMAT, version="1", boot_id="boot-a", wall_minus_boot=1000.0)
+HEAD = SegmentHead(format=FORMAT, version="1", boot_id="boot-a", wall_minus_boot=1000.0)
 
 
 def write(directory: Path, name: str, *frames: bytes) -> Path:
@@ -53,7 +62,7 @@ def test_only_what_lies_between_the_two_instants_is_read_both_included(tmp_path:
 
 
 def test_each_segment_knows_the_boot_that_its_instants_belong_to(tmp_path: Path) -> None:
-    later = Head(format=FORMAT, version="1", boot_id="boot-b", wall_minus_boot=5000.0)
+    later = SegmentHead(format=FORMAT, version="1", boot_id="boot-b", wall_minus_boot=5000.0)
     write(tmp_path, "0000000001.segment", framed(HEAD), lag(100.0))
     write(tmp_path, "0000000002.segment", framed(later), lag(3.0))
     found = [(recorded.at.boot_id, recorded.at.wall) for recorded in read(tmp_path, 0, 1e9)]
@@ -64,7 +73,7 @@ def test_what_a_newer_version_recorded_is_passed_over(tmp_path: Path) -> None:
     unknown_fact = framed((1.5, {"fact": "of_tomorrow", "at": 1.5}))
     more_fields = framed((1.7, {"fact": "loop_lagged", "at": 1.7, "seconds": 2.0, "cause": "swap"}))
     write(tmp_path, "0000000001.segment", framed(HEAD), lag(1.0), unknown_fact, more_fields, lag(2.0))
-    other = Head(format=FORMAT + 1, version="9", boot_id="boot-a", wall_minus_boot=0.0)
+    other = SegmentHead(format=FORMAT + 1, version="9", boot_id="boot-a", wall_minus_boot=0.0)
     write(tmp_path, "0000000002.segment", framed(other), lag(3.0))
     assert instants(tmp_path) == [1.0, 1.7, 2.0]
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from watchtower import __version__
 from watchtower.ports import Clock
-from watchtower.storage.segments import DIRECTORY, FORMAT, Head, RecordedEntry, framed, name_after, segments
+from watchtower.storage.segments import DIRECTORY, FORMAT, RecordedEntry, SegmentHead, framed, name_after, segments
 from watchtower.vocabulary.facts import AnyFact
 from watchtower.vocabulary.records import Entry
 
@@ -140,7 +140,7 @@ class SegmentRecorder:
         path = self._directory / name_after(present[-1] if present else None)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._written, now = 0, self._clock.now()
-        head = Head(format=FORMAT, version=__version__, boot_id=now.boot_id, wall_minus_boot=now.wall - now.boot)
+        head = SegmentHead(format=FORMAT, version=__version__, boot_id=now.boot_id, wall_minus_boot=now.wall - now.boot)
         self._put([framed(head)])
 
     def _leave_segment(self) -> None:

@@ -1,6 +1,6 @@
 """Segments: the files of a recording, each a row of checked frames. Format and reading; ``recording`` writes them.
 
-A frame is ``length crc32 body``; the first body of a segment is its ``Head``, every other one ``[at, item]``, in
+A frame is ``length crc32 body``; the first body of a segment is its ``SegmentHead``, every other one ``[at, item]``, in
 msgpack. A daemon that dies leaves a torn last frame: reading a segment ends there, without an error. What a newer
 Watchtower recorded and this one does not know is passed over. One segment belongs to one boot of the machine, so its
 head turns CLOCK_BOOTTIME into wall time.
@@ -45,7 +45,7 @@ class RecordedEntry(msgspec.Struct, frozen=True, tag="journal_entry", tag_field=
         return Entry(self.kind, self.body, self.incident, self.op_id)
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True):
+class SegmentHead(msgspec.Struct, frozen=True, kw_only=True):
     """What the frames of a segment have in common."""
 
     format: int
@@ -65,7 +65,7 @@ class Recorded(NamedTuple):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_head = msgspec.msgpack.Decoder(Head).decode
+_decode_head = msgspec.msgpack.Decoder(SegmentHead).decode
 _decode = msgspec.msgpack.Decoder(tuple[float, AnyFact | RecordedEntry]).decode
 
 

@@ -1,0 +1,86 @@
+"""One name, one thing; and the names are the field's, not ours.
+
+Lists of exceptions are empty or say why. Whoever adds to one explains it to the next reader.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+from tests.house.source import Module, bound_names, classes, modules
+
+NAMED_AFTER_WHAT_THEY_PLUG_IN = (
+    "watchtower/programs/",
+    "watchtower/adapters/engine/",
+    "watchtower/adapters/supervisor/",
+    "watchtower/sinks/",
+    "watchtower/exchanges/dialects/",
+    "watchtower/remediation/remedies/",
+)
+"""Folders whose files are named after a command or a vendor: the same vendor may stand in several."""
+
+PRIVATE_WORDS = {
+    "furnish": "build",
+    "take_stock": "collect",
+    "remembering": "storing",
+    "bury": "reap",
+    "orphans": "unclaimed",
+    "see_off": "close",
+    "spoken": "sent",
+    "told": "sent, reported, known",
+}
+"""The author's own words and what the field says instead. Guarded as whole words inside names."""
+
+STILL_PRIVATE: frozenset[str] = frozenset({"take_stock", "discard_orphans", "spoken"})
+STILL_TOLD = 50
+
+
+def shared(names: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {name: sorted(places) for name, places in sorted(names.items()) if len(places) > 1}
+
+
+def test_a_class_name_occurs_once() -> None:
+    places = defaultdict[str, list[str]](list)
+    for module in modules():
+        for name in classes(module):
+            places[name].append(module.place)
+    assert shared(places).keys() - {"_Message"} == set()
+
+
+def test_a_file_name_occurs_once() -> None:
+    places = defaultdict[str, list[str]](list)
+    for module in modules():
+        if module.path.name != "__init__.py" and not module.place.startswith(NAMED_AFTER_WHAT_THEY_PLUG_IN):
+            places[module.path.name].append(module.place)
+    assert shared(places).keys() - {"clock.py"} == set()
+
+
+def test_one_is_a_number_and_names_nothing() -> None:
+    found = [f"{module.place}:{line}" for module in modules() for name, line in bound_names(module) if name == "one"]
+    assert len(found) <= 92, found
+
+
+def test_no_private_word_names_anything() -> None:
+    found = defaultdict[str, list[str]](list)
+    for module in modules():
+        for name, line in bound_names(module):
+            if private(name):
+                found[name].append(f"{module.place}:{line}")
+    for module in modules():
+        if private(module.path.stem):
+            found[module.path.stem].append(module.place)
+    told = {name: places for name, places in found.items() if re.search(r"(^|_)told(_|$)", name)}
+    assert sum(map(len, told.values())) <= STILL_TOLD, told
+    assert {name: places for name, places in found.items() if name not in STILL_PRIVATE and name not in told} == {}
+
+
+def private(name: str) -> bool:
+    return any(re.search(rf"(^|_){word}(_|$)", name) for word in PRIVATE_WORDS)
+
+
+def test_the_search_finds_what_it_looks_for(tmp_path: object) -> None:
+    assert private("furnish") and private("_told") and private("bury_orphans") and private("take_stock")
+    assert not private("stock") and not private("furniture")
+    assert {"watchtower.storage.head"} <= {module.name for module in modules()}
+    assert Module.__name__ in list(classes(modules("tests/house")[1]))

@@ -1,0 +1,60 @@
+"""The house keeps its shape: small functions, no circle between files, a daemon that only wires."""
+
+from __future__ import annotations
+
+from tests.house.source import circles, functions, modules
+
+MOST_LINES = 80
+"""Of one function: what a reader can hold."""
+DAEMON_LINES = 1350
+"""Of ``daemon/`` in all: it connects and decides nothing."""
+
+
+STILL_IN_CIRCLES = {
+    *("watchtower.daemon.accounts", "watchtower.daemon.building"),
+    *("watchtower.windows", "watchtower.windows.windows", "watchtower.windows.gpu_windows"),
+    "watchtower.windows.meaning_windows",
+}
+
+
+def test_no_function_is_longer_than_a_reader_can_hold() -> None:
+    long = {function.place for module in modules() for function in functions(module) if function.lines > MOST_LINES}
+    assert long <= {"watchtower/daemon/building.py: build", "watchtower/web/application.py: application"}
+
+
+def test_no_two_files_know_each_other() -> None:
+    """Imports for the type checker count: who needs another's type knows the other."""
+    every = modules()
+    names = {module.name for module in every}
+    graph = {module.name: {name for name in module.imports & names if name != module.name} for module in every}
+    assert [circle for circle in circles(graph) if not set(circle) <= STILL_IN_CIRCLES] == []
+
+
+def test_a_circle_is_found_where_there_is_one() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_every_file_opens_by_saying_why_it_exists() -> None:
+    silent = [
+        module.place
+        for module in modules()
+        if module.text.strip() and not module.text.lstrip().startswith('"""')  # an empty __init__ says nothing
+    ]
+    assert silent == []
+
+
+def test_the_daemon_only_wires() -> None:
+    lines = {module.place: len(module.text.splitlines()) for module in modules("watchtower/daemon")}
+    assert sum(lines.values()) <= DAEMON_LINES, lines
+
+
+def test_no_room_of_the_product_knows_the_lab() -> None:
+    """The lab breaks and measures the product; the product does not know that it is watched."""
+    allowed = ("watchtower/lab/", "watchtower/programs/", "watchtower/cli.py")
+    found = {
+        module.place: sorted(name for name in module.imports if name.startswith("watchtower.lab"))
+        for module in modules()
+        if not module.place.startswith(allowed)
+    }
+    assert {place: names for place, names in found.items() if names} == {}
