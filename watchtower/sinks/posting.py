@@ -74,7 +74,14 @@ class Poster:
             timeout=timeout_seconds,
             verify=_trusted(),
             trust_env=not all(map(is_local, addresses)),  # an egress proxy is welcome, but not between us and ourselves
-            headers={"user-agent": f"watchtower/{__version__}", "content-type": "application/json"},
+            # Notices are rare and receivers close idle connections: one kept open fails the next notice that meets
+            # the close half-way.
+            limits=httpx.Limits(max_keepalive_connections=0),
+            headers={
+                "user-agent": f"watchtower/{__version__}",
+                "content-type": "application/json",
+                "connection": "close",
+            },
         )
 
     async def send(
