@@ -1,7 +1,7 @@
-"""The board: what is true right now, published by the daemon, read by the web room and the exporters.
+"""The board: what is true right now, as people are shown it. A display, never an input: nothing decides by it.
 
-Plain values only. The daemon replaces parts of it after each tick and after each commit; readers never wait for it
-and never change it. Remediation's part appears here only after its transaction is durable.
+Plain values only. One place writes it (the daemon's display, after each tick and after each commit), faces read it (web
+and exporters), and nobody else may import it. Remediation's part appears here only after its transaction is durable.
 """
 
 from __future__ import annotations
@@ -11,32 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from watchtower.vocabulary.facts import CanaryOutcome, EngineSeen, RelayFrame
+from watchtower.vocabulary.histograms import HistogramTotals
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import Reading, RuleVerdict
 from watchtower.vocabulary.sight import watch_state
-
-
-@dataclass(frozen=True)
-class Exemplar:
-    """One observation whose client told its trace."""
-
-    trace_id: str
-    value: float
-    wall: float
-
-
-@dataclass(frozen=True)
-class HistogramTotals:
-    """Cumulative classic buckets since the daemon started: ``counts[i]`` observations ≤ ``bounds[i]`` seconds."""
-
-    bounds: tuple[float, ...]
-    counts: tuple[int, ...]
-    count: int
-    sum: float
-    exemplars: tuple[Exemplar | None, ...] = ()
-    """Newest of each bucket, the last for +Inf; empty: none at all."""
-    bins: dict[int, int] = field(default_factory=dict)
-    """The same observations in bins of a base-2 exponential histogram (``windows.histogram.SCALE``), not cumulative."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from tests.exporters.test_prometheus import full_board
 from tests.windows.hardware_scenes import Change, at_work, reports, watched
 from tests.windows.traffic import START
-from watchtower.board import Board, HistogramTotals
+from watchtower.board import Board
 from watchtower.exporters.gpu_metrics import COUNTERS, GAUGES, GpuCollector
 from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
 from watchtower.rules.rule_files import load_rules, shipped_rules
@@ -16,6 +16,7 @@ from watchtower.services.judging.gpu_document import gpu_document
 from watchtower.settings import PlacementSettings, StageSettings
 from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSource, Trouble, Xid
+from watchtower.vocabulary.histograms import HistogramTotals
 from watchtower.vocabulary.instants import Instant
 from watchtower.windows.window_settings import WindowSettings
 

@@ -10,12 +10,13 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
-from watchtower.board import Board, Exemplar, HistogramTotals, SinkHealth
-from watchtower.daemon.accounts import RESULTS
+from watchtower.board import Board, SinkHealth
 from watchtower.exporters.prometheus import BoardCollector, Exposition
+from watchtower.services.curing.tally import RESULTS
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import ActionState, Verb
 from watchtower.vocabulary.facts import CanaryOutcome, EngineSeen, RelayFrame
+from watchtower.vocabulary.histograms import Exemplar, HistogramTotals
 from watchtower.vocabulary.incidents import HoldReason, IncidentState
 from watchtower.vocabulary.metrics import INTERNAL_EVENTS, LABELS, reading_metric
 from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Verdict

@@ -15,13 +15,14 @@ from opentelemetry.sdk.trace import ReadableSpan
 from pydantic import SecretStr
 
 from tests.exporters.test_prometheus import MODEL, TRACE, full_board
-from watchtower.board import Board, HistogramTotals
+from watchtower.board import Board
 from watchtower.exporters import otel
 from watchtower.exporters.prometheus import BoardCollector
 from watchtower.exporters.remediation_spans import SpanQueue
 from watchtower.exporters.telemetry import MOST_TRIES, Telemetry
 from watchtower.settings import OtlpSettings
 from watchtower.testing.clock import HandClock
+from watchtower.vocabulary.histograms import HistogramTotals
 from watchtower.vocabulary.records import Entry
 from watchtower.windows import histogram
 from watchtower.windows.totals import LatencyTotals
@@ -179,7 +180,7 @@ async def test_a_collector_that_refuses_costs_a_count_and_the_spans_go_after_a_f
         for _ in range(MOST_TRIES):
             assert sender.spans.waiting
             await sender.round()
-    assert shown.telemetry == {
+    assert sender.exports == {
         "metrics": {"ok": 0, "failed": MOST_TRIES},
         "traces": {"ok": 0, "failed": MOST_TRIES},
     }
@@ -193,7 +194,7 @@ async def test_spans_wait_for_a_collector_that_is_away() -> None:
     sender = telemetry(url, shown)
     tell(sender, REMEDIATION)
     await sender.round()
-    assert shown.telemetry["traces"] == {"ok": 0, "failed": 1}
+    assert sender.exports["traces"] == {"ok": 0, "failed": 1}
     assert len(sender.spans.waiting) == 7
 
 

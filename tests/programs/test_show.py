@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from watchtower.board import Board
-from watchtower.daemon.publishing import publish
+from watchtower.daemon.display import show_state
 from watchtower.programs.show import show_explanation, show_incidents, show_readings, show_status
 from watchtower.remediation.state import TargetState
 from watchtower.testing.clock import HandClock
@@ -44,7 +44,7 @@ def full_status() -> dict[str, Any]:
     """Everything that can be there is there."""
     clock = HandClock()
     board = Board(target="chat-7b", version="1", mode="auto", profile="demo", started=clock.now(), ready_because="")
-    publish(board, TargetState(target="chat-7b"))
+    show_state(board, TargetState(target="chat-7b"))
     board.engine = EngineSeen(
         at=0, known=True, serving=True, version="0.19.1", incarnation=Incarnation("4711", "88", "b")
     )

@@ -1,4 +1,4 @@
-"""One daemon from start to stop: rooms furnished, doors opened in order, closed in reverse. Decides nothing.
+"""One daemon from start to stop: parts built, started in order, ended in reverse. Decides nothing.
 
 Everything that a person must mend (a second daemon, a taken port, a path too long) is found before any process is
 started, so that a refused start leaves nothing behind.
@@ -15,25 +15,23 @@ from functools import partial
 
 import structlog
 
-from watchtower import __version__
 from watchtower.adapters.supervisor.owning import owner_of
-from watchtower.board import Board
 from watchtower.canaries.schedule import Schedule
 from watchtower.clock import SystemClock
-from watchtower.daemon.accounts import take_stock
-from watchtower.daemon.building import Rooms, build, supervised
+from watchtower.daemon.building import build
+from watchtower.daemon.display import DaemonDisplay
 from watchtower.daemon.faces import face
-from watchtower.daemon.publishing import publish
+from watchtower.daemon.parts import Parts
 from watchtower.daemon.service_manager import ServiceManager
-from watchtower.daemon.state_directory import Storage, open_storage
-from watchtower.daemon.supervision import Heartbeat, keep_owner, observe, scrape, tick
 from watchtower.ports import Owner
-from watchtower.remediation.interface import Started, StorageFailed
+from watchtower.remediation.interface import Started
+from watchtower.services.curing.journaling import report_fault
 from watchtower.services.delivering.deliveries import past_notices
 from watchtower.services.loading import Loaded
+from watchtower.services.persisting.state_directory import Storage, open_storage, supervised
 from watchtower.services.relaying.relay_pool import RelayPool
-from watchtower.services.watching.gpu_polling import start_hardware
-from watchtower.storage.baseline_file import BaselineFile
+from watchtower.services.watching.looks import observe, scrape
+from watchtower.services.watching.owner_watch import keep_owner
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput, ExitCode, StorageFault
 from watchtower.web.listeners import Server, bind_tcp, bind_unix, make_server
@@ -61,13 +59,7 @@ class Daemon:
         self._clock = SystemClock()
         self._tasks = TaskGroup(self._clock.sleep)
         self._manager = ServiceManager(os.environ)
-        self.board = Board(
-            target=self._settings.target,
-            version=__version__,
-            mode=self._settings.remediation.mode.value,
-            profile=self._settings.remediation.profile,
-            started=self._clock.now(),
-        )
+        self._display = DaemonDisplay(self._settings, self._clock)
 
     async def run(self) -> int:
         """Raises BadInput and Refused before anything is started."""
@@ -80,8 +72,8 @@ class Daemon:
             stack.callback(tcp.close)
             local = bind_unix(storage.directory / SOCKET_NAME)
             stack.callback((storage.directory / SOCKET_NAME).unlink, missing_ok=True)
-            rooms = await build(self._loaded, storage, self.board, self._clock, self._tasks, stack)
-            await self._serve(stack, stop, storage, rooms, tcp, local)
+            parts = await build(self._loaded, storage, self._display, self._clock, self._tasks, stack)
+            await self._serve(stack, stop, storage, parts, tcp, local)
         return ExitCode.OK
 
     async def _serve(
@@ -89,28 +81,27 @@ class Daemon:
         stack: AsyncExitStack,
         stop: asyncio.Event,
         storage: Storage,
-        rooms: Rooms,
+        parts: Parts,
         tcp: socket.socket,
         local: socket.socket,
     ) -> None:
         """From the first process started to the last one left behind."""
-        publish(self.board, storage.state)
-        rooms.runner.submit(Started(storage.fault))
-        await self._start_relays(stack, rooms.relays, remembered=storage.lease is not None)
+        self._display.after_commit(storage.state)
+        parts.runner.submit(Started(storage.fault))
+        await self._start_relays(stack, parts.relays, remembered=storage.lease is not None)
         owner = owner_of(supervised(self._settings, storage), storage.directory)
         await self._start_engine(stack, owner)
         if self._own_everything or storage.lease is None:  # a worker that no later daemon could find must not stay
-            stack.push_async_callback(rooms.relays.stop, leave_running=False)
-        schedule = self._schedule(stack, storage, rooms)
+            stack.push_async_callback(parts.relays.stop, leave_running=False)
+        schedule = self._schedule(stack, storage, parts)
         stack.push_async_callback(self._tasks.stop)
-        heartbeat = Heartbeat(self.board, self._clock, self._settings.tick_seconds)
-        servers = self._start_faces(storage, rooms, heartbeat, tcp, local)
-        self._start_eyes(owner, rooms)
-        rooms.deliveries.start(self._tasks, await past_notices(storage.journal))
-        if rooms.telemetry:
-            stack.callback(rooms.telemetry.close)
-            self._tasks.start("telemetry", rooms.telemetry.run)
-        self._start_judgement(stack, storage, rooms, heartbeat)
+        servers = self._start_faces(storage, parts, tcp, local)
+        self._start_eyes(owner, parts)
+        parts.deliveries.start(self._tasks, await past_notices(storage.journal))
+        if parts.telemetry:
+            stack.callback(parts.telemetry.close)
+            self._tasks.start("telemetry", parts.telemetry.run)
+        self._start_judgement(stack, storage, parts)
         schedule.start()
         self._manager.ready()
         log.info("running", target=self._settings.target, mode=self._settings.remediation.mode.value)
@@ -132,18 +123,18 @@ class Daemon:
             if remembered:
                 raise
             log.error("relay.not_started", because=str(problem))
-        self.board.relay_listening = relays.address
+        self._display.after_listen(relays.address)
 
     async def _start_engine(self, stack: AsyncExitStack, owner: Owner) -> None:
         """Raises NotReachable when whoever owns the engine could not be started."""
         stack.push_async_callback(owner.close, self._own_everything)
         await owner.ensure(self._clock.now())
 
-    def _schedule(self, stack: AsyncExitStack, storage: Storage, rooms: Rooms) -> Schedule:
+    def _schedule(self, stack: AsyncExitStack, storage: Storage, parts: Parts) -> Schedule:
         schedule = Schedule()
         stack.callback(schedule.stop)
-        schedule.every(self._settings.canary.every_seconds, "canary", lambda: rooms.canaries.wish("regular"))
-        schedule.every(self._settings.references.every_seconds, "references", rooms.meaning.regular)
+        schedule.every(self._settings.canary.every_seconds, "canary", lambda: parts.canaries.wish("regular"))
+        schedule.every(self._settings.references.every_seconds, "references", parts.references.regular)
 
         async def compact() -> None:
             with suppress(StorageFault):  # latched in the journal, and told at the next tick
@@ -151,30 +142,24 @@ class Daemon:
 
         schedule.every(COMPACT_SECONDS, "compact", compact)
         if storage.lease:
-            load = rooms.load
-            baseline = BaselineFile(storage.directory / "baseline.json")
-            if (stored := baseline.read()) and (because := load.load(stored)):
-                log.warning("baseline.refused", because=because)
-            stack.callback(lambda: baseline.write(load.dump()))
-            schedule.every(BASELINE_SECONDS, "baseline", lambda: baseline.write(load.dump()))
-            if rooms.archive:
-                schedule.every(FORGET_SECONDS, "archive", rooms.archive.forget)
-            stack.callback(rooms.samples.save)
-            schedule.every(SAMPLES_SECONDS, "samples", rooms.samples.save)
+            parts.learner.restore()
+            stack.callback(parts.learner.save)
+            schedule.every(BASELINE_SECONDS, "baseline", parts.learner.save)
+            if parts.archive:
+                schedule.every(FORGET_SECONDS, "archive", parts.archive.forget)
+            stack.callback(parts.samples.save)
+            schedule.every(SAMPLES_SECONDS, "samples", parts.samples.save)
         return schedule
 
-    def _start_faces(
-        self, storage: Storage, rooms: Rooms, heartbeat: Heartbeat, tcp: socket.socket, local: socket.socket
-    ) -> list[Server]:
+    def _start_faces(self, storage: Storage, parts: Parts, tcp: socket.socket, local: socket.socket) -> list[Server]:
         servers = []
         for name, listening in (("web", tcp), ("control", local)):
             app = face(
                 self._settings.web,
-                board=self.board,
+                display=self._display,
                 clock=self._clock,
-                storage=storage,
-                rooms=rooms,
-                heartbeat=heartbeat,
+                journal=storage.journal,
+                parts=parts,
                 local=listening is local,
             )
             server = make_server(app)
@@ -182,26 +167,24 @@ class Daemon:
             servers.append(server)
         return servers
 
-    def _start_eyes(self, owner: Owner, rooms: Rooms) -> None:
+    def _start_eyes(self, owner: Owner, parts: Parts) -> None:
         """What looks at the engine, and what keeps alive whoever can cure it."""
         engine, clock, tasks = self._settings.engine, self._clock, self._tasks
-        tasks.start("canaries", rooms.canaries.run)
-        rooms.meaning.start()
-        tasks.start("samples", rooms.samples.run)
+        tasks.start("canaries", parts.canaries.run)
+        parts.references.start()
+        tasks.start("samples", parts.samples.run)
         tasks.start("owner", lambda: keep_owner(owner, clock))
-        tasks.start("observe", lambda: observe(rooms.adapter, rooms.pipeline, clock, engine.observe_seconds))
-        tasks.start("scrape", lambda: scrape(rooms.adapter, rooms.pipeline, clock, engine.scrape_seconds))
+        tasks.start("observe", lambda: observe(parts.adapter, parts.facts.publish, clock, engine.observe_seconds))
+        tasks.start("scrape", lambda: scrape(parts.adapter, parts.facts.publish, clock, engine.scrape_seconds))
 
-    def _start_judgement(self, stack: AsyncExitStack, storage: Storage, rooms: Rooms, heartbeat: Heartbeat) -> None:
+    def _start_judgement(self, stack: AsyncExitStack, storage: Storage, parts: Parts) -> None:
         """The machine, the GPUs, and the tick that judges what all eyes saw."""
-        hardware = start_hardware(self._settings, self._clock, rooms.pipeline.on_fact, self._tasks, stack)
+        parts.gpus.start(self._tasks, stack)
 
-        def refresh() -> None:
+        def evaluate() -> None:
             self._manager.alive()
-            take_stock(self.board, rooms, hardware, self._tasks)
-            if storage.journal.fault and not rooms.runner.state.storage_fault:
-                rooms.runner.submit(StorageFailed(storage.journal.fault))
+            report_fault(storage.journal, parts.runner.state, parts.runner.submit)
+            self._display.after_tick(parts.pipeline.tick(), parts)
 
-        period = self._settings.tick_seconds
-        self._tasks.start("remediation", rooms.runner.run, restart_after=0.5)
-        self._tasks.start("tick", lambda: tick(rooms.pipeline, refresh, heartbeat, self._clock, period))
+        self._tasks.start("remediation", parts.runner.run, restart_after=0.5)
+        self._tasks.start("tick", lambda: parts.heartbeat.run(evaluate))

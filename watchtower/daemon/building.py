@@ -1,8 +1,8 @@
-"""The rooms of one daemon, each with the doors it needs. Builds them; starts nothing but what must answer at once.
+"""Builds the parts of one daemon and connects them; starts nothing.
 
-The rooms know each other only as functions. Facts flow from relays, adapter, canaries and hardware into the pipeline,
-evidence from the pipeline into the runner, orders from the runner to the adapter and the relays. That is a circle, so
-its first door, ``on_fact``, is bound to the pipeline last.
+The parts know each other only as functions. Facts fan out to whoever absorbs them, evidence goes from the pipeline to
+the runner, orders from the runner to the adapter and the relays. Whoever speaks is built before whoever listens: a
+fan-out lets listeners join later, so that no circle needs a name before it exists.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import random  # noqa: TID251 - the one generator of the process is made here and handed down
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from secrets import token_bytes
 from typing import TYPE_CHECKING
@@ -18,29 +18,37 @@ from urllib.parse import urlsplit
 
 from watchtower.adapters.adapter_child import AdapterChild
 from watchtower.adapters.calls import setup
-from watchtower.board import Board
 from watchtower.canaries.canaries import Canaries
-from watchtower.daemon.accounts import count_entries
-from watchtower.daemon.publishing import publish
-from watchtower.daemon.state_directory import Storage
-from watchtower.detectors.load_explains_latency import LoadExplainsLatency
+from watchtower.daemon.display import DaemonDisplay
+from watchtower.daemon.fanout import Fanout
+from watchtower.daemon.parts import Parts
 from watchtower.exporters.gpu_metrics import GpuCollector
 from watchtower.exporters.prometheus import BoardCollector
-from watchtower.knobs import SupervisorSettings
 from watchtower.ports import Clock, Encoder, Recorder
-from watchtower.scoring.choosing import chosen
+from watchtower.scoring.choosing import NoEncoder, chosen
+from watchtower.scoring.embeddings_server import EmbeddingsServer
+from watchtower.scoring.scorer_child import ScorerChild
 from watchtower.services.curing.journaling import JournaledSteps
 from watchtower.services.curing.runner import Runner
+from watchtower.services.curing.tally import IncidentTally
 from watchtower.services.delivering.deliveries import Deliveries
 from watchtower.services.delivering.recipients import audience, make_sinks
+from watchtower.services.judging.baseline_learning import BaselineLearner, baseline_learner
+from watchtower.services.judging.heartbeat import Heartbeat
 from watchtower.services.judging.pipeline import Pipeline
 from watchtower.services.loading import Loaded
 from watchtower.services.meaning.answer_judge import AnswerJudge
 from watchtower.services.meaning.archive import Archive, open_archive
+from watchtower.services.meaning.circumstances import Circumstances
 from watchtower.services.meaning.live_samples import Samples
 from watchtower.services.meaning.reference_service import ReferenceService
+from watchtower.services.persisting.state_directory import Storage, supervised
 from watchtower.services.relaying.relay_pool import RelayPool
 from watchtower.services.relaying.relay_traffic import RelayTraffic
+from watchtower.services.relaying.roster import RelayRoster
+from watchtower.services.watching.engine_sight import EngineSight
+from watchtower.services.watching.gpu_polling import GpuPolling
+from watchtower.services.watching.readiness import Readiness
 from watchtower.settings import Settings
 from watchtower.storage.baseline_file import BaselineFile
 from watchtower.storage.recording import NullRecorder, SegmentRecorder, forget
@@ -50,207 +58,253 @@ from watchtower.vocabulary.errors import BadInput, Problem
 from watchtower.vocabulary.facts import AnyFact
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Entry
-from watchtower.vocabulary.samples import KEY_BYTES, ExchangeSampled
+from watchtower.vocabulary.samples import KEY_BYTES, ExchangeSampled, SampleOrder
 from watchtower.windows.windows import Windows
 
 if TYPE_CHECKING:
     from watchtower.exporters.telemetry import Telemetry
 
+BASELINE = "baseline.json"
+"""File of how slow the engine is at which load."""
 SAMPLES = "samples.baseline"
 """File of the numbers that today's answers to users are compared with."""
 
 
-@dataclass(frozen=True)
-class Rooms:
-    """Everything that sees, decides, acts and tells."""
-
-    adapter: AdapterChild
-    relays: RelayPool
-    canaries: Canaries
-    encoder: Encoder
-    meaning: ReferenceService
-    samples: Samples
-    archive: Archive | None
-    load: LoadExplainsLatency
-    windows: Windows
-    pipeline: Pipeline
-    runner: Runner
-    deliveries: Deliveries
-    telemetry: Telemetry | None
-    recorder: SegmentRecorder | NullRecorder
-
-
 async def build(
-    loaded: Loaded, storage: Storage, board: Board, clock: Clock, tasks: TaskGroup, stack: AsyncExitStack
-) -> Rooms:
+    loaded: Loaded, storage: Storage, display: DaemonDisplay, clock: Clock, tasks: TaskGroup, stack: AsyncExitStack
+) -> Parts:
     """Whatever must be ended is put on ``stack``. Raises BadInput for what a person must mend."""
-    settings = loaded.settings
-    telemetry = _telemetry(settings, board, clock)
-    adapter = _adapter(settings, storage, clock)
-    stack.push_async_callback(adapter.close)
+    return await _Builder(loaded, loaded.settings, storage, display, clock, tasks, stack).parts()
 
-    def on_fact(fact: AnyFact) -> None:
-        pipeline.on_fact(fact)
 
-    def on_sample(sample: ExchangeSampled) -> None:
-        samples.take(sample)
+@dataclass(frozen=True)
+class _Builder:
+    """What every part may need, and the fan-outs that connect them."""
 
-    relays = RelayPool(settings.relay, settings.engine.url, storage.directory, on_fact, clock, on_sample=on_sample)
-    canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=on_fact)
-    encoder = chosen(settings.scoring, clock)
-    stack.push_async_callback(encoder.close)
+    loaded: Loaded
+    settings: Settings
+    storage: Storage
+    display: DaemonDisplay
+    clock: Clock
+    tasks: TaskGroup
+    stack: AsyncExitStack
+    facts: Fanout[AnyFact] = field(default_factory=Fanout)
+    samples: Fanout[ExchangeSampled] = field(default_factory=Fanout)
+    wishes: Fanout[str] = field(default_factory=Fanout)
 
-    def need_encoder() -> None:
-        if not tasks.running("scorer"):  # torch costs memory: nobody pays for it before there are references
-            tasks.start("scorer", encoder.run, eternal=False)  # where nothing has to be kept alive it returns
-
-    archive = open_archive(settings.samples.keep, storage.directory, clock) if storage.lease else None
-    samples = Samples(
-        settings.samples,
-        clock=clock,
-        encoder=encoder,
-        judge=AnswerJudge(encoder, clock, settings.references.minimum_answers),
-        board=board,
-        order=relays.sample,
-        on_fact=on_fact,
-        file=BaselineFile(storage.directory / SAMPLES) if storage.lease else None,
-        fresh_key=partial(token_bytes, KEY_BYTES),
-        plain=settings.references.template == "plain",
-        archive=archive,
-    )
-    meaning = ReferenceService(
-        settings,
-        clock=clock,
-        ask=adapter.ask,
-        encoder=encoder,
-        need_encoder=need_encoder,
-        store=ReferenceStore(storage.directory) if storage.lease else None,
-        board=board,
-        tasks=tasks,
-        on_fact=on_fact,
-        on_adopted=samples.adopt,
-        archive=archive,
-    )
-
-    def send_canary(why: str) -> None:
-        canaries.wish(why)
-        meaning.wish(why)
-
-    def watch(fact: AnyFact) -> None:
-        recorder.append(fact.at, fact)
-        meaning.demand.absorb(fact)
+    async def parts(self) -> Parts:
+        settings, clock = self.settings, self.clock
+        telemetry, recorder = self._telemetry(), self._recorder()
+        adapter, relays = self._adapter(), self._relays()
+        roster, sight, tally = RelayRoster(), EngineSight(), IncidentTally()
+        canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=self.facts.publish)
+        encoder = chosen(settings.scoring, clock)
+        self.stack.push_async_callback(encoder.close)
+        traffic = RelayTraffic(frames=roster.frames, clock=clock, settings=settings.relay.hold, order=relays.order)
+        runner = await self._runner(adapter, traffic, tally, telemetry, recorder)
+        windows = Windows(self.loaded.window_settings())
+        learner = self._learner(runner)
+        pipeline = self._pipeline(windows, learner, runner)
+        circumstances = Circumstances(
+            incident=lambda: runner.state.incident, verdicts=lambda: pipeline.verdicts, engine=lambda: sight.newest
+        )
+        archive = open_archive(settings.samples.keep, self.storage.directory, clock) if self.storage.lease else None
+        samples = self._samples(encoder, circumstances, relays.sample, archive)
+        references = self._references(adapter, encoder, circumstances, samples, archive)
+        self.wishes.subscribe(canaries.wish, references.wish)
+        self.samples.subscribe(samples.take)
+        self.facts.subscribe(pipeline.on_fact, roster.absorb, sight.absorb, references.demand.absorb)
+        self.facts.subscribe(lambda fact: recorder.append(fact.at, fact))
         if telemetry:
-            telemetry.fact(fact)
+            self.facts.subscribe(telemetry.fact)
+        return Parts(
+            tasks=self.tasks,
+            facts=self.facts,
+            adapter=adapter,
+            relays=relays,
+            roster=roster,
+            sight=sight,
+            gpus=GpuPolling(settings, clock, self.facts.publish),
+            canaries=canaries,
+            readiness=Readiness(roster.frames, lambda: sight.newest),
+            windows=windows,
+            learner=learner,
+            pipeline=pipeline,
+            heartbeat=Heartbeat(clock, settings.tick_seconds),
+            encoder=encoder,
+            references=references,
+            samples=samples,
+            archive=archive,
+            runner=runner,
+            tally=tally,
+            deliveries=self._deliveries(),
+            telemetry=telemetry,
+            recorder=recorder,
+        )
 
-    recorder = _recorder(settings, storage, clock, tasks, stack)
-    deliveries = _deliveries(settings, storage, clock, stack)
-    runner = Runner(
-        storage.state,
-        limits=settings.remediation,
-        capabilities=await adapter.capabilities(),
-        clock=clock,
-        memory=JournaledSteps(storage.journal, partial(audience, settings), _committed(board, telemetry, recorder)),
-        traffic=RelayTraffic(board=board, clock=clock, settings=settings.relay.hold, order=relays.order),
-        hands=adapter,
-        send_canary=send_canary,
-        spawn=lambda name, make: tasks.start(name, make, restart_after=None),
-        on_commit=lambda state: publish(board, state),
-    )
-    load = LoadExplainsLatency(settings.engine.model or settings.engine.url, loaded.load_settings())
-    windows = Windows(loaded.window_settings())
-    pipeline: Pipeline = Pipeline(
-        settings=settings,
-        rules=loaded.rules,
-        windows=windows,
-        load=load,
-        clock=clock,
-        board=board,
-        submit=runner.submit,
-        lease_held=storage.lease_held,
-        watch=watch,
-    )
-    return Rooms(
-        adapter,
-        relays,
-        canaries,
-        encoder,
-        meaning,
-        samples,
-        archive,
-        load,
-        windows,
-        pipeline,
-        runner,
-        deliveries,
-        telemetry,
-        recorder,
-    )
+    # ── seeing ──────────────────────────────────────────────────────────────────────────────────
 
+    def _adapter(self) -> AdapterChild:
+        settings, limits = self.settings, self.settings.remediation
+        supervisor = supervised(settings, self.storage)
+        adapter = AdapterChild(
+            setup(settings.engine, supervisor, str(self.storage.directory), settings.canary.prompt),
+            self.clock,
+            observe_seconds=limits.observe_seconds,
+            execute_seconds=limits.execute_seconds,
+            reload_seconds=limits.reload_seconds,
+            checkpoint_seconds=limits.checkpoint_deadline_seconds,
+        )
+        self.stack.push_async_callback(adapter.close)
+        return adapter
 
-def supervised(settings: Settings, storage: Storage) -> SupervisorSettings:
-    """Without a state directory nothing could be remembered about an engine: then we only look on."""
-    return settings.supervisor if storage.lease else SupervisorSettings()
+    def _relays(self) -> RelayPool:
+        return RelayPool(
+            self.settings.relay,
+            self.settings.engine.url,
+            self.storage.directory,
+            self.facts.publish,
+            self.clock,
+            on_sample=self.samples.publish,
+        )
 
+    # ── judging and curing ──────────────────────────────────────────────────────────────────────
 
-def _adapter(settings: Settings, storage: Storage, clock: Clock) -> AdapterChild:
-    limits = settings.remediation
-    return AdapterChild(
-        setup(settings.engine, supervised(settings, storage), str(storage.directory), settings.canary.prompt),
-        clock,
-        observe_seconds=limits.observe_seconds,
-        execute_seconds=limits.execute_seconds,
-        reload_seconds=limits.reload_seconds,
-        checkpoint_seconds=limits.checkpoint_deadline_seconds,
-    )
+    def _learner(self, runner: Runner) -> BaselineLearner:
+        engine = self.settings.engine
+        return baseline_learner(
+            engine.model or engine.url,
+            self.loaded.load_settings(),
+            incident_open=lambda: runner.state.incident is not None,
+            file=BaselineFile(self.storage.directory / BASELINE) if self.storage.lease else None,
+        )
 
+    def _pipeline(self, windows: Windows, learner: BaselineLearner, runner: Runner) -> Pipeline:
+        return Pipeline(
+            settings=self.settings,
+            rules=self.loaded.rules,
+            windows=windows,
+            learner=learner,
+            clock=self.clock,
+            submit=runner.submit,
+            lease_held=self.storage.lease_held,
+            publish=self.facts.publish,
+        )
 
-def _deliveries(settings: Settings, storage: Storage, clock: Clock, stack: AsyncExitStack) -> Deliveries:
-    sinks = make_sinks(settings, clock)
-    for sink in sinks:
-        stack.push_async_callback(sink.close)
-    return Deliveries(storage.journal, sinks, clock, random.Random().random)  # noqa: S311 - jitter, no secret
-
-
-def _recorder(
-    settings: Settings, storage: Storage, clock: Clock, tasks: TaskGroup, stack: AsyncExitStack
-) -> SegmentRecorder | NullRecorder:
-    if storage.lease is None:
-        return NullRecorder()
-    if not settings.recording.total_bytes:
-        forget(storage.directory)
-        return NullRecorder()
-    recorder = SegmentRecorder(storage.directory, settings.recording.total_bytes, clock)
-    stack.push_async_callback(recorder.close)
-    tasks.start("recording", recorder.run)
-    return recorder
-
-
-def _committed(
-    board: Board, telemetry: Telemetry | None, recorder: Recorder
-) -> Callable[[Sequence[Entry], Instant], None]:
-    def on_entries(entries: Sequence[Entry], now: Instant) -> None:
-        count_entries(board, entries)
-        for entry in entries:
-            recorder.append(now.boot, entry)
-        if telemetry:
+    async def _runner(
+        self,
+        adapter: AdapterChild,
+        traffic: RelayTraffic,
+        tally: IncidentTally,
+        telemetry: Telemetry | None,
+        recorder: Recorder,
+    ) -> Runner:
+        def on_entries(entries: Sequence[Entry], now: Instant) -> None:
+            tally.count(entries)
             for entry in entries:
-                telemetry.traces.entry(entry, now)
+                recorder.append(now.boot, entry)
+            if telemetry:
+                for entry in entries:
+                    telemetry.traces.entry(entry, now)
 
-    return on_entries
+        return Runner(
+            self.storage.state,
+            limits=self.settings.remediation,
+            capabilities=await adapter.capabilities(),
+            clock=self.clock,
+            memory=JournaledSteps(self.storage.journal, partial(audience, self.settings), on_entries),
+            traffic=traffic,
+            hands=adapter,
+            send_canary=self.wishes.publish,
+            spawn=lambda name, make: self.tasks.start(name, make, restart_after=None),
+            on_commit=self.display.after_commit,
+        )
 
+    # ── meaning ─────────────────────────────────────────────────────────────────────────────────
 
-def _telemetry(settings: Settings, board: Board, clock: Clock) -> Telemetry | None:
-    """Raises BadInput when it is wanted and its libraries are not installed."""
-    if not settings.telemetry.otlp.endpoint:
-        return None
-    try:
-        from watchtower.exporters.telemetry import Telemetry
-    except ImportError as problem:
-        cure = "pip install 'watchtower-sidecar[otlp]', or leave endpoint empty"
-        what = "OpenTelemetry is not installed"
-        raise BadInput([Problem("configuration", "telemetry.otlp.endpoint", what, cure)]) from problem
-    url = urlsplit(settings.engine.url)
-    engine: dict[str, str | int] = {"provider": settings.engine.kind, "address": url.hostname or url.path}
-    if url.port:
-        engine["port"] = url.port
-    return Telemetry(settings.telemetry.otlp, board, [BoardCollector(board), GpuCollector(board)], clock, engine)
+    def _samples(
+        self,
+        encoder: Encoder,
+        circumstances: Circumstances,
+        order: Callable[[SampleOrder], None],
+        archive: Archive | None,
+    ) -> Samples:
+        return Samples(
+            self.settings.samples,
+            clock=self.clock,
+            encoder=encoder,
+            judge=AnswerJudge(encoder, self.clock, self.settings.references.minimum_answers),
+            circumstances=circumstances,
+            order=order,
+            on_fact=self.facts.publish,
+            file=BaselineFile(self.storage.directory / SAMPLES) if self.storage.lease else None,
+            fresh_key=partial(token_bytes, KEY_BYTES),
+            plain=self.settings.references.template == "plain",
+            archive=archive,
+        )
+
+    def _references(
+        self,
+        adapter: AdapterChild,
+        encoder: ScorerChild | EmbeddingsServer | NoEncoder,
+        circumstances: Circumstances,
+        samples: Samples,
+        archive: Archive | None,
+    ) -> ReferenceService:
+        def need_encoder() -> None:
+            if not self.tasks.running("scorer"):  # torch costs memory: nobody pays for it before there are references
+                # where nothing has to be kept alive it returns
+                self.tasks.start("scorer", encoder.run, eternal=False)
+
+        return ReferenceService(
+            self.settings,
+            clock=self.clock,
+            ask=adapter.ask,
+            encoder=encoder,
+            need_encoder=need_encoder,
+            store=ReferenceStore(self.storage.directory) if self.storage.lease else None,
+            circumstances=circumstances,
+            tasks=self.tasks,
+            on_fact=self.facts.publish,
+            on_adopted=samples.adopt,
+            archive=archive,
+        )
+
+    # ── telling ─────────────────────────────────────────────────────────────────────────────────
+
+    def _deliveries(self) -> Deliveries:
+        sinks = make_sinks(self.settings, self.clock)
+        for sink in sinks:
+            self.stack.push_async_callback(sink.close)
+        return Deliveries(self.storage.journal, sinks, self.clock, random.Random().random)  # noqa: S311 - jitter
+
+    def _recorder(self) -> SegmentRecorder | NullRecorder:
+        """Turned off, nothing stays of what an earlier run recorded."""
+        if self.storage.lease is None:
+            return NullRecorder()
+        total_bytes = self.settings.recording.total_bytes
+        if not total_bytes:
+            forget(self.storage.directory)
+            return NullRecorder()
+        recorder = SegmentRecorder(self.storage.directory, total_bytes, self.clock)
+        self.stack.push_async_callback(recorder.close)
+        self.tasks.start("recording", recorder.run)
+        return recorder
+
+    def _telemetry(self) -> Telemetry | None:
+        """Raises BadInput when it is wanted and its libraries are not installed."""
+        settings, board = self.settings, self.display.board
+        if not settings.telemetry.otlp.endpoint:
+            return None
+        try:
+            from watchtower.exporters.telemetry import Telemetry
+        except ImportError as problem:
+            cure = "pip install 'watchtower-sidecar[otlp]', or leave endpoint empty"
+            what = "OpenTelemetry is not installed"
+            raise BadInput([Problem("configuration", "telemetry.otlp.endpoint", what, cure)]) from problem
+        url = urlsplit(settings.engine.url)
+        engine: dict[str, str | int] = {"provider": settings.engine.kind, "address": url.hostname or url.path}
+        if url.port:
+            engine["port"] = url.port
+        collectors = [BoardCollector(board), GpuCollector(board)]
+        return Telemetry(settings.telemetry.otlp, board, collectors, self.clock, engine)

@@ -1,4 +1,4 @@
-"""The daemon's two faces, the web and the local socket: one application over the same rooms.
+"""The daemon's two faces, the web and the local socket: one application over the same board and services.
 
 Only the local one takes commands without a token: who may open the socket may also kill the daemon.
 """
@@ -9,13 +9,11 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from watchtower.board import Board
-from watchtower.daemon.building import Rooms
-from watchtower.daemon.state_directory import Storage
-from watchtower.daemon.supervision import Heartbeat
+from watchtower.daemon.display import DaemonDisplay
+from watchtower.daemon.parts import Parts
 from watchtower.exporters.gpu_metrics import GpuCollector
 from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
-from watchtower.ports import Clock
+from watchtower.ports import Clock, Journal
 from watchtower.remediation.interface import Commanded
 from watchtower.settings import WebSettings
 from watchtower.web.application import application
@@ -25,24 +23,18 @@ MOST_RECORDS = 5000
 
 
 def face(
-    settings: WebSettings,
-    *,
-    board: Board,
-    clock: Clock,
-    storage: Storage,
-    rooms: Rooms,
-    heartbeat: Heartbeat,
-    local: bool,
+    settings: WebSettings, *, display: DaemonDisplay, clock: Clock, journal: Journal, parts: Parts, local: bool
 ) -> Starlette:
     async def timeline(incident: str) -> list[dict[str, Any]]:
         return [
             {"seq": row.seq, "wall": row.wall, "kind": row.kind, "op_id": row.op_id, "body": row.body}
-            for row in await storage.journal.read(incident=incident, limit=MOST_RECORDS)
+            for row in await journal.read(incident=incident, limit=MOST_RECORDS)
         ]
 
     async def command(verb: str, author: str, reason: str, seconds: float) -> str:
-        return await rooms.runner.command(Commanded(verb=verb, author=author, reason=reason, seconds=seconds))
+        return await parts.runner.command(Commanded(verb=verb, author=author, reason=reason, seconds=seconds))
 
+    board = display.board
     return application(
         board=board,
         clock=clock,
@@ -50,7 +42,7 @@ def face(
         render_metrics=Exposition([BoardCollector(board), GpuCollector(board), PROCESS]).render,
         timeline=timeline,
         command=command,
-        healthy=heartbeat.because,
-        references=rooms.meaning,
+        healthy=parts.heartbeat.because,
+        references=parts.references,
         local=local,
     )

@@ -27,8 +27,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from watchtower.board import Board, HistogramTotals
+from watchtower.board import Board
 from watchtower.exporters.conventions import SCHEMA_URL, Mapped, attribute, mapped
+from watchtower.vocabulary.histograms import HistogramTotals
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.metrics import METRICS
 

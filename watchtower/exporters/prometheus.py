@@ -23,7 +23,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as PrometheusExemplar
 
-from watchtower.board import Board, HistogramTotals
+from watchtower.board import Board
+from watchtower.vocabulary.histograms import HistogramTotals
 from watchtower.vocabulary.incidents import HoldReason, IncidentState
 from watchtower.vocabulary.metrics import INTERNAL_EVENTS, METRICS, reading_metric, relay_metric
 from watchtower.vocabulary.readings import READINGS, Verdict

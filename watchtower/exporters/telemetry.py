@@ -65,7 +65,8 @@ class Telemetry:
         self._spans = OTLPSpanExporter(f"{base}/v1/traces", **common)
         self._tries = 0
         self._well: dict[str, bool] = {}
-        board.telemetry = {signal: {"ok": 0, "failed": 0} for signal in ("metrics", "traces")}
+        self.exports = {signal: {"ok": 0, "failed": 0} for signal in ("metrics", "traces")}
+        """Batches by signal, then by result."""
 
     async def run(self) -> None:
         while True:
@@ -105,7 +106,7 @@ class Telemetry:
         except Exception as problem:  # whatever the library meets, only telemetry is lost
             log.warning("telemetry.defect", signal=signal, kind=type(problem).__name__)
             well = False
-        self._board.telemetry[signal]["ok" if well else "failed"] += 1
+        self.exports[signal]["ok" if well else "failed"] += 1
         if self._well.get(signal, True) != well:
             (log.info if well else log.warning)("telemetry.collector", signal=signal, answers=well)
         self._well[signal] = well

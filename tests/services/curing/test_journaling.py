@@ -12,7 +12,7 @@ import pytest_asyncio
 from tests.storage.samples import a_notice, opened
 from watchtower.remediation.interface import Event, Record, Started, StorageFailed
 from watchtower.remediation.state import TargetState
-from watchtower.services.curing.journaling import JournaledSteps
+from watchtower.services.curing.journaling import JournaledSteps, report_fault
 from watchtower.services.curing.runner import Runner
 from watchtower.settings import RemediationSettings
 from watchtower.storage.journal import SqliteJournal, verify
@@ -108,4 +108,18 @@ async def test_the_machine_hears_of_a_failed_disk_once_and_people_are_told(tmp_p
     assert [type(event) for event in heard] == [StorageFailed]
     assert runner.state.storage_fault
     assert [pending.notice.kind for pending in journal.pending()] == [NoticeKind.STORAGE_FAULT]
+    await journal.close()
+
+
+async def test_a_fault_outside_a_step_reaches_the_machine_until_it_is_latched(tmp_path: Path) -> None:
+    journal, heard = opened(tmp_path / "state"), list[Event]()
+    report_fault(journal, TargetState(target="engine"), heard.append)
+    assert heard == []
+    await asyncio.to_thread(journal._ledger.close)
+    with pytest.raises(StorageFault):
+        await journal.commit([], b"1", [], HandClock().now())
+    report_fault(journal, TargetState(target="engine"), heard.append)
+    assert heard == [StorageFailed(journal.fault)]
+    report_fault(journal, TargetState(target="engine", storage_fault=journal.fault), heard.append)
+    assert len(heard) == 1
     await journal.close()

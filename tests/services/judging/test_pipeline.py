@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from watchtower.board import Board
-from watchtower.daemon.publishing import publish
 from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.detectors.load_settings import LoadSettings
 from watchtower.profiles import DEMO
@@ -16,6 +14,7 @@ from watchtower.remediation.decision import decide
 from watchtower.remediation.interface import Canaried, EngineObserved, Event, Evidence, Record, Started, Tell
 from watchtower.remediation.state import TargetState
 from watchtower.rules.rule_files import load_rules, shipped_rules
+from watchtower.services.judging.baseline_learning import BaselineLearner
 from watchtower.services.judging.pipeline import Pipeline
 from watchtower.settings import Settings
 from watchtower.testing.clock import HandClock
@@ -25,15 +24,13 @@ from watchtower.vocabulary.facts import (
     CanaryOutcome,
     Closed,
     Ending,
-    EngineScrape,
     EngineSeen,
     ExchangeNews,
     Opened,
     RelayFrame,
-    RelayGone,
     RelayHello,
 )
-from watchtower.vocabulary.incidents import IncidentState, NoticeKind
+from watchtower.vocabulary.incidents import NoticeKind
 from watchtower.vocabulary.readings import Reading, RuleVerdict, Verdict
 from watchtower.windows import Windows, WindowSettings
 
@@ -71,7 +68,6 @@ class House:
                 sections.setdefault(section, {})[name] = value
         self.settings = Settings.model_validate(sections)
         evidence = self.settings.evidence
-        self.board = Board(target="engine", version="1", mode="observe", profile="demo", started=self.clock.now())
         self.notebook = Notebook()
         self.state = TargetState(target="engine")
         self.events: list[Event] = []
@@ -91,9 +87,8 @@ class House:
                     warmup_seconds=self.settings.remediation.warmup_seconds,
                 )
             ),
-            load=self.notebook,
+            learner=BaselineLearner(self.notebook, incident_open=lambda: self.state.incident is not None),
             clock=self.clock,
-            board=self.board,
             submit=self.submit,
             lease_held=lambda: self.lease,
         )
@@ -113,7 +108,6 @@ class House:
         self.state, effects = decide(self.state, event, self.clock.now(), self.settings.remediation, Capabilities())
         self.records += [effect for effect in effects if isinstance(effect, Record)]
         self.told += [effect for effect in effects if isinstance(effect, Tell)]
-        publish(self.board, self.state)
 
     def frame(self, news: list[ExchangeNews], pid: int = 77, **more: Any) -> None:
         self.sequence += 1
@@ -164,13 +158,16 @@ class House:
             for _ in range(4):
                 self.serve(gap)
             self.look()
-            self.pipeline.tick()
+            self.tick()
+
+    def tick(self) -> None:
+        self.found = self.pipeline.tick()
 
     def reading(self, name: str = P95) -> Reading:
-        return next(reading for reading in self.board.readings if reading.name == name)
+        return next(reading for reading in self.found.readings if reading.name == name)
 
     def verdict(self, rule: str = "slow_tokens") -> RuleVerdict:
-        return next(verdict for verdict in self.board.verdicts if verdict.rule == rule)
+        return next(verdict for verdict in self.found.verdicts if verdict.rule == rule)
 
     @property
     def evidence(self) -> Evidence:
@@ -187,8 +184,9 @@ def house() -> House:
 def test_traffic_as_usual_is_ok_and_opens_nothing(house: House) -> None:
     assert house.reading().value == pytest.approx(FAST, rel=0.02)
     assert house.verdict().verdict is Verdict.OK
-    assert house.board.incident is None
-    assert (house.board.ticks, house.board.last_tick) == (20, house.clock.now())
+    assert house.state.incident is None
+    assert house.found.at == house.clock.now()
+    assert house.found.inter_token_p95 == house.reading().value
 
 
 def test_slow_traffic_becomes_evidence_an_incident_and_a_notice(house: House) -> None:
@@ -197,14 +195,14 @@ def test_slow_traffic_becomes_evidence_an_incident_and_a_notice(house: House) ->
     judged = {verdict.rule: verdict for verdict in house.evidence.verdicts}["slow_tokens"]
     assert (judged.verdict, judged.firing, judged.held) == (Verdict.BREACH, True, "")
     assert "299 ms over 130 ms" in judged.sentence
-    assert house.board.incident is not None
-    assert house.board.incident["rules"] == ["slow_tokens"]
+    assert house.state.incident is not None
+    assert house.state.incident.rules == ("slow_tokens",)
     assert next(tell.notice.kind for tell in house.told) is NoticeKind.OPENED
 
 
 def test_what_is_published_is_what_was_judged(house: House) -> None:
     house.seconds(6, SLOW)
-    assert house.board.verdicts == house.evidence.verdicts
+    assert house.found.verdicts == house.pipeline.verdicts == house.evidence.verdicts
     assert house.evidence.lease_held is True
     house.lease = False
     house.seconds(1, SLOW)
@@ -223,11 +221,11 @@ def test_the_baseline_is_not_learned_while_a_rule_breaches_nor_in_an_incident(ho
         house.seconds(1, SLOW)
     lessons = house.notebook.lessons
     house.seconds(10, SLOW)
-    assert house.board.incident is not None
+    assert house.state.incident is not None
     house.seconds(4, FAST)  # the breach is over, the incident is not
     while house.verdict().verdict is Verdict.BREACH:
         house.seconds(1, FAST)
-    assert house.board.incident is not None
+    assert house.state.incident is not None
     assert house.notebook.lessons == lessons
     assert house.notebook.disturbances >= 14
 
@@ -235,19 +233,19 @@ def test_the_baseline_is_not_learned_while_a_rule_breaches_nor_in_an_incident(ho
 def test_a_watcher_that_stood_still_does_not_blame_the_engine(house: House) -> None:
     for _ in range(32):  # told all at once when it wakes up, and late by then
         house.serve(SLOW)
-    house.pipeline.tick()
-    assert house.board.loop_lag_seconds == pytest.approx(7.0)
+    house.tick()
+    assert house.found.lag_seconds == pytest.approx(7.0)
     for name in (P95, "exchanges.open", "exchanges.error_ratio"):
         assert "Watchtower itself stood still" in house.reading(name).because, name
-    assert Verdict.BREACH not in {verdict.verdict for verdict in house.board.verdicts}
-    assert house.board.incident is None
+    assert Verdict.BREACH not in {verdict.verdict for verdict in house.found.verdicts}
+    assert house.state.incident is None
 
 
 def test_a_short_delay_is_told_and_spoils_nothing(house: House) -> None:
     for _ in range(10):
         house.serve(FAST)
-    house.pipeline.tick()
-    assert house.board.loop_lag_seconds == pytest.approx(1.5)
+    house.tick()
+    assert house.found.lag_seconds == pytest.approx(1.5)
     assert house.reading().known
 
 
@@ -264,21 +262,12 @@ def test_every_look_and_every_canary_reaches_the_machine(house: House) -> None:
     house.look("4712")
     assert house.events[-2] == Canaried(ended)
     assert isinstance(house.events[-1], EngineObserved)
-    assert house.board.engine is not None and house.board.engine.incarnation is not None
-    assert house.board.engine.incarnation.id == "4712"
     assert "engine.changed" in [record.kind for record in house.records]
-
-
-def test_readiness_is_passed_on_with_its_reason(house: House) -> None:
-    house.pipeline.tick("no relay worker has reported yet")
-    assert house.board.ready_because == "no relay worker has reported yet"
-    house.pipeline.tick()
-    assert house.board.ready_because == ""
 
 
 def test_histograms_count_since_the_start_and_know_the_limits(house: House) -> None:
     house.seconds(5, SLOW)
-    totals = house.board.histograms["inter_token_latency_seconds"]["tiny"]
+    totals = house.found.histograms["inter_token_latency_seconds"]["tiny"]
     below = dict(zip(totals.bounds, totals.counts, strict=True))[0.13]
     assert 0 < below < totals.count
     assert totals.sum == pytest.approx(below * FAST + (totals.count - below) * SLOW, rel=0.01)
@@ -287,54 +276,14 @@ def test_histograms_count_since_the_start_and_know_the_limits(house: House) -> N
 
 def test_a_slow_bucket_names_the_trace_of_a_client(house: House) -> None:
     house.seconds(5, SLOW)
-    totals = house.board.histograms["inter_token_latency_seconds"]["tiny"]
+    totals = house.found.histograms["inter_token_latency_seconds"]["tiny"]
     example = totals.exemplars[bisect_left(totals.bounds, SLOW)]
     assert example is not None
     assert (example.trace_id, example.value) == ("4bf92f3577b34da6a3ce929d0e0e4736", SLOW)
     assert house.clock.now().wall - 10 < example.wall <= house.clock.now().wall
 
 
-def test_restarts_and_scrapes_are_counted(house: House) -> None:
-    for pid in ("4711", "4711", "4712"):
-        house.pipeline.on_fact(
-            EngineSeen(
-                at=house.clock.now().boot, known=True, incarnation=Incarnation(pid, "1", "test-boot"), serving=True
-            )
-        )
-    house.pipeline.on_fact(EngineSeen(at=house.clock.now().boot, known=False, because="asked too long"))
-    house.pipeline.on_fact(EngineScrape(at=house.clock.now().boot, ok=False, because="refused"))
-    assert house.board.engine_restarts == 1
-    assert house.board.engine_scrapes == {"ok": 0, "failed": 1}
-
-
-def test_a_worker_that_left_does_not_take_its_successor_off_the_board(house: House) -> None:
-    house.frame([], pid=88)
-    house.pipeline.on_fact(RelayGone(at=house.clock.now().boot, worker=0, pid=77))
-    assert set(house.board.relay_frames) == {88}
-    house.pipeline.on_fact(RelayGone(at=house.clock.now().boot, worker=0, pid=88))
-    assert house.board.relay_frames == {}
-
-
-def test_relay_counts_never_fall_and_count_nothing_twice(house: House) -> None:
-    house.frame([], counters={"requests": 100}, dropped_news=3)
-    house.frame([], counters={"requests": 130}, dropped_news=3)
-    house.pipeline.on_fact(RelayGone(at=house.clock.now().boot, worker=0, pid=77))
-    house.frame([], counters={"requests": 131}, dropped_news=3)  # the same process, connected again
-    house.frame([], pid=88, counters={"requests": 5})
-    assert house.board.relay_counts["requests"] == 136
-    assert house.board.relay_counts["dropped_news"] == 3
-
-
-def test_workers_that_die_again_and_again_fill_no_memory(house: House) -> None:
-    for pid in range(1000, 2000):
-        house.frame([], pid=pid, counters={"requests": 1})
-        house.pipeline.on_fact(RelayGone(at=house.clock.now().boot, worker=0, pid=pid))
-    assert house.board.relay_counts["requests"] == 1000
-    assert len(house.pipeline._counted) <= 64
-
-
-def test_nothing_of_a_user_is_on_the_board(house: House) -> None:
+def test_nothing_of_a_user_is_in_an_evaluation(house: House) -> None:
     house.seconds(8, SLOW)
-    assert house.board.incident is not None
-    assert house.board.incident["state"] in {state.value for state in IncidentState}
-    assert "x1" not in str(house.board.status(house.clock.now()))
+    assert house.state.incident is not None
+    assert "x1" not in str(house.found)

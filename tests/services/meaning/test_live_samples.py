@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.services.meaning.scene import Scene, an_incident
 from tests.services.meaning.test_answer_judge import House as Judges
 from tests.services.meaning.test_answer_judge import Letters
 from tests.services.meaning.test_reference_service import until
-from watchtower.board import Board
 from watchtower.services.meaning.answer_judge import AnswerJudge
 from watchtower.services.meaning.live_samples import OFF, Samples
 from watchtower.settings import SampleSettings
@@ -45,9 +45,7 @@ class House:
     def __init__(self, file: Path | None = None, **knobs: object) -> None:
         self.clock = HandClock()
         self.encoder = Letters()
-        self.board = Board(
-            target="engine", version="1", mode="observe", profile="safe", started=self.clock.now(), ready_because=""
-        )
+        self.scene = Scene()
         self.orders: list[SampleOrder] = []
         self.facts: list[LiveAnswered] = []
         self.tasks = TaskGroup(self.clock.sleep)
@@ -57,7 +55,7 @@ class House:
             clock=self.clock,
             encoder=self.encoder,
             judge=AnswerJudge(self.encoder, self.clock, 8),
-            board=self.board,
+            circumstances=self.scene.circumstances,
             order=self.orders.append,
             on_fact=self.facts.append,
             file=BaselineFile(file) if file else None,
@@ -74,10 +72,10 @@ class House:
 
     async def shifted(self) -> dict[str, Any]:
         async with asyncio.timeout(30):
-            while self.board.output_shift["shift"] is None:
+            while self.samples.diagnosis["shift"] is None:
                 self.clock.advance(1)
                 await asyncio.sleep(0.01)
-        found: dict[str, Any] = self.board.output_shift["shift"]
+        found: dict[str, Any] = self.samples.diagnosis["shift"]
         return found
 
 
@@ -101,7 +99,7 @@ async def test_nothing_is_ordered_before_there_are_references(house: House, refe
     house.samples.adopt(None)
 
     assert [order.takes_any for order in house.orders] == [False, True, False]
-    assert "watchtower references capture" in house.board.output_shift["because"]
+    assert "watchtower references capture" in house.samples.diagnosis["because"]
     assert house.samples.counted()["waiting_bytes"] == 0
 
 
@@ -152,9 +150,9 @@ async def test_the_same_model_is_not_seen_to_move(house: House, references: Refe
 
 async def test_what_happens_while_something_is_wrong_is_not_learned(house: House, references: ReferenceSet) -> None:
     house.samples.adopt(references)
-    house.board.incident = {"id": "inc-1"}
+    house.scene.incident = an_incident("inc-1")
     await house.take(*map(sample, range(20)))
-    house.board.incident = None
+    house.scene.incident = None
     await house.take(*map(sample, range(20, 25)))
 
     assert len(house.samples._then.samples) == 5
@@ -258,4 +256,4 @@ def test_a_share_of_zero_is_told(references: ReferenceSet) -> None:
     house = House(ratio=0.0)
     house.samples.adopt(references)
 
-    assert house.board.output_shift["because"] == OFF
+    assert house.samples.diagnosis["because"] == OFF

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.canaries.engine import Engine
+from tests.services.meaning.scene import Scene, an_incident
 from tests.services.meaning.test_answer_judge import Letters
-from watchtower.board import Board
 from watchtower.knobs import EngineSettings
 from watchtower.services.meaning.reference_service import ReferenceService
 from watchtower.settings import ReferenceSettings, Settings
@@ -18,7 +18,8 @@ from watchtower.storage.reference_sets import DATABASE, ReferenceStore
 from watchtower.tasks import TaskGroup
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.errors import BadInput, Refused
-from watchtower.vocabulary.facts import AnyFact, CanaryRound, ReferencesKnown
+from watchtower.vocabulary.facts import AnyFact, CanaryRound, EngineSeen, ReferencesKnown
+from watchtower.vocabulary.incidents import IncidentState
 from watchtower.vocabulary.readings import Reading, RuleVerdict, Verdict
 
 
@@ -36,9 +37,7 @@ class House:
         self.engine = Engine(self.clock)
         self.encoder = Letters()
         self.tasks = TaskGroup(self.clock.sleep)
-        self.board = Board(
-            target="engine", version="1", mode="observe", profile="safe", started=self.clock.now(), ready_because=""
-        )
+        self.scene = Scene()
         self.facts: list[AnyFact] = []
         self.encoders_wanted = 0
         self.settings = Settings(
@@ -52,7 +51,7 @@ class House:
             encoder=self.encoder,
             need_encoder=self.want,
             store=ReferenceStore(directory) if directory else None,
-            board=self.board,
+            circumstances=self.scene.circumstances,
             tasks=self.tasks,
             on_fact=self.facts.append,
         )
@@ -143,10 +142,10 @@ async def test_without_an_encoder_the_rest_is_captured_and_similarity_says_why_n
 
 
 async def test_a_sick_moment_is_no_measure(house: House) -> None:
-    house.board.incident = {"id": "inc-1", "state": "open", "rules": ["slow_tokens"]}
+    house.scene.incident = an_incident("inc-1", "slow_tokens")
     with pytest.raises(Refused, match="inc-1 is open"):
         house.meaning.capture()
-    house.board.incident = None
+    house.scene.incident = None
     house.engine.because = "HTTP 503"
     assert await house.capture() | {"done": 0} == {
         **house.meaning.list()["capture"],
@@ -157,9 +156,18 @@ async def test_a_sick_moment_is_no_measure(house: House) -> None:
     assert house.meaning.list()["sets"] == []
 
 
+async def test_an_engine_that_does_not_serve_is_no_measure_and_one_that_cannot_be_seen_may_be(house: House) -> None:
+    house.scene.engine = EngineSeen(at=0, known=True, serving=False)
+    with pytest.raises(Refused, match="does not say that it serves"):
+        house.meaning.capture()
+    house.scene.engine = EngineSeen(at=0, known=False, version="0.32")
+    assert (await house.capture())["state"] == "done"
+    assert house.meaning.show("")["engine"] == "0.32"
+
+
 async def test_an_incident_that_opens_on_the_way_spoils_the_capture(house: House) -> None:
     house.meaning.capture()
-    house.board.incident = {"id": "inc-7", "state": "open", "rules": ["slow_tokens"]}
+    house.scene.incident = an_incident("inc-7", "slow_tokens")
     await until(house.idle)
     assert "inc-7" in house.meaning.list()["capture"]["because"] and house.known().usable == 0
 
@@ -178,7 +186,7 @@ async def test_a_change_that_was_meant_becomes_the_measure_unless_something_else
     house: House, rules: list[str], state: str, allowed: bool
 ) -> None:
     seen = {"numerics_changed": "logprob_shift.excess", "slow_tokens": "inter_token_latency_seconds.p95"}
-    house.board.verdicts = tuple(
+    house.scene.verdicts = tuple(
         RuleVerdict(
             rule=rule,
             verdict=Verdict.BREACH,
@@ -187,7 +195,7 @@ async def test_a_change_that_was_meant_becomes_the_measure_unless_something_else
         )
         for rule, name in seen.items()
     )
-    house.board.incident = {"id": "inc-8", "state": state, "rules": rules}
+    house.scene.incident = an_incident("inc-8", *rules, state=IncidentState(state))
     with pytest.raises(Refused, match="inc-8.*--meant" if allowed else "inc-8"):
         house.meaning.capture()
     if not allowed:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from watchtower.board import Board
 from watchtower.services.relaying.relay_traffic import ACKNOWLEDGE_SECONDS, RelayTraffic
 from watchtower.settings import HoldSettings
 from watchtower.testing.clock import HandClock
@@ -31,16 +30,16 @@ class House:
     def __init__(self) -> None:
         self.clock = Clock()
         self.orders: list[RelayOrder] = []
-        self.board = Board(target="e", version="1", mode="auto", profile="safe", started=self.clock.now())
+        self.frames: dict[int, RelayFrame] = {}
         self.traffic = RelayTraffic(
-            board=self.board,
+            frames=self.frames.values,
             clock=self.clock,
             settings=HoldSettings(drain_seconds=DRAIN_SECONDS, total_seconds=50, wait_seconds=7, max_requests=9),
             order=self.orders.append,
         )
 
     def worker(self, number: int = 0, *, holds: str = "", open: int = 0, parked: int = 0) -> None:
-        self.board.relay_frames[number] = RelayFrame(
+        self.frames[number] = RelayFrame(
             at=0,
             worker=number,
             pid=number,
@@ -117,7 +116,7 @@ async def test_a_worker_that_dies_while_draining_leaves_nothing_open(house: Hous
 
     def passing(since: float) -> None:
         if since > 2:
-            house.board.relay_frames.clear()
+            house.frames.clear()
 
     house.clock.passing = passing
     assert await house.traffic.hold("op-1", drain=True) == 0

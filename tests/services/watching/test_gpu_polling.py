@@ -1,13 +1,11 @@
-"""Which source is started, and what of it reaches the board."""
+"""Which source is started."""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from tests.windows.hardware_scenes import at_work, reports, watched
-from watchtower.services.judging.gpu_document import gpu_document
-from watchtower.services.watching.gpu_polling import start_hardware
-from watchtower.settings import HardwareSettings, PlacementSettings, Settings, StageSettings
+from watchtower.services.watching.gpu_polling import GpuPolling
+from watchtower.settings import HardwareSettings, Settings
 from watchtower.tasks import TaskGroup
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.facts import AnyFact, GpuReport
@@ -19,11 +17,12 @@ async def started(settings: Settings) -> tuple[bool, list[AnyFact]]:
     clock, facts = HandClock(), list[AnyFact]()
     tasks = TaskGroup(clock.sleep)
     async with AsyncExitStack() as stack:
-        hardware = start_hardware(settings, clock, facts.append, tasks, stack)
+        polling = GpuPolling(settings, clock, facts.append)
+        polling.start(tasks, stack)
         for _ in range(50):
             await clock.sleep(0.1)
         await tasks.stop()
-    return hardware is not None, facts
+    return polling.hardware is not None, facts
 
 
 async def test_nobody_looks_when_nobody_shall() -> None:
@@ -41,12 +40,3 @@ async def test_the_demos_engine_is_asked_for_its_gpus() -> None:
 
 async def test_a_real_source_can_be_let_go_of() -> None:
     assert (await started(Settings(hardware=HardwareSettings(source="dcgm", dcgm_url="http://127.0.0.1:1"))))[0]
-
-
-def test_the_board_shows_gpus_beside_what_was_expected() -> None:
-    windows, now = watched(reports([0.9, 0.5]), at_work())
-    shown = gpu_document(windows.gpus, PlacementSettings(stages=(StageSettings(ranks=4),)), 30, now)
-    assert [gpu["utilization"] for gpu in shown["gpus"]] == [0.9, 0.5]
-    assert shown["placement"] == [
-        {"stage": "all", "gpu": "", "question": "ranks", "expected": "4", "real": "2", "ok": False}
-    ]

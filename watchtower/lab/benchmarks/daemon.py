@@ -20,12 +20,10 @@ from typing import Final
 
 import msgspec
 
-from watchtower import __version__
-from watchtower.board import Board
 from watchtower.clock import boottime_ns
-from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.lab.benchmarks.budgets import Budget
 from watchtower.lab.benchmarks.host import Machine, this_machine
+from watchtower.services.judging.baseline_learning import baseline_learner
 from watchtower.services.judging.pipeline import Pipeline
 from watchtower.services.loading import load
 from watchtower.taps.framing import Deframer, frame
@@ -131,9 +129,8 @@ def measure() -> DaemonCost:
         settings=loaded.settings,
         rules=loaded.rules,
         windows=windows,
-        load=LoadExplainsLatency("bench", loaded.load_settings()),
+        learner=baseline_learner("bench", loaded.load_settings(), incident_open=lambda: False),
         clock=clock,
-        board=Board(target="bench", version=__version__, mode="observe", profile="safe", started=clock.now()),
         submit=lambda event: None,
         lease_held=lambda: True,
     )

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from watchtower.remediation.interface import Record
-from watchtower.storage.journal import Entry, SqliteJournal
+from watchtower.ports import Journal
+from watchtower.remediation.interface import Event, Record, StorageFailed
+from watchtower.remediation.state import TargetState
 from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.instants import Instant
+from watchtower.vocabulary.records import Entry
 
 
 class JournaledSteps:
@@ -20,7 +22,7 @@ class JournaledSteps:
 
     def __init__(
         self,
-        journal: SqliteJournal,
+        journal: Journal,
         audience: Callable[[Notice], Sequence[str]],
         on_entries: Callable[[Sequence[Entry], Instant], None] = lambda entries, now: None,
     ) -> None:
@@ -46,3 +48,9 @@ class JournaledSteps:
             await self._journal.go_on_in_memory()
             raise
         self._on_entries(entries, now)
+
+
+def report_fault(journal: Journal, state: TargetState, submit: Callable[[Event], None]) -> None:
+    """Tell the machine, once, of a fault that the journal met outside its steps: it must observe from then on."""
+    if journal.fault and not state.storage_fault:
+        submit(StorageFailed(journal.fault))

@@ -12,11 +12,11 @@ from typing import Any
 
 import structlog
 
-from watchtower.board import Board
 from watchtower.canaries.asking import Asking
 from watchtower.canaries.capture import Capture, Collected
 from watchtower.ports import Clock, Encoder
 from watchtower.services.meaning.answer_judge import calibrated
+from watchtower.services.meaning.circumstances import Circumstances
 from watchtower.settings import ReferenceSettings
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import Refused, WatchtowerError
@@ -70,7 +70,7 @@ class Captures:
         encoder: Encoder,
         need_encoder: Callable[[], None],
         busy: Callable[[], str],
-        board: Board,
+        circumstances: Circumstances,
         tasks: TaskGroup,
         key: Callable[[], ReferenceKey],
         bless: Callable[[ReferenceSet], None],
@@ -81,7 +81,7 @@ class Captures:
         self._encoder = encoder
         self._need_encoder = need_encoder
         self._busy = busy
-        self._board = board
+        self._circumstances = circumstances
         self._tasks = tasks
         self._key = key
         self._bless = bless
@@ -110,20 +110,20 @@ class Captures:
 
     def _unfit(self, meant: bool) -> str:
         """Why the engine of this moment must not become the measure of all later ones."""
-        if (incident := self._board.incident) is not None:
-            open_ = f"incident {incident['id']} is open: references are made while nothing is wrong"
-            if incident["state"] in UNDER_WAY or not self._about_answers(incident["rules"]):
-                return open_
+        if (incident := self._circumstances.incident()) is not None:
+            because = f"incident {incident.id} is open: references are made while nothing is wrong"
+            if incident.state in UNDER_WAY or not self._about_answers(incident.rules):
+                return because
             if not meant:
-                return f"{open_}; if the answers were meant to change: watchtower references capture --meant"
-        engine = self._board.engine
+                return f"{because}; if the answers were meant to change: watchtower references capture --meant"
+        engine = self._circumstances.engine()
         if engine is not None and engine.known and not engine.serving:
             return "the engine does not say that it serves"
         return ""
 
     def _about_answers(self, rules: Collection[str]) -> bool:
         """Whether these rules read nothing but what references measure."""
-        seen = {verdict.rule: verdict.readings for verdict in self._board.verdicts}
+        seen = {verdict.rule: verdict.readings for verdict in self._circumstances.verdicts()}
         families = [reading.name.partition(".")[0] for rule in rules for reading in seen.get(rule, ())]
         return all(seen.get(rule) for rule in rules) and all(family in MEANT for family in families)
 
@@ -146,13 +146,13 @@ class Captures:
             progress.state, progress.id = "done", made.id
 
     async def _calibrated(self, collected: list[Collected], progress: Progress) -> ReferenceSet:
-        now = self._clock.now()
+        now, engine = self._clock.now(), self._circumstances.engine()
         made, progress.similarity_because = await calibrated(
             collected,
             self._encoder,
             id=f"ref-{round(now.wall * 1000):x}",
             key=self._key(),
-            engine=self._board.engine.version if self._board.engine else "",
+            engine=engine.version if engine else "",
             wall=now.wall,
         )
         return made

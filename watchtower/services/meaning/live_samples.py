@@ -18,16 +18,15 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from watchtower.board import Board
 from watchtower.detectors.shift import Answers, OutputShift, shift
 from watchtower.ports import Clock, Encoder
 from watchtower.scoring.measures.wording import formed, worded
 from watchtower.services.meaning.answer_judge import AnswerJudge
 from watchtower.services.meaning.archive import Archive
+from watchtower.services.meaning.circumstances import Circumstances
 from watchtower.settings import SampleSettings
 from watchtower.storage.baseline_file import BaselineFile
 from watchtower.vocabulary.facts import LiveAnswered
-from watchtower.vocabulary.readings import Verdict
 from watchtower.vocabulary.references import ReferenceSet
 from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder, prompt_hash
 
@@ -76,7 +75,7 @@ class Samples:
         clock: Clock,
         encoder: Encoder,
         judge: AnswerJudge,
-        board: Board,
+        circumstances: Circumstances,
         order: Callable[[SampleOrder], None],
         on_fact: Callable[[LiveAnswered], None],
         file: BaselineFile | None,
@@ -90,7 +89,7 @@ class Samples:
         self._clock = clock
         self._encoder = encoder
         self._judge = judge
-        self._board = board
+        self._circumstances = circumstances
         self._order = order
         self._on_fact = on_fact
         self._file = file
@@ -105,6 +104,9 @@ class Samples:
         self._now: deque[SampleVectors] = deque(maxlen=settings.now)
         self._changed = False
         self._shift: OutputShift | None = None
+        self.diagnosis: dict[str, Any] = {}
+        """The JSON of ``/api/v1/drift``: how far live answers have moved, and which prompts most. Names, never text.
+        Replaced as a whole at each comparison and with each set of references."""
         self.counts = dict.fromkeys(("compared", "kept", "dropped", "unscored"), 0)
 
     # ── which references ────────────────────────────────────────────────────────────────────────
@@ -119,7 +121,7 @@ class Samples:
             self._now.clear()
             self._shift = None
         self._order(self._ordered())
-        self._publish()
+        self.diagnosis = self._diagnosed()
 
     def _stored(self, references: str, encoder: str) -> SampleBaseline | None:
         content = self._file.read() if self._file and references else None
@@ -215,7 +217,7 @@ class Samples:
         self.counts["kept"] += 1
         self._changed = True
         if len(then.samples) < self._settings.then:
-            if not self._something_is_wrong():
+            if not self._circumstances.anything_wrong():
                 then.samples.append(one)
                 if len(then.samples) == self._settings.then:
                     self.save()
@@ -228,10 +230,6 @@ class Samples:
         made = await self._encoder.embed(texts, live=True)
         return made.vectors if made.vectors and made.encoder == self._then.encoder else None
 
-    def _something_is_wrong(self) -> bool:
-        board = self._board
-        return board.incident is not None or any(one.verdict is Verdict.BREACH for one in board.verdicts)
-
     # ── then and now ────────────────────────────────────────────────────────────────────────────
 
     async def _compare(self) -> None:
@@ -240,7 +238,7 @@ class Samples:
             then, now = _answers(self._then.samples), _answers(self._now)
             chance = np.random.default_rng(len(self._then.samples))
             self._shift = await asyncio.to_thread(shift, then, now, chance)
-        self._publish()
+        self.diagnosis = self._diagnosed()
 
     def _because(self) -> str:
         """Why nothing can be said yet."""
@@ -255,11 +253,11 @@ class Samples:
             return f"too few new samples: {now} of {knobs.minimum}"
         return ""
 
-    def _publish(self) -> None:
+    def _diagnosed(self) -> dict[str, Any]:
         because, found = self._because(), self._shift
         if not because and found is None:
             because = "today's prompts are not like those of then: no group has enough of both"
-        self._board.output_shift = {
+        return {
             "because": because,
             "references": self._then.references,
             "encoder": self._then.encoder,
@@ -275,7 +273,7 @@ class Samples:
             self._file.write(msgspec.msgpack.encode(self._then))
 
     def counted(self) -> dict[str, Any]:
-        """For the board."""
+        """Samples by what became of them, and bytes that wait."""
         return {"counts": dict(self.counts), "waiting_bytes": self._bytes}
 
 

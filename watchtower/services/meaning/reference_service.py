@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 import structlog
 
-from watchtower.board import Board
 from watchtower.canaries.asking import Ask, Asking
 from watchtower.canaries.demand import Demand
 from watchtower.canaries.prompts import load_prompts
@@ -21,6 +20,7 @@ from watchtower.ports import Clock, Encoder
 from watchtower.services.meaning.answer_judge import AnswerJudge, noise
 from watchtower.services.meaning.archive import OFF, Archive
 from watchtower.services.meaning.capturing import Captures
+from watchtower.services.meaning.circumstances import Circumstances
 from watchtower.settings import Settings
 from watchtower.storage.reference_sets import ReferenceStore, imported
 from watchtower.tasks import TaskGroup
@@ -47,7 +47,7 @@ class ReferenceService:
         encoder: Encoder,
         need_encoder: Callable[[], None],
         store: ReferenceStore | None,
-        board: Board,
+        circumstances: Circumstances,
         tasks: TaskGroup,
         on_fact: Callable[[AnyFact], None],
         on_adopted: Callable[[ReferenceSet | None], None] = lambda references: None,
@@ -61,7 +61,6 @@ class ReferenceService:
         self._clock = clock
         self._need_encoder = need_encoder
         self._store = store
-        self._board = board
         self._tasks = tasks
         self._on_fact = on_fact
         self._on_adopted = on_adopted
@@ -79,7 +78,7 @@ class ReferenceService:
             encoder=encoder,
             need_encoder=need_encoder,
             busy=lambda: self.demand.saturated(clock.now().boot),
-            board=board,
+            circumstances=circumstances,
             tasks=tasks,
             key=self.key,
             bless=self._bless,
@@ -106,9 +105,15 @@ class ReferenceService:
         self.rounds.wish("regular", regular=True)
 
     def counts(self) -> dict[str, Any]:
-        """For the board."""
+        """id and usable of the references in force; rounds and answers by result, tokens: what rounds cost so far."""
         rounds = self.rounds
-        return {"rounds": dict(rounds.results), "answers": dict(rounds.answers), "tokens": rounds.tokens}
+        return {
+            "id": self._blessed.id if self._blessed else "",
+            "usable": self._usable,
+            "rounds": dict(rounds.results),
+            "answers": dict(rounds.answers),
+            "tokens": rounds.tokens,
+        }
 
     def key(self) -> ReferenceKey:
         """Of today's configuration."""
@@ -120,6 +125,10 @@ class ReferenceService:
             sampling=f"greedy, {knobs.max_tokens} tokens",
             prompts=digest(self._prompts),
         )
+
+    @property
+    def _usable(self) -> int:
+        return len(self._blessed.references) if self._blessed else 0
 
     # ── which are in force ──────────────────────────────────────────────────────────────────────
 
@@ -139,14 +148,13 @@ class ReferenceService:
         self._because = because
         if self._blessed is not None and self._blessed.encoder:
             self._need_encoder()
-        usable = len(self._blessed.references) if self._blessed else 0
+        usable = self._usable
         without = "" if self._blessed is None or self._blessed.encoder else self._no_vectors()
         self._on_fact(
             ReferencesKnown(
                 at=self._clock.now().boot, usable=usable, because=because, kind=kind, encoder_because=without
             )
         )
-        self._board.references |= {"id": self._blessed.id if self._blessed else "", "usable": usable}
         self._on_adopted(self._blessed)
         log.info("references", usable=usable, because=because)
 

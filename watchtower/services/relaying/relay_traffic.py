@@ -6,11 +6,10 @@ hold, and the caller is told so by "nothing is open". The deadline of the hold i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
-from watchtower.board import Board
 from watchtower.ports import Clock
 from watchtower.settings import HoldSettings
 from watchtower.vocabulary.facts import HoldOrder, RelayFrame, RelayOrder, ReleaseOrder
@@ -22,12 +21,18 @@ ACKNOWLEDGE_SECONDS = 3.0
 
 
 class RelayTraffic:
-    """``watchtower.ports.Traffic`` over the relay workers on the board."""
+    """``watchtower.ports.Traffic`` over the connected relay workers."""
 
     def __init__(
-        self, *, board: Board, clock: Clock, settings: HoldSettings, order: Callable[[RelayOrder], None]
+        self,
+        *,
+        frames: Callable[[], Collection[RelayFrame]],
+        clock: Clock,
+        settings: HoldSettings,
+        order: Callable[[RelayOrder], None],
     ) -> None:
-        self._board = board
+        """``frames``: the newest of each connected worker (``RelayRoster.frames``)."""
+        self._frames = frames
         self._clock = clock
         self._settings = settings
         self._order = order
@@ -45,7 +50,7 @@ class RelayTraffic:
         )
         started = self._clock.now().boot
         while True:
-            frames = list(self._board.relay_frames.values())
+            frames = self._frames()
             waited = self._clock.now().boot - started
             holding = all(frame.hold_op == op_id for frame in frames) or waited > ACKNOWLEDGE_SECONDS
             still_open = sum(frame.open_exchanges for frame in frames)
@@ -56,8 +61,8 @@ class RelayTraffic:
 
     async def release(self, op_id: str) -> None:
         self._order(ReleaseOrder(op_id=op_id))
-        log.info("traffic.released", op_id=op_id, parked=_parked(list(self._board.relay_frames.values())))
+        log.info("traffic.released", op_id=op_id, parked=_parked(self._frames()))
 
 
-def _parked(frames: list[RelayFrame]) -> int:
+def _parked(frames: Collection[RelayFrame]) -> int:
     return sum(frame.parked for frame in frames)

@@ -1,4 +1,4 @@
-"""Turns the machine's committed state into the JSON of the API. Called after each commit, never before."""
+"""The machine's committed state as the JSON of the API. Shapes only; nothing is decided, nothing is left out."""
 
 from __future__ import annotations
 
@@ -6,30 +6,13 @@ from typing import Any
 
 import msgspec
 
-from watchtower.board import Board
 from watchtower.remediation.checkpoint_registry import Checkpoints
-from watchtower.remediation.state import Action, Incident, TargetState
+from watchtower.remediation.state import Action, Incident, Pause
 from watchtower.vocabulary.actions import Incarnation
 
 
-def publish(board: Board, state: TargetState) -> None:
-    """Replace remediation's part of the board."""
-    current = (state.incident,) if state.incident else ()
-    # while a resolved incident may be coming back it stands in both places
-    earlier = [incident for incident in state.recent if not state.incident or incident.id != state.incident.id]
-    board.incidents = [incident_json(incident) for incident in (*current, *earlier)]
-    board.actions = [action_json(action) for action in reversed(state.actions)]
-    board.incident = incident_json(state.incident) if state.incident else None
-    board.action = next(
-        (one for one in board.actions if board.incident and one["incident"] == board.incident["id"]), None
-    )
-    board.paused = (
-        {"author": state.pause.author, "reason": state.pause.reason, "until_wall": state.pause.until_wall}
-        if state.pause
-        else None
-    )
-    board.storage_fault = state.storage_fault
-    board.checkpoints = checkpoints_json(state.checkpoints)
+def pause_json(pause: Pause) -> dict[str, Any]:
+    return {"author": pause.author, "reason": pause.reason, "until_wall": pause.until_wall}
 
 
 def checkpoints_json(known: Checkpoints) -> dict[str, Any]:

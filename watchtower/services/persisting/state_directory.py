@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from watchtower.knobs import SupervisorSettings
 from watchtower.remediation.state import TargetState, decode
 from watchtower.settings import Settings
 from watchtower.storage.journal import MemoryJournal, SqliteJournal
@@ -49,6 +50,11 @@ def open_storage(settings: Settings, stack: AsyncExitStack) -> Storage:
         except StorageFault as problem:
             fault = str(problem)
     return Storage(lease, journal, directory, state, fault)
+
+
+def supervised(settings: Settings, storage: Storage) -> SupervisorSettings:
+    """Without a state directory nothing could be remembered about an engine: then we only look on."""
+    return settings.supervisor if storage.lease else SupervisorSettings()
 
 
 def _opened(settings: Settings) -> tuple[Lease | None, SqliteJournal, str]:
