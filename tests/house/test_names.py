@@ -32,7 +32,7 @@ PRIVATE_WORDS = {
 }
 """The author's own words and what the field says instead. Guarded as whole words inside names."""
 
-STILL_PRIVATE: frozenset[str] = frozenset({"take_stock", "discard_orphans", "spoken"})
+STILL_PRIVATE: frozenset[str] = frozenset({"spoken"})
 STILL_TOLD = 50
 
 

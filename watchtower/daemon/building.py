@@ -44,8 +44,8 @@ from watchtower.services.meaning.live_samples import Samples
 from watchtower.services.meaning.reference_service import ReferenceService
 from watchtower.services.persisting.state_directory import Storage, supervised
 from watchtower.services.relaying.relay_pool import RelayPool
+from watchtower.services.relaying.relay_roster import RelayRoster
 from watchtower.services.relaying.relay_traffic import RelayTraffic
-from watchtower.services.relaying.roster import RelayRoster
 from watchtower.services.watching.engine_sight import EngineSight
 from watchtower.services.watching.gpu_polling import GpuPolling
 from watchtower.services.watching.readiness import Readiness

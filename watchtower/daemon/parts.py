@@ -19,7 +19,7 @@ from watchtower.services.meaning.archive import Archive
 from watchtower.services.meaning.live_samples import Samples
 from watchtower.services.meaning.reference_service import ReferenceService
 from watchtower.services.relaying.relay_pool import RelayPool
-from watchtower.services.relaying.roster import RelayRoster
+from watchtower.services.relaying.relay_roster import RelayRoster
 from watchtower.services.watching.engine_sight import EngineSight
 from watchtower.services.watching.gpu_polling import GpuPolling
 from watchtower.services.watching.readiness import Readiness

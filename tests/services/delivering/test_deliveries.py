@@ -201,7 +201,7 @@ async def test_notices_for_a_sink_that_was_removed_are_filed_as_dead() -> None:
     journal, clock, sink = MemoryJournal("test"), HandClock(), ScriptedSink()
     await queue(journal, a_notice(), sinks=("hook", "removed"))
     deliveries = deliveries_to(journal, clock, sink)
-    await deliveries.discard_orphans()
+    await deliveries.discard_unclaimed()
     assert [row.sink for row in journal.pending()] == ["hook"]
 
 

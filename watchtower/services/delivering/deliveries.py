@@ -68,7 +68,7 @@ class Deliveries:
 
     def start(self, tasks: TaskGroup, past: Sequence[Notice] = ()) -> None:
         """``past``: what people heard so far, for sinks whose receivers must be reminded."""
-        tasks.start("deliver to nobody", self.discard_orphans, restart_after=None)
+        tasks.start("deliver to nobody", self.discard_unclaimed, restart_after=None)
         for name, channel in self.channels.items():
             tasks.start(f"deliver to {name}", partial(self.serve, name))
             if isinstance(channel.sink, RemindingSink):
@@ -102,7 +102,7 @@ class Deliveries:
             else:
                 await self._attempt(channel, pending)
 
-    async def discard_orphans(self) -> None:
+    async def discard_unclaimed(self) -> None:
         """Notices for sinks that the configuration no longer has can never leave."""
         for pending in self._outbox.pending():
             if pending.sink not in self.channels:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from watchtower.services.relaying.roster import MOST_REMEMBERED, RelayRoster
+from watchtower.services.relaying.relay_roster import MOST_REMEMBERED, RelayRoster
 from watchtower.vocabulary.facts import EngineScrape, RelayFrame, RelayGone
 
 
