@@ -35,7 +35,7 @@ class Replies:
 
     @property
     def tokens(self) -> int:
-        return sum(one.tokens for one in (self.fresh, self.forced, self.cached) if one is not None)
+        return sum(answer.tokens for answer in (self.fresh, self.forced, self.cached) if answer is not None)
 
 
 class Asking:
@@ -93,5 +93,5 @@ class Asking:
 
     def cache_checked(self, references: ReferenceSet) -> frozenset[str]:
         """Ids of the references with the longest questions: only whole blocks of a prefix are cached."""
-        longest = sorted(references.references, key=lambda one: -len(one.prompt.text))
-        return frozenset(one.prompt.id for one in longest[: self._settings.cache_checks])
+        longest = sorted(references.references, key=lambda reference: -len(reference.prompt.text))
+        return frozenset(reference.prompt.id for reference in longest[: self._settings.cache_checks])

@@ -35,7 +35,7 @@ class Collected:
     @property
     def template_changed(self) -> bool:
         """The engine wrote the same question out in two ways while we asked."""
-        return len({tuple(one.prompt_token_ids) for one in self.answers}) > 1
+        return len({tuple(answer.prompt_token_ids) for answer in self.answers}) > 1
 
 
 class Capture:
@@ -65,27 +65,27 @@ class Capture:
         return collected
 
     async def _work(self, left: Iterator[Collected], repeat: int) -> None:
-        for one in left:
-            await self._once(one, repeat)
+        for question in left:
+            await self._ask(question, repeat)
 
-    async def _once(self, one: Collected, repeat: int) -> None:
-        salt = f"capture-{repeat}-{one.prompt.id}-{self._clock.now().wall:.3f}"
-        heard = await self._asking.say(one.prompt.text, salt)
+    async def _ask(self, question: Collected, repeat: int) -> None:
+        salt = f"capture-{repeat}-{question.prompt.id}-{self._clock.now().wall:.3f}"
+        heard = await self._asking.say(question.prompt.text, salt)
         for _ in range(MOST_TRIES - 1):
             if not heard.because:
                 break
             await self._clock.sleep(AGAIN_SECONDS)
-            heard = await self._asking.say(one.prompt.text, salt)
+            heard = await self._asking.say(question.prompt.text, salt)
         if heard.because:
-            raise Refused(f"the engine did not answer question {one.prompt.id}: {heard.because}")
-        one.answers.append(heard)
+            raise Refused(f"the engine did not answer question {question.prompt.id}: {heard.because}")
+        question.answers.append(heard)
         self._count(heard)
-        first = one.answers[0]
+        first = question.answers[0]
         if first.prompt_token_ids and first.token_ids and not self.no_logprobs:
             forced = await self._asking.force(first.prompt_token_ids, first.token_ids, f"{salt}-forced")
             self.no_logprobs = forced.because
             if not forced.because:
-                one.logprobs.append(forced.logprobs)
+                question.logprobs.append(forced.logprobs)
             self._count(forced)
         else:
             self.no_logprobs = self.no_logprobs or "the engine gives no token ids"

@@ -60,13 +60,13 @@ def load_prompts(path: Path | None = None) -> list[Prompt]:
             problems.append(Problem(where, "prompts", "there is no question", "write at least one"))
     if file is None or problems:
         raise BadInput(in_order(problems))
-    return [Prompt(id=one.id, text=one.text.strip()) for one in file.prompts]
+    return [Prompt(id=prompt.id, text=prompt.text.strip()) for prompt in file.prompts]
 
 
 def _twice(file: PromptFile, tree: Tree) -> list[Problem]:
-    counts = Counter(one.id for one in file.prompts)
+    counts = Counter(prompt.id for prompt in file.prompts)
     return [
         Problem(str(place_of(tree, ("prompts", index, "id"))), f"prompts[{index}].id", "this id stands twice", "rename")
-        for index, one in enumerate(file.prompts)
-        if counts[one.id] > 1
+        for index, prompt in enumerate(file.prompts)
+        if counts[prompt.id] > 1
     ]

@@ -133,8 +133,8 @@ class Rounds:
                 if reason is not None:
                     stopped.append(reason)
                 because = "" if reason is None else reason.text
-                one = await self._judged(references, reference, replies, because, number)
-                judged.append(replace(one, fact=msgspec.structs.replace(one.fact, rank=rank)))
+                found = await self._judged(references, reference, replies, because, number)
+                judged.append(replace(found, fact=msgspec.structs.replace(found.fact, rank=rank)))
                 self._on_fact(judged[-1].fact)
 
         await asyncio.gather(*(work() for _ in range(self._settings.concurrency)))
@@ -153,7 +153,7 @@ class Rounds:
     def _conclude(
         self, number: int, rank: int, asked: int, judged: Sequence[Judged], stopped: Reason | None
     ) -> CanaryRound:
-        answered = [one for one in judged if not one.fact.because]
+        answered = [found for found in judged if not found.fact.because]
         clean, cause = self._judge.round(answered)
         fact = CanaryRound(
             at=self._clock.now().boot,

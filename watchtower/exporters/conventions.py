@@ -98,7 +98,7 @@ def mapped(name: str) -> Mapped | None:
     if not name.startswith("watchtower_"):
         return None
     stem = name.removeprefix("watchtower_")
-    suffix = next((one for one in _UNITS if stem.endswith(one)), "")
+    suffix = next((unit for unit in _UNITS if stem.endswith(unit)), "")
     return Mapped(f"watchtower.{stem.removesuffix(suffix)}", _UNITS.get(suffix, "1"), {})
 
 

@@ -61,9 +61,9 @@ class ExchangeTraces:
         if news.closed is not None:
             del self._followed[news.id]
             if news.closed.ending not in NOT_TOLD:
-                self._told(news.id, followed, news.closed, now)
+                self._record(news.id, followed, news.closed, now)
 
-    def _told(self, id: str, followed: _Followed, closed: Closed, now: Instant) -> None:
+    def _record(self, id: str, followed: _Followed, closed: Closed, now: Instant) -> None:
         opened, parent = followed.opened, followed.parent
         context = SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), True, TraceFlags(TraceFlags.SAMPLED))
         self._ids.derive(id, parent.trace_id)

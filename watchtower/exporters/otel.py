@@ -60,7 +60,7 @@ def metrics_data(board: Board, collectors: Iterable[Collector], who: Resource, n
     """Everything that is known now."""
     begun, at = _nanoseconds(board.started.wall), _nanoseconds(now.wall)
     metrics = [
-        *_numbers((family for one in collectors for family in one.collect()), begun, at),
+        *_numbers((family for collector in collectors for family in collector.collect()), begun, at),
         *_histograms(board, begun, at),
     ]
     scoped = ScopeMetrics(scope(board), metrics, SCHEMA_URL)

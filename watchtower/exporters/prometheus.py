@@ -150,7 +150,9 @@ class BoardCollector(Collector):
         yield _counter("watchtower_evaluations", board.ticks)
         yield _gauge("watchtower_evaluation_seconds", board.evaluation_seconds)
         yield _gauge("watchtower_loop_lag_seconds", board.loop_lag_seconds)
-        yield _counters("watchtower_canaries", "outcome", {one.value: count for one, count in board.canaries.items()})
+        yield _counters(
+            "watchtower_canaries", "outcome", {outcome.value: count for outcome, count in board.canaries.items()}
+        )
         yield from self._references()
         yield from self._samples()
         results = ("sent", "failed", "dropped", "dead")
@@ -209,8 +211,8 @@ class BoardCollector(Collector):
     def _samples(self) -> Iterator[Metric]:
         counts = self._board.samples.get("counts", {})
         results = {"kept": ("kept",), "compared": ("compared",), "lost": ("dropped", "unscored")}
-        told = {result: sum(counts.get(one, 0) for one in parts) for result, parts in results.items()}
-        yield _counters("watchtower_samples", "result", told)
+        counted = {result: sum(counts.get(part, 0) for part in parts) for result, parts in results.items()}
+        yield _counters("watchtower_samples", "result", counted)
         found = self._board.output_shift.get("shift")
         if found:
             name = "watchtower_output_shift_ratio"
@@ -257,11 +259,13 @@ def _buckets(totals: HistogramTotals) -> list[tuple[str, float] | tuple[str, flo
     bounds = [*(_le(bound) for bound in totals.bounds), "+Inf"]
     counts = [*totals.counts, totals.count]
     buckets: list[tuple[str, float] | tuple[str, float, PrometheusExemplar]] = []
-    for bound, count, one in zip(bounds, counts, totals.exemplars or (None,) * len(bounds), strict=True):
-        if one is None:
+    for bound, count, example in zip(bounds, counts, totals.exemplars or (None,) * len(bounds), strict=True):
+        if example is None:
             buckets.append((bound, count))
         else:
-            buckets.append((bound, count, PrometheusExemplar({"trace_id": one.trace_id}, one.value, one.wall)))
+            buckets.append(
+                (bound, count, PrometheusExemplar({"trace_id": example.trace_id}, example.value, example.wall))
+            )
     return buckets
 
 

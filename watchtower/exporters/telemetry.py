@@ -115,9 +115,9 @@ class Telemetry:
     def _slow_clients(self) -> list[str]:
         """Trace ids of the clients with the longest gaps between tokens."""
         examples = [
-            one
+            example
             for totals in self._board.histograms.get("inter_token_latency_seconds", {}).values()
-            for one in totals.exemplars
-            if one is not None
+            for example in totals.exemplars
+            if example is not None
         ]
-        return [one.trace_id for one in sorted(examples, key=lambda one: -one.value)[:MOST_CLIENTS]]
+        return [example.trace_id for example in sorted(examples, key=lambda example: -example.value)[:MOST_CLIENTS]]

@@ -10,7 +10,8 @@ from tests.canaries.engine import PROMPTS, Engine
 from watchtower.canaries.asking import Asking
 from watchtower.canaries.capture import Capture
 from watchtower.canaries.rounds import Judged
-from watchtower.services.meaning.answer_judge import AnswerJudge, calibrated, noise
+from watchtower.services.meaning.answer_judge import AnswerJudge
+from watchtower.services.meaning.calibrating import calibrate
 from watchtower.settings import ReferenceSettings
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.embeddings import Embedding
@@ -47,7 +48,7 @@ class House:
 
     async def blessed(self) -> ReferenceSet:
         collected = await Capture(self.asking, self.clock, concurrency=2, busy=str).run(PROMPTS, 3)
-        made, _ = await calibrated(collected, self.encoder, id="ref-1", key=KEY, engine="sim", wall=1.0)
+        made, _ = await calibrate(collected, self.encoder, id="ref-1", key=KEY, engine="sim", wall=1.0)
         return made
 
     async def round(self, references: ReferenceSet) -> list[Judged]:
@@ -144,9 +145,3 @@ async def test_an_answer_without_words_has_no_similarity_and_harms_nothing(house
     references = await house.blessed()
     assert references.references[0].similarity is None
     assert (await house.round(references))[0].fact.similarity is None
-
-
-async def test_a_set_knows_how_much_its_log_probabilities_vary(house: House) -> None:
-    references = await house.blessed()
-    assert noise(references.references[0]) == 0.0
-    assert len(references.references) == len(PROMPTS) and references.repeats == 3

@@ -82,11 +82,13 @@ def _likelihood(found: ComparisonReport) -> str:
 
 def _effects(found: ComparisonReport) -> Table:
     table = Table("measure", "candidate against baseline", "95 % band", "same within", "p", box=None)
-    for one in found.effects:
-        style = "red" if one.p < found.alpha else "yellow" if not one.inside else ""
-        tolerance = "–" if one.tolerance is None else f"± {_amount(one, one.tolerance, signed=False)}"
-        band = f"{_amount(one, one.low)} … {_amount(one, one.high)}"
-        table.add_row(WORDS[one.name], _amount(one, one.value), band, tolerance, f"{one.p:.3f}", style=style)
+    for effect in found.effects:
+        style = "red" if effect.p < found.alpha else "yellow" if not effect.inside else ""
+        tolerance = "–" if effect.tolerance is None else f"± {_amount(effect, effect.tolerance, signed=False)}"
+        band = f"{_amount(effect, effect.low)} … {_amount(effect, effect.high)}"
+        table.add_row(
+            WORDS[effect.name], _amount(effect, effect.value), band, tolerance, f"{effect.p:.3f}", style=style
+        )
     table.caption = f"all together: p {found.p:.4f}, confidence {100 * (1 - found.p):.2f} %"
     table.caption_justify = "left"
     return table
@@ -103,7 +105,7 @@ def _amount(effect: Effect, value: float, *, signed: bool = True) -> str:
 
 
 def _histogram(found: ComparisonReport) -> Table:
-    values = np.array([one.closeness for one in found.per_prompt])
+    values = np.array([prompt.closeness for prompt in found.per_prompt])
     low = min(0.0, float(np.floor(values.min() * 10) / 10))
     counts, edges = np.histogram(values, bins=BINS, range=(low, 1.0 + 1e-9))
     what = "meaning" if found.encoder else "wording"
@@ -124,13 +126,13 @@ def _moved(found: ComparisonReport) -> Table:
         "prompt", "nats", "cosine", "first 16 words", "words", "newly faulty",
         title="what moved most", title_justify="left", box=None,
     )  # fmt: skip
-    for one in found.per_prompt[:MOVED]:
+    for prompt in found.per_prompt[:MOVED]:
         table.add_row(
-            one.id[:40],
-            "–" if one.nats is None else short(one.nats, 2),
-            f"{one.closeness:.3f}",
-            f"{100 * one.agreement:.0f} %",
-            f"{one.baseline_words} → {one.candidate_words}",
-            ", ".join(one.faults),
+            prompt.id[:40],
+            "–" if prompt.nats is None else short(prompt.nats, 2),
+            f"{prompt.closeness:.3f}",
+            f"{100 * prompt.agreement:.0f} %",
+            f"{prompt.baseline_words} → {prompt.candidate_words}",
+            ", ".join(prompt.faults),
         )
     return table

@@ -32,9 +32,9 @@ def likelihood(shifts: Mapping[str, Shift]) -> Likelihood | None:
     pooled = pool(list(shifts.values()))
     if pooled is None or len(shifts) < FEWEST_PROMPTS:
         return None
-    ratios = [one.nats / pooled.allowed for one in shifts.values()]
+    ratios = [shift.nats / pooled.allowed for shift in shifts.values()]
     mean = sum(ratios) / len(ratios)
-    variance = sum((one - mean) ** 2 for one in ratios) / (len(ratios) - 1)
+    variance = sum((ratio - mean) ** 2 for ratio in ratios) / (len(ratios) - 1)
     margin = _Z95 * math.sqrt(variance / len(ratios))
     return Likelihood(
         nats=pooled.nats,
@@ -62,9 +62,10 @@ def weighed(
         because = because or f"{len(shifts)} answers were read out by both; at least {FEWEST_PROMPTS} are needed"
         return msgspec.structs.replace(found, no_likelihood=because)
     per_prompt = [
-        msgspec.structs.replace(one, nats=shifts[one.id].nats if one.id in shifts else None) for one in found.per_prompt
+        msgspec.structs.replace(prompt, nats=shifts[prompt.id].nats if prompt.id in shifts else None)
+        for prompt in found.per_prompt
     ]
-    per_prompt.sort(key=lambda one: (not one.faults, -(one.nats or 0.0), one.closeness))
+    per_prompt.sort(key=lambda prompt: (not prompt.faults, -(prompt.nats or 0.0), prompt.closeness))
     found = msgspec.structs.replace(found, likelihood=read, per_prompt=per_prompt)
     named = cause(fresh=pool(list(shifts.values())))
     if read.low > 1 and named is not None:

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from watchtower.detectors.paired import Difference, compare
+from watchtower.detectors.paired import Difference, PairedMeasure, compare
 from watchtower.scoring.measures.agreement import prefix_agreement
 from watchtower.scoring.measures.texts import Completion, faults
 from watchtower.scoring.measures.wording import markup, worded
@@ -137,30 +137,11 @@ def judge(
     flips: int = 4000,
 ) -> ComparisonReport:
     """``again``: a second run of the baseline on the same prompts. Deterministic for a seed."""
-    baseline, candidate = [one.output for one, _ in paired], [other.output for _, other in paired]
+    baseline, candidate = [before.output for before, _ in paired], [after.output for _, after in paired]
     wordings = (worded(baseline), worded(candidate))
     closeness = _closeness(*wordings) if vectors is None else _closeness(vectors.baseline, vectors.candidate)
-    fallen = [_new_faults(other, one) for one, other in paired]
-    per_prompt = [
-        PerPrompt(
-            id=one.id,
-            closeness=float(close),
-            agreement=prefix_agreement(other.output, [one.output]),
-            baseline_words=len(one.output.split()),
-            candidate_words=len(other.output.split()),
-            faults=new,
-        )
-        for (one, other), close, new in zip(paired, closeness, fallen, strict=True)
-    ]
-    measures = {
-        "wording": wordings[1] - wordings[0],
-        "length": _numbers(candidate, _log_words) - _numbers(baseline, _log_words),
-        "markup": _numbers(candidate, markup) - _numbers(baseline, markup),
-        "faults": np.array(
-            [bool(new) - bool(_new_faults(one, other)) for (one, other), new in zip(paired, fallen, strict=True)],
-            dtype=np.float32,
-        ),
-    }
+    fallen = [_new_faults(after, before) for before, after in paired]
+    measures = _measures(paired, wordings, fallen)
     if vectors is not None:
         measures = {"meaning": vectors.candidate - vectors.baseline, **measures}
     if again is not None:
@@ -173,10 +154,7 @@ def judge(
     found = Difference([], 1.0)
     if len(paired) >= LEAST_PROMPTS:
         found = compare(measures, np.random.default_rng(seed), flips=flips)
-    effects = [
-        Effect(name=one.name, value=one.effect, low=one.low, high=one.high, p=one.p, tolerance=TOLERANCES.get(one.name))
-        for one in found.measures
-    ]
+    effects = [_effect(measure) for measure in found.measures]
     outcome, because = _verdict(len(paired), found.p, alpha, effects)
     return ComparisonReport(
         outcome=outcome,
@@ -186,12 +164,57 @@ def judge(
         prompts=len(paired),
         only_baseline=only_baseline,
         only_candidate=only_candidate,
-        identical=sum(one == other for one, other in zip(baseline, candidate, strict=True)),
+        identical=sum(before == after for before, after in zip(baseline, candidate, strict=True)),
         encoder=encoder,
         no_encoder=no_encoder,
         seed=seed,
         effects=effects,
-        per_prompt=sorted(per_prompt, key=lambda one: (not one.faults, one.closeness)),
+        per_prompt=_per_prompt(paired, closeness, fallen),
+    )
+
+
+def _per_prompt(
+    paired: Sequence[tuple[FileAnswer, FileAnswer]], closeness: NDArray[np.float32], fallen: Sequence[list[str]]
+) -> list[PerPrompt]:
+    """What moved most first."""
+    prompts = [
+        PerPrompt(
+            id=before.id,
+            closeness=float(close),
+            agreement=prefix_agreement(after.output, [before.output]),
+            baseline_words=len(before.output.split()),
+            candidate_words=len(after.output.split()),
+            faults=new,
+        )
+        for (before, after), close, new in zip(paired, closeness, fallen, strict=True)
+    ]
+    return sorted(prompts, key=lambda prompt: (not prompt.faults, prompt.closeness))
+
+
+def _measures(
+    paired: Sequence[tuple[FileAnswer, FileAnswer]],
+    wordings: tuple[NDArray[np.float32], NDArray[np.float32]],
+    fallen: Sequence[list[str]],
+) -> dict[str, NDArray[np.float32]]:
+    """Candidate less baseline, a row for each prompt, of all that needs nothing but the texts."""
+    baseline, candidate = [before.output for before, _ in paired], [after.output for _, after in paired]
+    faulty = [bool(new) - bool(_new_faults(before, after)) for (before, after), new in zip(paired, fallen, strict=True)]
+    return {
+        "wording": wordings[1] - wordings[0],
+        "length": _numbers(candidate, _log_words) - _numbers(baseline, _log_words),
+        "markup": _numbers(candidate, markup) - _numbers(baseline, markup),
+        "faults": np.array(faulty, dtype=np.float32),
+    }
+
+
+def _effect(measure: PairedMeasure) -> Effect:
+    return Effect(
+        name=measure.name,
+        value=measure.effect,
+        low=measure.low,
+        high=measure.high,
+        p=measure.p,
+        tolerance=TOLERANCES.get(measure.name),
     )
 
 
@@ -199,9 +222,9 @@ def _verdict(prompts: int, p: float, alpha: float, effects: Sequence[Effect]) ->
     if prompts < LEAST_PROMPTS:
         return Sameness.TOO_LITTLE_DATA, f"{prompts} prompts were answered by both; at least {LEAST_PROMPTS} are needed"
     if p < alpha:
-        clearest = min(effects, key=lambda one: (one.p, -abs(one.value) / (one.tolerance or 1)))
+        clearest = min(effects, key=lambda effect: (effect.p, -abs(effect.value) / (effect.tolerance or 1)))
         return Sameness.DIFFERENT, f"one side is not a rerun of the other (p {p:.2g}), most clearly in {clearest.name}"
-    wide = [one.name for one in effects if not one.inside]
+    wide = [effect.name for effect in effects if not effect.inside]
     if p < SILENT_P:
         return Sameness.TOO_LITTLE_DATA, f"a hint of a difference that {prompts} prompts cannot settle (p {p:.2g})"
     if wide:
@@ -221,10 +244,10 @@ def _new_faults(answer: FileAnswer, beside: FileAnswer) -> list[str]:
     )
 
 
-def _closeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+def _closeness(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
     """Cosines of unit rows; two rows without any word are alike."""
-    found: NDArray[np.float32] = np.clip((one * other).sum(axis=1), -1.0, 1.0)
-    found[~one.any(axis=1) & ~other.any(axis=1)] = 1.0
+    found: NDArray[np.float32] = np.clip((left * right).sum(axis=1), -1.0, 1.0)
+    found[~left.any(axis=1) & ~right.any(axis=1)] = 1.0
     return found
 
 

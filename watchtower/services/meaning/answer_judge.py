@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from watchtower.canaries.asking import Replies
-from watchtower.canaries.capture import Collected
 from watchtower.canaries.rounds import Judged
 from watchtower.ports import Clock, Encoder
 from watchtower.scoring.measures import agreement, calibration, logprobs, texts
 from watchtower.scoring.measures.alignment import LIMITED, aligned
 from watchtower.vocabulary.facts import LiveAnswered, ReferenceAnswered
-from watchtower.vocabulary.references import Blessed, EngineAnswer, Normal, Reference, ReferenceKey, ReferenceSet
+from watchtower.vocabulary.references import Reference, ReferenceSet
 from watchtower.vocabulary.samples import ExchangeSampled
 
 MOST = 0.5
@@ -51,10 +50,10 @@ class AnswerJudge:
 
     async def answer(self, references: ReferenceSet, reference: Reference, replies: Replies, round: int) -> Judged:
         said = replies.fresh
-        blessed = [one.text for one in reference.answers]
+        blessed = [answer.text for answer in reference.answers]
         agreed = agreement.prefix_agreement(said.text, blessed)
         shift = logprobs.shift(replies.forced.logprobs, reference.logprobs) if replies.forced else None
-        completions = [texts.Completion(one.text, one.finish_reason) for one in reference.answers]
+        completions = [texts.Completion(answer.text, answer.finish_reason) for answer in reference.answers]
         faults = texts.faults(texts.Completion(said.text, said.finish_reason), completions, reference.prompt.text)
         cached = _cache_agreement(reference, replies)
         cause = _cause(reference, replies, shift, cached)
@@ -81,10 +80,10 @@ class AnswerJudge:
     async def live(self, references: ReferenceSet, reference: Reference, sample: ExchangeSampled) -> LiveAnswered:
         """A user's answer to a reference's question. Cut where canaries' answers are, so that lengths do not count;
         one that its own limit stopped earlier is compared by its words alone."""
-        blessed = [texts.Completion(one.text, one.finish_reason) for one in reference.answers]
+        blessed = [texts.Completion(answer.text, answer.finish_reason) for answer in reference.answers]
         said = texts.Completion(sample.answer, LIMITED if sample.cut else sample.finish_reason)
         text, others = aligned(said, blessed)
-        shortest = min(len(one.text.split()) for one in reference.answers)
+        shortest = min(len(answer.text.split()) for answer in reference.answers)
         whole = said.finish_reason != LIMITED or len(text.split()) >= shortest - 1
         similarity = await self._similarity(references, reference, text, live=True) if whole else None
         normal = reference.similarity
@@ -98,26 +97,26 @@ class AnswerJudge:
         )
 
     def round(self, judged: Sequence[Judged]) -> tuple[bool | None, str]:
-        evidence = [one.evidence for one in judged if isinstance(one.evidence, AnswerEvidence)]
+        evidence = [found.evidence for found in judged if isinstance(found.evidence, AnswerEvidence)]
         if len(evidence) < self._minimum:
             return None, ""
-        pooled = logprobs.pool([one.shift for one in evidence if one.shift is not None])
+        pooled = logprobs.pool([answer.shift for answer in evidence if answer.shift is not None])
         weights = logprobs.cause(fresh=pooled)
         if weights is not None:
             return False, weights.value
-        causes = Counter(one.cause for one in evidence if one.cause in ("kv_cache", "template"))
+        causes = Counter(answer.cause for answer in evidence if answer.cause in ("kv_cache", "template"))
         if causes["template"] >= MOST * len(evidence):
             return False, "template"
-        if causes["kv_cache"] >= max(2.0, MOST * sum(one.cache_checked for one in evidence)):
+        if causes["kv_cache"] >= max(2.0, MOST * sum(answer.cache_checked for answer in evidence)):
             return False, "kv_cache"
-        if sum(one.faulty for one in evidence) >= MOST * len(evidence) or _disagree(evidence):
+        if sum(answer.faulty for answer in evidence) >= MOST * len(evidence) or _disagree(evidence):
             return False, ""
         return True, ""
 
     async def _similarity(
         self, references: ReferenceSet, reference: Reference, text: str, *, live: bool = False
     ) -> float | None:
-        vectors = [one.vector for one in reference.answers if one.vector and any(one.vector)]
+        vectors = [answer.vector for answer in reference.answers if answer.vector and any(answer.vector)]
         if not vectors:
             return None
         made = await self._encoder.embed([text], live=live)
@@ -130,7 +129,7 @@ def _cache_agreement(reference: Reference, replies: Replies) -> float | None:
     """First words that the answer from the cache has in common with the fresh one or a blessed one."""
     if replies.cached is None or replies.cached.because:
         return None
-    others = [replies.fresh.text, *(one.text for one in reference.answers)]
+    others = [replies.fresh.text, *(answer.text for answer in reference.answers)]
     return agreement.prefix_agreement(replies.cached.text, others)
 
 
@@ -147,66 +146,6 @@ def _cause(reference: Reference, replies: Replies, shift: logprobs.Shift | None,
 def _disagree(evidence: Sequence[AnswerEvidence]) -> bool:
     """Whether the words fell away from the blessed ones by more than chance."""
     count = len(evidence)
-    change = sum(one.agreement_change for one in evidence) / count
-    error = sum(one.agreement_sd**2 for one in evidence) ** 0.5 / count
+    change = sum(answer.agreement_change for answer in evidence) / count
+    error = sum(answer.agreement_sd**2 for answer in evidence) ** 0.5 / count
     return bool(change < -max(AGREEMENT_DROP, 3 * error))
-
-
-# ── calibrating ─────────────────────────────────────────────────────────────────────────────────
-
-
-async def calibrated(
-    collected: Sequence[Collected], encoder: Encoder, *, id: str, key: ReferenceKey, engine: str, wall: float
-) -> tuple[ReferenceSet, str]:
-    """A capture's answers as a set of references, and why it holds no embeddings ("" when it does)."""
-    said = [[heard.text for heard in one.answers] for one in collected]
-    made = await encoder.embed([text for answers in said for text in answers])
-    vectors = iter(made.vectors or [])
-    blessed = [
-        [_blessed(heard, next(vectors, None) if made.vectors else None) for heard in one.answers] for one in collected
-    ]
-    agreements = calibration.calibrate(
-        {one.prompt.id: calibration.agreements(said[n]) for n, one in enumerate(collected)}
-    )
-    vectors_of = {one.prompt.id: [answer.vector or [] for answer in blessed[n]] for n, one in enumerate(collected)}
-    similar = calibration.calibrate(
-        {id: calibration.similarities(vectors) for id, vectors in vectors_of.items() if all(map(any, vectors))}
-    )
-    references = [
-        Reference(
-            prompt=one.prompt,
-            answers=blessed[n],
-            prompt_token_ids=one.answers[0].prompt_token_ids,
-            answer_token_ids=one.answers[0].token_ids,
-            logprobs=one.logprobs,
-            agreement=_normal(agreements[one.prompt.id]),
-            similarity=_normal(similar[one.prompt.id]) if one.prompt.id in similar else None,
-        )
-        for n, one in enumerate(collected)
-    ]
-    return (
-        ReferenceSet(
-            id=id,
-            key=key,
-            encoder=made.encoder if made.vectors else "",
-            engine=engine,
-            captured_wall=wall,
-            repeats=len(collected[0].answers),
-            references=references,
-        ),
-        "" if made.vectors else made.because,
-    )
-
-
-def noise(reference: Reference) -> float | None:
-    """How far the log-probabilities moved between repetitions, nats per token; None without any."""
-    found = logprobs.shift(reference.logprobs[0], reference.logprobs) if reference.logprobs else None
-    return found.noise if found else None
-
-
-def _blessed(heard: EngineAnswer, vector: list[float] | None) -> Blessed:
-    return Blessed(text=heard.text, finish_reason=heard.finish_reason, vector=vector)
-
-
-def _normal(found: calibration.Distribution) -> Normal:
-    return Normal(found.mean, found.sd)

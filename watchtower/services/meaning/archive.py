@@ -82,16 +82,20 @@ class Archive:
     def pick(self, count: int) -> dict[str, Any]:
         """Questions of users that cover what is asked, for a person to read: asked alone, nothing redacted, each once.
         Raises Refused, StorageFault."""
-        kept = {one.question.strip(): one for one in self._store.all(self._clock.now().wall) if _askable(one)}
+        kept = {
+            sample.question.strip(): sample for sample in self._store.all(self._clock.now().wall) if _askable(sample)
+        }
         if not kept:
             raise Refused("no kept question can be asked again: none was asked alone and without a credential")
         texts = list(kept)
-        if all(one.vector for one in kept.values()):
-            vectors = np.array([np.frombuffer(one.vector, dtype=np.float16) for one in kept.values()], dtype=np.float32)
+        if all(sample.vector for sample in kept.values()):
+            vectors = np.array(
+                [np.frombuffer(sample.vector, dtype=np.float16) for sample in kept.values()], dtype=np.float32
+            )
         else:
             vectors = worded(texts)
         return {"of": len(texts), "prompts": [texts[index] for index in spread(vectors, count)]}
 
 
-def _askable(one: Retained) -> bool:
-    return one.alone and not one.redacted and bool(one.question.strip())
+def _askable(sample: Retained) -> bool:
+    return sample.alone and not sample.redacted and bool(sample.question.strip())

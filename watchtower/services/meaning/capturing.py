@@ -15,7 +15,7 @@ import structlog
 from watchtower.canaries.asking import Asking
 from watchtower.canaries.capture import Capture, Collected
 from watchtower.ports import Clock, Encoder
-from watchtower.services.meaning.answer_judge import calibrated
+from watchtower.services.meaning.calibrating import calibrate
 from watchtower.services.meaning.circumstances import Circumstances
 from watchtower.settings import ReferenceSettings
 from watchtower.tasks import TaskGroup
@@ -147,7 +147,7 @@ class Captures:
 
     async def _calibrated(self, collected: list[Collected], progress: Progress) -> ReferenceSet:
         now, engine = self._clock.now(), self._circumstances.engine()
-        made, progress.similarity_because = await calibrated(
+        made, progress.similarity_because = await calibrate(
             collected,
             self._encoder,
             id=f"ref-{round(now.wall * 1000):x}",
@@ -159,5 +159,5 @@ class Captures:
 
 
 def _unsteady(collected: list[Collected]) -> str:
-    changed = next((one.prompt.id for one in collected if one.template_changed), "")
+    changed = next((question.prompt.id for question in collected if question.template_changed), "")
     return f"the chat template changed on the way ({changed})" if changed else ""

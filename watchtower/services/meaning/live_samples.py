@@ -138,7 +138,8 @@ class Samples:
         references, knobs = self._references, self._settings
         if references is None:
             return SampleOrder(ratio=0)
-        asked = {one.prompt.id: one.prompt.text.encode() for one in references.references} if knobs.references else {}
+        prompts = [reference.prompt for reference in references.references] if knobs.references else []
+        asked = {prompt.id: prompt.text.encode() for prompt in prompts}
         return SampleOrder(
             ratio=knobs.ratio,
             questions={prompt_hash(text, self._then.key): id for id, text in asked.items()},
@@ -195,7 +196,7 @@ class Samples:
         references = self._references
         if references is None:
             return
-        reference = next((one for one in references.references if one.prompt.id == sample.reference), None)
+        reference = next((found for found in references.references if found.prompt.id == sample.reference), None)
         if reference is not None:
             self._on_fact(await self._judge.live(references, reference, sample))
             self.counts["compared"] += 1
@@ -211,22 +212,22 @@ class Samples:
         if self._archive is not None:
             vector = b"" if then.encoder == WORDING else np.array(pair[0], dtype=np.float16).tobytes()
             await self._archive.keep(sample, vector)
-        form = [float(one) for one in formed([sample.answer])[0]]
+        form = [float(number) for number in formed([sample.answer])[0]]
         asked, said = (np.array(row, dtype=np.float16).tobytes() for row in pair)
-        one = SampleVectors(sample.reference or sample.prompt, asked, said, form, self._clock.now().wall)
+        vectors = SampleVectors(sample.reference or sample.prompt, asked, said, form, self._clock.now().wall)
         self.counts["kept"] += 1
         self._changed = True
         if len(then.samples) < self._settings.then:
             if not self._circumstances.anything_wrong():
-                then.samples.append(one)
+                then.samples.append(vectors)
                 if len(then.samples) == self._settings.then:
                     self.save()
         else:
-            self._now.append(one)
+            self._now.append(vectors)
 
     async def _vectors(self, texts: list[str]) -> list[list[float]] | None:
         if self._then.encoder == WORDING:
-            return [[float(one) for one in row] for row in worded(texts)]
+            return [[float(number) for number in row] for row in worded(texts)]
         made = await self._encoder.embed(texts, live=True)
         return made.vectors if made.vectors and made.encoder == self._then.encoder else None
 
@@ -279,8 +280,8 @@ class Samples:
 
 def _answers(samples: list[SampleVectors] | deque[SampleVectors]) -> Answers:
     def rows(of: Callable[[SampleVectors], bytes]) -> NDArray[np.float32]:
-        return np.array([np.frombuffer(of(one), dtype=np.float16) for one in samples], dtype=np.float32)
+        return np.array([np.frombuffer(of(sample), dtype=np.float16) for sample in samples], dtype=np.float32)
 
-    form = np.array([one.form for one in samples], dtype=np.float32)
-    blocks = {"meaning": rows(lambda one: one.said), "form": form}
-    return Answers([one.prompt for one in samples], rows(lambda one: one.asked), blocks)
+    form = np.array([sample.form for sample in samples], dtype=np.float32)
+    blocks = {"meaning": rows(lambda sample: sample.said), "form": form}
+    return Answers([sample.prompt for sample in samples], rows(lambda sample: sample.asked), blocks)

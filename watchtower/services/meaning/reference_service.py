@@ -17,8 +17,9 @@ from watchtower.canaries.demand import Demand
 from watchtower.canaries.prompts import load_prompts
 from watchtower.canaries.rounds import Rounds
 from watchtower.ports import Clock, Encoder
-from watchtower.services.meaning.answer_judge import AnswerJudge, noise
+from watchtower.services.meaning.answer_judge import AnswerJudge
 from watchtower.services.meaning.archive import OFF, Archive
+from watchtower.services.meaning.calibrating import noise
 from watchtower.services.meaning.capturing import Captures
 from watchtower.services.meaning.circumstances import Circumstances
 from watchtower.settings import Settings
@@ -137,8 +138,8 @@ class ReferenceService:
         because, kind = "", ReasonKind.NOT_CONFIGURED
         try:
             stored = self._store.all() if self._store else []
-            live = [one.references for one in stored if not one.retired]
-            self._blessed = next((one for one in live if one.key == self.key()), None)
+            live = [found.references for found in stored if not found.retired]
+            self._blessed = next((references for references in live if references.key == self.key()), None)
             if self._blessed is None:
                 other = live[0].key.differences(self.key()) if live else ""
                 because = f"the references are for another key ({other}): {CAPTURE}" if live else NONE
@@ -177,13 +178,13 @@ class ReferenceService:
             "in_force": self._blessed.id if self._blessed else "",
             "because": self._because,
             "capture": self._captures.progress.as_json(),
-            "sets": [{**_summary(one.references), "retired": one.retired} for one in stored],
+            "sets": [{**_summary(found.references), "retired": found.retired} for found in stored],
         }
 
     def show(self, id: str) -> dict[str, Any]:
         """Numbers of every reference of one set. Raises Refused, StorageFault."""
         references = self._find(id)
-        return {**_summary(references), "references": [_numbers(one) for one in references.references]}
+        return {**_summary(references), "references": [_numbers(reference) for reference in references.references]}
 
     def export(self, id: str) -> bytes:
         """The whole set, to be imported elsewhere. Raises Refused, StorageFault."""
@@ -216,11 +217,11 @@ class ReferenceService:
         return self._archive.pick(count)
 
     def _find(self, id: str) -> ReferenceSet:
-        stored = [one.references for one in self._need_store().all()]
-        found = next((one for one in stored if one.id == id or (not id and one == self._blessed)), None)
+        stored = [found.references for found in self._need_store().all()]
+        found = next((known for known in stored if known.id == id or (not id and known == self._blessed)), None)
         if found is None:
-            known = ", ".join(one.id for one in stored[:5]) or "none yet"
-            raise Refused(f"no reference set {id or 'is in force'}; there are: {known}")
+            ids = ", ".join(known.id for known in stored[:5]) or "none yet"
+            raise Refused(f"no reference set {id or 'is in force'}; there are: {ids}")
         return found
 
     def _need_store(self) -> ReferenceStore:
@@ -230,7 +231,7 @@ class ReferenceService:
 
 
 def _summary(references: ReferenceSet) -> dict[str, Any]:
-    forced = sum(bool(one.logprobs) for one in references.references)
+    forced = sum(bool(reference.logprobs) for reference in references.references)
     return {
         "id": references.id,
         "key": msgspec.to_builtins(references.key),
@@ -240,16 +241,16 @@ def _summary(references: ReferenceSet) -> dict[str, Any]:
         "repeats": references.repeats,
         "size": len(references.references),
         "with_logprobs": forced,
-        "with_vectors": sum(one.similarity is not None for one in references.references),
+        "with_vectors": sum(reference.similarity is not None for reference in references.references),
     }
 
 
-def _numbers(one: Reference) -> dict[str, Any]:
+def _numbers(reference: Reference) -> dict[str, Any]:
     return {
-        "id": one.prompt.id,
-        "answers": len(one.answers),
-        "tokens": len(one.answer_token_ids),
-        "agreement": msgspec.to_builtins(one.agreement),
-        "similarity": msgspec.to_builtins(one.similarity),
-        "noise_nats": noise(one),
+        "id": reference.prompt.id,
+        "answers": len(reference.answers),
+        "tokens": len(reference.answer_token_ids),
+        "agreement": msgspec.to_builtins(reference.agreement),
+        "similarity": msgspec.to_builtins(reference.similarity),
+        "noise_nats": noise(reference),
     }
