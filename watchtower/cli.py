@@ -49,11 +49,16 @@ def find_config(given: Path | None) -> Path | None:
 def client(config: Path | None, state_dir: Path | None) -> Any:
     from watchtower.programs.client import DaemonClient
 
-    if state_dir is None:
-        from watchtower.services.loading import load
+    return DaemonClient(state_directory(config, state_dir))
 
-        state_dir = load(find_config(config), os.environ).settings.state_directory
-    return DaemonClient(state_dir)
+
+def state_directory(config: Path | None, given: Path | None) -> Path:
+    """The one given, or the configuration's."""
+    if given is not None:
+        return given
+    from watchtower.services.loading import load
+
+    return load(find_config(config), os.environ).settings.state_directory
 
 
 def as_json(value: Any) -> None:
@@ -441,6 +446,33 @@ def references_import(
     from watchtower.programs.references import take_in
 
     raise typer.Exit(take_in(client(config, state_dir), file, as_json=json_))
+
+
+journal_app = typer.Typer(help="What the daemon remembers, on disk.", no_args_is_help=True)
+app.add_typer(journal_app, name="journal")
+
+
+@journal_app.command("verify", epilog=example("watchtower journal verify --state-dir /var/lib/watchtower"))
+def journal_verify(config: ConfigOption = None, state_dir: StateOption = None, json_: JsonOption = False) -> None:
+    """Check every entry, the state and what is still to be sent. Changes nothing. Exit 1 when something is damaged."""
+    from watchtower.programs.journal import verify
+
+    raise typer.Exit(verify(state_directory(config, state_dir), as_json=json_))
+
+
+@journal_app.command("set-aside", epilog=example("watchtower journal set-aside --state-dir /var/lib/watchtower --yes"))
+def journal_set_aside(
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="I have looked: go on without this journal.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Move a damaged journal away, so that the daemon can act again. Budgets, attempts and open intents are forgotten.
+
+    The files are kept, in a directory named after the moment. Refused while a daemon runs."""
+    from watchtower.programs.journal import set_aside
+
+    raise typer.Exit(set_aside(state_directory(config, state_dir), yes=yes, as_json=json_))
 
 
 rules_app = typer.Typer(help="Rules.", no_args_is_help=True)

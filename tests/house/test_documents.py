@@ -60,7 +60,7 @@ def test_every_knob_has_its_sentence_or_a_name_that_needs_none() -> None:
 def test_every_command_has_help_and_an_example() -> None:
     command = get_command(app)
     leaves = dict(getattr(command, "commands", {}))
-    for group in ("rules", "bench", "references", "checkpoints", "sinks"):
+    for group in ("rules", "bench", "references", "checkpoints", "sinks", "journal"):
         leaves |= {f"{group} {name}": leaf for name, leaf in leaves.pop(group).commands.items()}
     for name, leaf in leaves.items():
         assert leaf.help, name

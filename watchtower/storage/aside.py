@@ -18,18 +18,23 @@ _FILES = (database.DATABASE, database.WAL, database.SHARED_MEMORY, HEAD)
 """The head goes last: until then an interrupted move still reads as damage, not as a first start."""
 
 
+def present(directory: Path) -> list[str]:
+    """Names of the journal's files that are there."""
+    return [name for name in _FILES if (directory / name).exists()]
+
+
 def set_aside(directory: Path, now: Instant) -> Path:
     """Move the journal's files into ``directory/set-aside-<UTC time>`` and return that path. The next start begins a
     new journal. Raises Refused while a daemon holds the lease, StorageFault when there is nothing to move or the disk
     refuses."""
     lease = Lease.take(directory)
     try:
-        present = [name for name in _FILES if (directory / name).exists()]
-        if not present:
+        names = present(directory)
+        if not names:
             raise StorageFault("there is no journal here to set aside")
         destination = directory / f"set-aside-{now.iso().replace(':', '').replace('.', '-')}"
         destination.mkdir(mode=0o700)
-        for name in present:
+        for name in names:
             (directory / name).rename(destination / name)
             sync_directory(destination)
             sync_directory(directory)

@@ -3,7 +3,7 @@
 Opening verifies everything. A journal that is damaged, unreadable or of a newer version is not opened and not touched:
 the daemon then observes, alerts, and remembers in a ``MemoryJournal``. It never goes on as if the journal were empty,
 because budgets, attempts and open intents live here. A person who has looked moves the files aside
-(``watchtower.storage.aside``) and starts a new one.
+(``watchtower journal set-aside``), and the next start begins a new one.
 
 Writing happens on one thread, in order; what memory holds (``due``, ``depth``, ``latest_snapshot``) is read at once.
 """
