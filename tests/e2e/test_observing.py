@@ -14,7 +14,10 @@ from tests.e2e.stack import Stack
 from watchtower.detectors.load_explains_latency import LoadExplainsLatency
 from watchtower.programs.client import DaemonClient
 from watchtower.storage.baseline_file import BaselineFile
+from watchtower.storage.segments import read
 from watchtower.vocabulary.errors import Refused
+from watchtower.vocabulary.facts import EngineScrape, EngineSeen, RelayFrame
+from watchtower.vocabulary.records import Entry
 
 PROMPT = "planted-prompt-7f3a91: what did the surgeon whisper?"
 API_KEY = "planted-api-key-5521"
@@ -73,6 +76,13 @@ def test_the_fault_is_an_incident_held_by_the_mode_alone(run: Run) -> None:
     (would,) = [record["body"] for record in records if record["kind"] == "action.would_act"]
     assert (would["rule"], would["verb"]) == ("slow_tokens", "restart_group")
     assert [entry["gate"] for entry in would["gates"]] == ["observe"]
+
+
+def test_what_was_seen_and_decided_is_in_the_recording(run: Run) -> None:
+    items = [recorded.item for recorded in read(run.stack.state, 0, 1e12)]
+    assert {RelayFrame, EngineSeen, EngineScrape} <= {type(item) for item in items}
+    decided = [item.kind for item in items if isinstance(item, Entry)]
+    assert decided.index("incident.open") < decided.index("action.would_act")
 
 
 def test_nothing_was_done_and_nobody_was_disturbed(run: Run) -> None:
