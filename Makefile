@@ -5,7 +5,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-e2e test-similarity test-real check fix bench docs clean
+.PHONY: demo test test-e2e test-similarity test-real check fix bench mutants docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test-real  the tests on a real vLLM (installs one for the CPU, about 3.5 GB)"
 	@echo "make check      linter, types, import contracts, generated documents and dashboards, our own rules"
 	@echo "make fix        what the linter can mend by itself; generated documents and dashboards"
+	@echo "make mutants    break the product in named places: do the tests notice?   (ARGS='--jobs 2 --record', ARGS='--only gate')"
 	@echo "make bench      the relay beside its peers"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -59,6 +60,9 @@ fix: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/watchtower bench $(ARGS)
+
+mutants: $(STAMP)
+	@$(BIN)/python scripts/mutants.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
