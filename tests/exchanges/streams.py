@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from watchtower.exchanges.dialect import Dialect
+from watchtower.exchanges.dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from watchtower.exchanges.dialects.openai_chat import OPENAI_CHAT
+from watchtower.exchanges.dialects.openai_completions import OPENAI_COMPLETIONS
+from watchtower.exchanges.dialects.openai_responses import OPENAI_RESPONSES
 from watchtower.vocabulary.facts import Ending
 
 
@@ -16,6 +21,7 @@ class Recorded(NamedTuple):
     ending: Ending
     completion_tokens: int = -1
     finish_reason: str = ""
+    dialect: Dialect = OPENAI_CHAT
 
 
 def chunked(*parts: bytes) -> bytes:
@@ -114,6 +120,7 @@ COMPLETIONS_WITH_SPACES = Recorded(
     tokens=3,
     estimated=True,
     ending=Ending.COMPLETE,
+    dialect=OPENAI_COMPLETIONS,
 )
 CRLF_EVENTS = Recorded(
     "events that end in CRLF, and one in CR",
@@ -158,6 +165,34 @@ MESSAGES = Recorded(
     estimated=True,
     ending=Ending.COMPLETE,
     completion_tokens=2,
+    dialect=ANTHROPIC_MESSAGES,
+)
+MESSAGES_FAILED = Recorded(
+    "/v1/messages, with an error inside a 200",
+    STREAM_HEAD
+    + chunked(
+        b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"text":"a"}}\n\n',
+        b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"no"}}\n\n',
+    ),
+    tokens=1,
+    estimated=True,
+    ending=Ending.ERROR_EVENT,
+    dialect=ANTHROPIC_MESSAGES,
+)
+RESPONSES = Recorded(
+    "/v1/responses",
+    STREAM_HEAD
+    + chunked(
+        b'event: response.created\ndata: {"type":"response.created","response":{"model":"m"}}\n\n',
+        b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"a"}\n\n',
+        b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"b"}\n\n',
+        b'event: response.reasoning_text.delta\ndata: {"type":"response.reasoning_text.delta","delta":"c"}\n\n',
+        b'event: response.completed\ndata: {"type":"response.completed","response":{"usage":{}}}\n\n',
+    ),
+    tokens=3,
+    estimated=True,
+    ending=Ending.COMPLETE,
+    dialect=OPENAI_RESPONSES,
 )
 _BODY = json.dumps(
     {
@@ -200,6 +235,8 @@ RECORDED = (
     ERROR_EVENT,
     NO_END,
     MESSAGES,
+    MESSAGES_FAILED,
+    RESPONSES,
     JSON_BODY,
     HTTP_ERROR,
     COMPRESSED,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.exchanges.streams import DONE, STREAM_HEAD, chat, event
 from tests.exchanges.test_responses import MILLISECOND, Observed
 from watchtower.exchanges.backlog import MOST, Backlog
+from watchtower.exchanges.dialects.openai_chat import OPENAI_CHAT
 from watchtower.exchanges.exchange import ExchangeTable
 from watchtower.exchanges.responses import ResponseReader
 from watchtower.vocabulary.facts import Ending
@@ -126,7 +127,7 @@ def test_two_exchanges_do_not_mix() -> None:
     table = ExchangeTable("0.1")
     readers = [ResponseReader(lambda name: None) for _ in range(2)]
     for reader in readers:
-        reader.expect("POST", table.begin(1, "/v1/chat/completions"))
+        reader.expect("POST", table.begin(1, "/v1/chat/completions"), OPENAI_CHAT)
         reader.feed(STREAM_HEAD + token(), 1)
     for ns, reader in enumerate([readers[0], readers[1], readers[0]], start=2):
         reader.feed(token("b"), ns)

@@ -10,7 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.exchanges.streams import CHAT_ESTIMATED, CHAT_TOKEN_IDS, RECORDED, STREAM_HEAD, Recorded, chat, event
+from tests.exchanges.streams import (
+    CHAT_ESTIMATED,
+    CHAT_TOKEN_IDS,
+    MESSAGES,
+    RECORDED,
+    STREAM_HEAD,
+    Recorded,
+    chat,
+    event,
+)
+from watchtower.exchanges.dialect import Dialect
+from watchtower.exchanges.dialects import DIALECTS
+from watchtower.exchanges.dialects.openai_chat import OPENAI_CHAT
+from watchtower.exchanges.dialects.openai_completions import OPENAI_COMPLETIONS
 from watchtower.exchanges.exchange import ExchangeTable
 from watchtower.exchanges.responses import ResponseReader
 from watchtower.vocabulary.facts import Ending, ExchangeNews
@@ -21,12 +34,12 @@ MILLISECOND = 1_000_000
 class Observed:
     """One exchange, fed with reads a millisecond apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect = OPENAI_CHAT) -> None:
         self.counted: Counter[str] = Counter()
         self.table = ExchangeTable("0.1")
         self.reader = ResponseReader(lambda name: self.counted.update([name]))
-        self.exchange = self.table.begin(MILLISECOND, "/v1/chat/completions")
-        self.reader.expect("POST", self.exchange)
+        self.exchange = self.table.begin(MILLISECOND, dialect.routes[0])
+        self.reader.expect("POST", self.exchange, dialect)
         self.ns = MILLISECOND
 
     def read(self, *reads: bytes) -> Observed:
@@ -61,7 +74,7 @@ def totals(news: ExchangeNews) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
 def test_an_answer_is_counted_as_its_engine_meant_it(recorded: Recorded) -> None:
-    observed = Observed().read(recorded.wire)
+    observed = Observed(recorded.dialect).read(recorded.wire)
 
     assert totals(observed.news) == (
         recorded.tokens,
@@ -76,8 +89,8 @@ def test_an_answer_is_counted_as_its_engine_meant_it(recorded: Recorded) -> None
 
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
 def test_totals_are_the_same_when_every_byte_is_a_read_of_its_own(recorded: Recorded) -> None:
-    whole = Observed().read(recorded.wire)
-    bytewise = Observed().read(*(recorded.wire[i : i + 1] for i in range(len(recorded.wire))))
+    whole = Observed(recorded.dialect).read(recorded.wire)
+    bytewise = Observed(recorded.dialect).read(*(recorded.wire[i : i + 1] for i in range(len(recorded.wire))))
 
     assert totals(bytewise.news) == totals(whole.news)
 
@@ -85,7 +98,9 @@ def test_totals_are_the_same_when_every_byte_is_a_read_of_its_own(recorded: Reco
 @given(recorded=st.sampled_from(RECORDED), places=st.lists(st.integers(0, 5000), max_size=12))
 @settings(max_examples=150, deadline=None)
 def test_totals_are_the_same_however_the_stream_is_cut(recorded: Recorded, places: list[int]) -> None:
-    assert totals(Observed().read(*cut(recorded.wire, places)).news) == totals(Observed().read(recorded.wire).news)
+    whole, pieces = Observed(recorded.dialect).read(recorded.wire), Observed(recorded.dialect)
+
+    assert totals(pieces.read(*cut(recorded.wire, places)).news) == totals(whole.news)
 
 
 @given(
@@ -108,11 +123,22 @@ def test_no_mutilated_stream_raises(recorded: Recorded, seed: int, places: list[
                 data[at:at] = bytes(dice.randrange(256) for _ in range(dice.randint(1, 10)))
         if not data:
             break
-    observed = Observed().read(*cut(bytes(data), places))
+    observed = Observed(recorded.dialect).read(*cut(bytes(data), places))
     observed.reader.eof(observed.ns + 1)
 
     if observed.reader.in_sync:
         assert not observed.table.open, "whatever came, the exchange ended with its connection"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_every_dialect_has_a_recorded_stream_that_the_tests_above_cut(dialect: Dialect) -> None:
+    assert any(recorded.dialect is dialect and recorded.tokens for recorded in RECORDED)
+
+
+def test_a_stream_in_the_dialect_of_another_route_is_not_counted() -> None:
+    observed = Observed().read(MESSAGES.wire)
+
+    assert totals(observed.news)[:3] == (0, False, Ending.TRUNCATED)
 
 
 def test_tokens_of_one_read_share_its_gap_and_the_first_read_has_none() -> None:
@@ -200,7 +226,7 @@ def test_an_interim_answer_is_not_the_answer() -> None:
 def test_answers_on_one_connection_are_kept_apart() -> None:
     observed = Observed().read(CHAT_ESTIMATED.wire)
     second = observed.table.begin(observed.ns, "/v1/completions")
-    observed.reader.expect("POST", second)
+    observed.reader.expect("POST", second, OPENAI_COMPLETIONS)
     observed.read(CHAT_TOKEN_IDS.wire)
 
     assert [totals(news)[0] for news in observed.table.drain()] == [3, 6]

@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from watchtower.exchanges.choices import ChoiceBody, ChoiceStream
+from watchtower.exchanges.dialect import Dialect
+from watchtower.exchanges.dialects import DIALECTS
+from watchtower.exchanges.dialects.openai_chat import OPENAI_CHAT
+from watchtower.exchanges.dialects.openai_completions import OPENAI_COMPLETIONS
 from watchtower.exchanges.exchange import Exchange, ExchangeTable
-from watchtower.exchanges.openai import BodyReader, StreamReader
 from watchtower.exchanges.sampler import MOST_HELD, Sampler
 from watchtower.vocabulary.facts import Ending
 from watchtower.vocabulary.samples import SampleOrder, prompt_hash
@@ -30,17 +34,17 @@ class Worker:
         if order is not None:
             self.sampler.obey(order)
 
-    def asked(self, path: str = "/v1/chat/completions", **body: Any) -> Exchange:
-        exchange = self.table.begin(1, path)
+    def asked(self, dialect: Dialect = OPENAI_CHAT, **body: Any) -> Exchange:
+        exchange = self.table.begin(1, dialect.routes[0])
         if "messages" not in body and "prompt" not in body:
             body["messages"] = [{"role": "user", "content": QUESTION}]
-        self.sampler.consider(exchange, json.dumps({"model": "m", "temperature": 0, **body}).encode())
+        self.sampler.consider(exchange, dialect, json.dumps({"model": "m", "temperature": 0, **body}).encode())
         return exchange
 
 
 def stream(exchange: Exchange, *pieces: str) -> None:
     exchange.status = 200
-    reader = StreamReader(exchange)
+    reader = ChoiceStream(exchange)
     for piece in pieces:
         event = json.dumps({"model": "m", "choices": [{"index": 0, "delta": {"content": piece}}]})
         reader.feed(f"data: {event}\n\n".encode())
@@ -68,8 +72,8 @@ def test_a_sampled_stream_is_told_with_its_question_and_its_answer() -> None:
 
 def test_a_body_in_one_piece_is_sampled_too() -> None:
     worker = Worker(ALL)
-    exchange = worker.asked(path="/v1/completions", prompt="Once", messages=None)
-    reader = BodyReader(exchange)
+    exchange = worker.asked(OPENAI_COMPLETIONS, prompt="Once", messages=None)
+    reader = ChoiceBody(exchange)
     reader.feed(b'{"choices": [{"text": " upon a time", "finish_reason": "length"}]}')
     reader.finish()
     exchange.close(Ending.COMPLETE, 9)
@@ -77,6 +81,11 @@ def test_a_body_in_one_piece_is_sampled_too() -> None:
     assert [(one.question, one.answer, one.finish_reason) for one in worker.sampler.take()] == [
         ("Once", " upon a time", "length")
     ]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_only_dialects_that_tell_what_is_asked_are_sampled(dialect: Dialect) -> None:
+    assert (Worker(ALL).asked(dialect).sample is not None) == (dialect.asked is not None)
 
 
 def test_about_the_ordered_share_is_taken() -> None:
@@ -120,7 +129,7 @@ def test_what_could_be_answered_otherwise_is_no_reference(body: dict[str, Any]) 
 def test_a_request_that_cannot_be_read_is_no_sample(content: bytes) -> None:
     worker = Worker(SampleOrder(ratio=1.0, questions=MATCHING.questions, longest_question=99, key=KEY))
     exchange = worker.table.begin(1, "/v1/chat/completions")
-    worker.sampler.consider(exchange, content)
+    worker.sampler.consider(exchange, OPENAI_CHAT, content)
 
     assert exchange.sample is None
 

@@ -18,7 +18,13 @@ from watchtower.vocabulary.samples import SampleOrder
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
 BODY = b'{"model": "m", "stream": true, "messages": []}'
-POST = b"POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+
+
+def post(path: str) -> bytes:
+    return b"POST %b?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(BODY), BODY)
+
+
+POST = post("/v1/chat/completions")
 
 
 def reply(wire: bytes, *, cut: int = 0, then_close: bool = False, pause: float = 0.0) -> Script:
@@ -39,12 +45,13 @@ def reply(wire: bytes, *, cut: int = 0, then_close: bool = False, pause: float =
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
 async def test_an_answer_arrives_byte_for_byte_and_is_observed(start: Start, recorded: Recorded) -> None:
     bench = await start(reply(recorded.wire, cut=37))
+    path = recorded.dialect.routes[0]
 
-    assert await bench.ask(POST) == recorded.wire
-    assert bytes(bench.engine.received[0]) == POST
+    assert await bench.ask(post(path)) == recorded.wire
+    assert bytes(bench.engine.received[0]) == post(path)
     news = bench.relay.exchanges.drain()[0]
     assert news.opened is not None
-    assert (news.opened.path, news.opened.request_bytes) == ("/v1/chat/completions", len(BODY))
+    assert (news.opened.path, news.opened.request_bytes) == (path, len(BODY))
     assert news.closed is not None
     assert news.closed.ending is recorded.ending
     assert news.first_tokens + sum(news.tokens) == recorded.tokens

@@ -19,8 +19,8 @@ from typing import Final
 import httptools
 
 from watchtower.exchanges.chunks import whole_chunks
+from watchtower.exchanges.dialect import Dialect, Reader
 from watchtower.exchanges.exchange import Exchange
-from watchtower.exchanges.openai import BodyReader, StreamReader
 from watchtower.vocabulary.errors import ProtocolFault
 from watchtower.vocabulary.facts import Ending
 
@@ -37,7 +37,8 @@ class ResponseReader:
         self._parser = httptools.HttpResponseParser(self)
         self._method = ""
         self._exchange: Exchange | None = None
-        self._body: StreamReader | BodyReader | None = None
+        self._dialect: Dialect | None = None
+        self._body: Reader | None = None
         self._head_only = bytearray()
         self._headers: dict[bytes, bytes] = {}
         self._ns = 0
@@ -54,10 +55,12 @@ class ResponseReader:
         self.switched = False
         """101, or a CONNECT that succeeded: no more HTTP on this connection."""
 
-    def expect(self, method: str, exchange: Exchange | None) -> None:
-        """A request is about to be forwarded; no other is outstanding."""
+    def expect(self, method: str, exchange: Exchange | None, dialect: Dialect | None = None) -> None:
+        """A request is about to be forwarded; no other is outstanding. ``dialect``: in which ``exchange`` is
+        answered."""
         self._method = method
         self._exchange = exchange
+        self._dialect = dialect
         self.awaited = True
         self.started = False
         self.keeps_alive = False
@@ -129,7 +132,7 @@ class ResponseReader:
         self._catch_up()
         exchange, body = self._exchange, self._body
         if exchange is not None:
-            if ending is Ending.CLIENT_LEFT and isinstance(body, StreamReader) and body.ended:
+            if ending is Ending.CLIENT_LEFT and body is not None and body.ended:
                 ending = Ending.ERROR_EVENT if body.errored else Ending.COMPLETE
             exchange.close(ending, ns)
         self._exchange = self._body = None
@@ -190,11 +193,9 @@ class ResponseReader:
             return
         kind = self._headers.get(b"content-type", b"").partition(b";")[0].strip()
         coded = self._headers.get(b"content-encoding", b"identity") != b"identity"
-        if not coded and kind == b"text/event-stream":
-            self._body = StreamReader(exchange)
-        elif not coded and kind == b"application/json":
-            self._body = BodyReader(exchange)
-        else:
+        if self._dialect is not None and not coded:
+            self._body = self._dialect.open(exchange, kind.decode("latin-1"))
+        if self._body is None:
             self._count("responses_unobserved")
             self._unobserve()
 

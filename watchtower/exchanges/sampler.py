@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
+from watchtower.exchanges.dialect import Asked, Dialect
 from watchtower.exchanges.exchange import Exchange
 from watchtower.vocabulary.errors import UNREADABLE
 from watchtower.vocabulary.facts import Ending
@@ -20,36 +19,8 @@ from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder, prompt_h
 
 MOST_HELD: Final = 64
 """Samples under way or waiting for the next frame; more are skipped and counted."""
-SAMPLED_PATHS: Final = frozenset({"/v1/chat/completions", "/v1/completions"})
 _OVERHEAD_BYTES: Final = 1024
 """A request that asks a reference's question is longer than it by at most this much."""
-_NEUTRAL: Final = frozenset(
-    {"model", "messages", "prompt", "temperature", "max_tokens", "max_completion_tokens", "stream", "stream_options"}
-    | {"user", "seed", "top_p", "n", "metadata", "priority", "cache_salt", "return_token_ids", "store"}
-)
-"""What may stand in a greedy request without changing its answer (its length apart)."""
-
-
-class _Message(msgspec.Struct, gc=False):
-    role: str = ""
-    content: Any = None
-
-
-class _Asked(msgspec.Struct, gc=False):
-    messages: list[_Message] | None = None
-    prompt: Any = None
-    temperature: float | None = None
-    n: int | None = None
-
-
-class _Conversation(msgspec.Struct, gc=False):
-    messages: msgspec.Raw = msgspec.Raw(b"")
-    prompt: msgspec.Raw = msgspec.Raw(b"")
-
-
-_decode_asked = msgspec.json.Decoder(_Asked).decode
-_decode_conversation = msgspec.json.Decoder(_Conversation).decode
-_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Gathering:
@@ -113,37 +84,36 @@ class Sampler:
         ready, self._ready = self._ready, []
         return ready
 
-    def consider(self, exchange: Exchange, body: bytes) -> None:
+    def consider(self, exchange: Exchange, dialect: Dialect, body: bytes) -> None:
         """``body``: the whole request. Decides whether the answer's text is gathered. Never raises."""
         order = self._order
-        if order is None or exchange.path not in SAMPLED_PATHS:
+        if order is None or dialect.asked is None:
             return
         chosen = zlib.crc32(exchange.id.encode()) < order.ratio * 2**32
         short = bool(order.questions) and len(body) <= order.longest_question + _OVERHEAD_BYTES
         if not chosen and not short:
             return
         try:
-            asked = _decode_asked(body)
-            reference = _reference(order, asked, body) if short else ""
+            asked = dialect.asked(body)
+            reference = _reference(order, asked) if short else ""
             if not chosen and not reference:
                 return
-            question = _question(asked)
-            conversation = _decode_conversation(body)
+            conversation = asked.conversation()
         except UNREADABLE:
             return
+        question = asked.question
         if not question or self._under_way + len(self._ready) >= MOST_HELD:
             self._count("samples_skipped")
             return
         self._under_way += 1
-        raw = bytes(conversation.messages) or bytes(conversation.prompt)
         most = order.text_characters
         exchange.sample = Gathering(
             self,
-            prompt_hash(raw, order.key),
+            prompt_hash(conversation, order.key),
             question[:most],
             most,
             reference=reference,
-            alone=_alone(asked) and len(question) <= most,
+            alone=asked.alone and len(question) <= most,
             chosen=chosen,
         )
 
@@ -170,34 +140,9 @@ class Sampler:
         )
 
 
-def _alone(asked: _Asked) -> bool:
-    """One question of a user and nothing before it."""
-    return asked.messages is None or (len(asked.messages) == 1 and asked.messages[0].role == "user")
-
-
-def _question(asked: _Asked) -> str:
-    """The last thing that was said to the model; "" when it is no text."""
-    if asked.messages:
-        return _said(asked.messages[-1].content)
-    return asked.prompt if isinstance(asked.prompt, str) else ""
-
-
-def _said(content: object) -> str:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    parts = [part.get("text") for part in content if isinstance(part, dict)]
-    return "\n".join(part for part in parts if isinstance(part, str))
-
-
-def _reference(order: SampleOrder, asked: _Asked, body: bytes) -> str:
+def _reference(order: SampleOrder, asked: Asked) -> str:
     """Id of the reference that is asked, as a canary would ask it; "" for none."""
-    if asked.temperature != 0 or asked.n not in (None, 1):
+    if not asked.greedy or not asked.alone or asked.plain is not order.plain or not asked.question:
         return ""
-    if order.plain:
-        question = asked.prompt if isinstance(asked.prompt, str) and asked.messages is None else ""
-    else:
-        question = _question(asked) if asked.messages is not None and _alone(asked) else ""
-    reference = order.questions.get(prompt_hash(question.encode(), order.key), "") if question else ""
-    return reference if reference and _NEUTRAL.issuperset(_decode_fields(body)) else ""
+    reference = order.questions.get(prompt_hash(asked.question.encode(), order.key), "")
+    return reference if reference and asked.nothing_beside() else ""

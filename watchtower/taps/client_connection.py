@@ -16,18 +16,16 @@ import asyncio
 import os
 import socket
 import struct
-from contextlib import suppress
 from enum import Enum
 from typing import Final, cast
 
 from watchtower.clock import boottime_ns
-from watchtower.exchanges.exchange import Exchange
-from watchtower.exchanges.openai import MAX_REQUEST_BYTES, describe_request
 from watchtower.exchanges.requests import End, Opacity, RequestFramer, RequestHead
 from watchtower.exchanges.responses import ResponseReader
 from watchtower.taps import answers
-from watchtower.taps.guard import GENERATION_PATHS, OBSERVED_PATHS, Scanner, normal_path
+from watchtower.taps.guard import Scanner, normal_path
 from watchtower.taps.relay_state import RelayState
+from watchtower.taps.request_observer import RequestObserver
 from watchtower.taps.upstream_connection import UpstreamConnection
 from watchtower.vocabulary.facts import Ending
 
@@ -63,13 +61,12 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, relay: RelayState) -> None:
         self._relay = relay
         self._framer = RequestFramer(relay.plan.tag_header)
+        self._observer = RequestObserver(relay)
         self._reader = ResponseReader(relay.count)
         self._transport: asyncio.Transport | None = None
         self._upstream: UpstreamConnection | None = None
         self._scanner: Scanner | None = None
         self._parked: tuple[RequestHead, str] | None = None
-        self._exchange: Exchange | None = None
-        self._body: bytearray | None = None
         self._method = ""
         self._over_limit = False
         self._state = _ClientState.OPEN
@@ -143,12 +140,11 @@ class ClientConnection(asyncio.Protocol):
             if isinstance(piece, RequestHead):
                 self._begin(piece)
             elif isinstance(piece, End):
-                self._request_ended()
+                self._observer.ended()
             elif framer.opacity:
                 self._forward_opaque(piece)
             else:
-                if self._body is not None:
-                    self._body += piece
+                self._observer.read(piece)
                 self._forward(piece)
         if self._state is _ClientState.OPEN:
             self._pause(_Pause.WAITING, framer.buffered > _MAX_WAITING_BYTES)
@@ -160,7 +156,7 @@ class ClientConnection(asyncio.Protocol):
             self._answer(answers.CONNECTION_LIMIT)
         elif self._relay.guard.refuses(path):
             self._answer(answers.GUARDED)
-        elif head.method == "POST" and path in GENERATION_PATHS and self._relay.hold.holding:
+        elif head.method == "POST" and self._relay.hold.holding and self._relay.routes.generates(path):
             if self._relay.hold.park(self, len(head.raw) + self._framer.buffered):
                 self._relay.count("parked")
                 self._parked = (head, path)
@@ -170,29 +166,9 @@ class ClientConnection(asyncio.Protocol):
             self._forward_head(head, path)
 
     def _forward_head(self, head: RequestHead, path: str) -> None:
-        self._relay.count("requests")
-        self._exchange = None
-        if head.method == "POST" and path in GENERATION_PATHS:
-            self._relay.count("generations")
-            if path in OBSERVED_PATHS:
-                self._exchange = self._relay.exchanges.begin(boottime_ns(), path, head.tag)
-                self._exchange.request_bytes = head.content_length
-                self._exchange.traceparent = head.traceparent
-                if not head.chunked and head.content_length <= MAX_REQUEST_BYTES:
-                    self._body = bytearray()
-            else:
-                self._relay.count("responses_unobserved")
-        self._reader.expect(head.method, self._exchange)
+        self._observer.begin(head, path)
+        self._reader.expect(head.method, self._observer.exchange, self._observer.dialect)
         self._forward(head.raw)
-
-    def _request_ended(self) -> None:
-        if self._body is not None and self._exchange is not None:
-            body = bytes(self._body)
-            with suppress(Exception):  # the request is on its way, whatever we fail to understand of it
-                describe_request(self._exchange, body)
-                if self._relay.sampler.on:
-                    self._relay.sampler.consider(self._exchange, body)
-        self._body = None
 
     def _forward_opaque(self, piece: bytes) -> None:
         untouched = self._scanner is None and not self._reader.awaited

@@ -64,24 +64,6 @@ CONTROL_PATHS: Final = (
 )
 """Exact, or ending in ``*``. Reads such as ``/is_paused`` and ``/weight_info`` are not listed: they are harmless."""
 
-GENERATION_PATHS: Final = frozenset(
-    {
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/messages",
-        "/v1/responses",
-        "/generate",
-        "/generate_stream",
-        "/inference/v1/generate",
-        "/api/chat",
-        "/api/generate",
-    }
-)
-"""POSTs to these ask for tokens: a hold parks them."""
-
-OBSERVED_PATHS: Final = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"})
-"""Generation paths whose answers ``exchanges`` can read."""
-
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 _DECODINGS: Final = 3
 

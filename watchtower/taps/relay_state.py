@@ -6,9 +6,11 @@ It accepts nobody and ends nobody: that is the worker's part (``relay_worker``),
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from watchtower.exchanges.dialect import Dialect, Routes
+from watchtower.exchanges.dialects import DIALECTS, UNREAD_ROUTES
 from watchtower.exchanges.exchange import ExchangeTable
 from watchtower.exchanges.sampler import Sampler
 from watchtower.taps.guard import Guard
@@ -36,11 +38,14 @@ class Connection(Protocol):
 
 
 class RelayState:
-    def __init__(self, plan: RelayPlan, loop: asyncio.AbstractEventLoop, pid: int) -> None:
+    def __init__(
+        self, plan: RelayPlan, loop: asyncio.AbstractEventLoop, pid: int, dialects: Sequence[Dialect] = DIALECTS
+    ) -> None:
         """Raises BadInput for an upstream that cannot be forwarded to."""
         self.plan = plan
         self.loop = loop
         self.upstream = upstream_address(plan.upstream)
+        self.routes = Routes(dialects, UNREAD_ROUTES)
         self.guard = Guard(plan.guard, plan.allow_paths)
         self.exchanges = ExchangeTable(f"{plan.worker}.{pid}")
         self.on_change: Callable[[], None] = lambda: None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import Final
 
 from watchtower.clock import boottime_ns
+from watchtower.exchanges.dialect import Dialect
+from watchtower.exchanges.dialects import DIALECTS
 from watchtower.taps.client_connection import ClientConnection
 from watchtower.taps.relay_plan import RelayPlan
 from watchtower.taps.relay_state import RelayState
@@ -16,9 +19,11 @@ _REST_SECONDS: Final = 1.0
 
 
 class RelayWorker:
-    def __init__(self, plan: RelayPlan, loop: asyncio.AbstractEventLoop, pid: int) -> None:
+    def __init__(
+        self, plan: RelayPlan, loop: asyncio.AbstractEventLoop, pid: int, dialects: Sequence[Dialect] = DIALECTS
+    ) -> None:
         """Raises BadInput for an upstream that cannot be forwarded to."""
-        self.state = RelayState(plan, loop, pid)
+        self.state = RelayState(plan, loop, pid, dialects)
         self._server: asyncio.Server | None = None
 
     async def listen(self, listening: socket.socket) -> None:

@@ -1,0 +1,97 @@
+"""The port of dialects: what a way of asking an engine for tokens, and of answering, has to bring.
+
+A dialect is a value, listed in ``exchanges.dialects``. Its reader writes what it finds into the exchange itself: an
+object for each event would cost more than reading the event. Nothing here does I/O, and nothing that an engine sends
+may raise anything but ProtocolFault ("this is not my dialect", after which the exchange is closed as unobserved).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from watchtower.exchanges.exchange import Exchange
+
+MAX_REQUEST_BYTES: Final = 64 * 1024
+"""A longer request body is not described: the answer names the model, and its type says whether it streams."""
+MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+"""A longer answer in one piece is not kept for its usage."""
+EVENT_STREAM: Final = "text/event-stream"
+JSON: Final = "application/json"
+
+
+class Reader(Protocol):
+    """Reads the body of one answer. Tokens go to ``exchange.fresh``, totals and text to their fields."""
+
+    ended: bool
+    """The last event (or the body's finish reason) was seen: the answer is whole, whatever its framing does now."""
+    errored: bool
+    """The engine reported an error inside a 200."""
+    malformed: int
+    """Events (or bodies) that could not be read."""
+
+    def feed(self, body: bytes) -> None:
+        """Body bytes, as they came. Raises ProtocolFault for what is not this dialect."""
+
+    def finish(self) -> None:
+        """The answer's framing ended. Raises ProtocolFault."""
+
+
+class Asked(Protocol):
+    """What a request asks, for those who sample."""
+
+    question: str
+    """The last thing that was said to the model; "" when it is no text."""
+    alone: bool
+    """One question, and nothing before it."""
+    plain: bool
+    """Text to go on with, not a message in a chat."""
+    greedy: bool
+    """Temperature 0, and one answer."""
+
+    def conversation(self) -> bytes:
+        """Everything that was said, as the request has it."""
+
+    def nothing_beside(self) -> bool:
+        """The request holds nothing that could change a greedy answer, its length apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One way of asking for tokens and of answering."""
+
+    name: str
+    """That of its file."""
+    routes: tuple[str, ...]
+    """Normal paths (``taps.guard.normal_path``) whose POSTs ask in this dialect."""
+    describe: Callable[[Exchange, bytes], None]
+    """The whole request body (at most MAX_REQUEST_BYTES): write down its model and whether it asks for a stream. A
+    body that cannot be read is left alone."""
+    open: Callable[[Exchange, str], Reader | None]
+    """An answer below 400 begins, uncompressed, with this content type (lower case, without parameters). None: this
+    cannot be read."""
+    asked: Callable[[bytes], Asked] | None = None
+    """What the request body asks; raises UNREADABLE. None: its answers are not sampled."""
+
+
+class Routes:
+    """Which dialect a route speaks, and which routes ask for tokens at all."""
+
+    def __init__(self, dialects: Iterable[Dialect], unread: Iterable[str] = ()) -> None:
+        """``unread``: routes that ask for tokens in a dialect that nobody reads. Raises ValueError for a route that
+        two dialects claim."""
+        self._dialects: dict[str, Dialect] = {}
+        for dialect in dialects:
+            for route in dialect.routes:
+                if (other := self._dialects.setdefault(route, dialect)) is not dialect:
+                    raise ValueError(f"{route} is claimed by {other.name} and by {dialect.name}")
+        self._generating = frozenset(self._dialects).union(unread)
+
+    def generates(self, path: str) -> bool:
+        """A POST to ``path`` costs the engine tokens: it is counted, and a hold parks it."""
+        return path in self._generating
+
+    def dialect(self, path: str) -> Dialect | None:
+        """How a POST to ``path`` is asked and answered; None when nobody reads that."""
+        return self._dialects.get(path)
