@@ -136,7 +136,11 @@ class Sink(Protocol):
 
     name: str
 
-    async def send(self, notice: Notice, attempt: int) -> Delivery: ...
+    async def send(self, notice: Notice, attempt: int) -> Delivery:
+        """One attempt, bounded in time. Never raises for what the receiver does; no answer quotes a secret."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 @runtime_checkable

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from watchtower.adapters.engine.vllm import VllmEngine, VllmEngineSettings
 from watchtower.adapters.keeper.keeper_client import ask
 from watchtower.adapters.keeper.launching import ensure_keeper
 from watchtower.adapters.keeper.process_tree import look
@@ -17,8 +19,10 @@ from watchtower.adapters.supervisor.process import (
     keeper_plan,
     keeper_socket,
 )
+from watchtower.clock import boottime
 from watchtower.testing.adapters import eventually
 from watchtower.vocabulary.errors import NotReachable
+from watchtower.vocabulary.facts import CanaryOutcome
 
 PROGRAM = Path(__file__).with_name("process_tree.py")
 
@@ -62,6 +66,45 @@ class ProcessTree:
     def running(self, pid: int) -> bool:
         process = look(pid)
         return process is not None and process.state not in "ZX"
+
+
+class Simulated:
+    """The simulator on a free port; a start counts when it is written in the engine's log."""
+
+    def __init__(self, directory: Path, *more: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.state = directory / "state"
+        self.settings = ProcessSupervisorSettings(
+            command=(
+                sys.executable,
+                "-m",
+                "watchtower.programs.simulator",
+                "--port",
+                str(port),
+                "--start-seconds",
+                "0",
+                *more,
+            ),
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        self.supervisor = ProcessSupervisor(self.settings, self.state)
+        self.engine = VllmEngine(VllmEngineSettings(url=self.url))
+
+    def starts(self) -> int:
+        return (self.state / "engine.log").read_text().count("watchtower starts the engine")
+
+    def members(self) -> set[int]:
+        incarnation = self.supervisor.observe(boottime()).incarnation
+        return {int(incarnation.id)} if incarnation else set()
+
+    def running(self, pid: int) -> bool:
+        process = look(pid)
+        return process is not None and process.state not in "ZX"
+
+    def canary(self, seconds: float = 5.0) -> CanaryOutcome:
+        return self.engine.canary("contract", boottime(), seconds).outcome
 
 
 @contextmanager

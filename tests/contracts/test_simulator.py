@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,52 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from watchtower.adapters.engine.vllm import VllmEngine, VllmEngineSettings
+from tests.contracts.engines import Simulated
 from watchtower.adapters.keeper.launching import ensure_keeper
-from watchtower.adapters.keeper.process_tree import look
-from watchtower.adapters.supervisor.process import ProcessSupervisor, ProcessSupervisorSettings, keeper_plan
-from watchtower.clock import boottime
+from watchtower.adapters.supervisor.process import keeper_plan
 from watchtower.testing.adapters import SupervisorContract, eventually
 from watchtower.vocabulary.errors import NotReachable
 from watchtower.vocabulary.facts import CanaryOutcome
-
-
-class Simulated:
-    """The simulator on a free port; a start counts when it is written in the engine's log."""
-
-    def __init__(self, directory: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.state = directory / "state"
-        self.settings = ProcessSupervisorSettings(
-            command=(
-                sys.executable,
-                "-m",
-                "watchtower.programs.simulator",
-                "--port",
-                str(port),
-                "--start-seconds",
-                "0",
-            ),
-        )
-        self.url = f"http://127.0.0.1:{port}"
-        self.supervisor = ProcessSupervisor(self.settings, self.state)
-        self.engine = VllmEngine(VllmEngineSettings(url=self.url))
-
-    def starts(self) -> int:
-        return (self.state / "engine.log").read_text().count("watchtower starts the engine")
-
-    def members(self) -> set[int]:
-        incarnation = self.supervisor.observe(boottime()).incarnation
-        return {int(incarnation.id)} if incarnation else set()
-
-    def running(self, pid: int) -> bool:
-        process = look(pid)
-        return process is not None and process.state not in "ZX"
-
-    def canary(self, seconds: float = 5.0) -> CanaryOutcome:
-        return self.engine.canary("contract", boottime(), seconds).outcome
 
 
 @pytest.fixture

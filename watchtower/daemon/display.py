@@ -15,7 +15,7 @@ from watchtower.ports import Clock
 from watchtower.remediation.state import TargetState
 from watchtower.scoring.scorer_child import ScorerChild
 from watchtower.services.delivering.deliveries import SinkChannel
-from watchtower.services.delivering.recipients import OpenSink
+from watchtower.services.delivering.recipients import WordedSink
 from watchtower.services.judging.evaluation import Evaluation
 from watchtower.settings import Settings
 from watchtower.storage.outbox import MOST_ROWS
@@ -100,7 +100,7 @@ def sink_health(channels: Mapping[str, SinkChannel]) -> dict[str, SinkHealth]:
             ok=channel.sent,
             failed=channel.failed,
             up=not channel.because and not channel.gone,
-            fallbacks=channel.sink.words.fallbacks if isinstance(channel.sink, OpenSink) else 0,
+            fallbacks=channel.sink.words.fallbacks if isinstance(channel.sink, WordedSink) else 0,
         )
         for name, channel in channels.items()
     }

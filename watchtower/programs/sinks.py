@@ -20,8 +20,8 @@ from rich.text import Text
 
 from watchtower.clock import SystemClock
 from watchtower.knobs import SinkSettings
-from watchtower.ports import Clock
-from watchtower.services.delivering.recipients import OpenSink, make_sinks
+from watchtower.ports import Clock, Sink
+from watchtower.services.delivering.recipients import make_sinks
 from watchtower.services.loading import load
 from watchtower.settings import Settings
 from watchtower.vocabulary.errors import BadInput, ExitCode, Problem
@@ -91,7 +91,7 @@ async def _try_all(settings: Settings, name: str, clock: Clock) -> Sequence[Trie
             await sink.close()
 
 
-async def _try(sink: OpenSink, group: SinkSettings, notice: Notice, clock: Clock) -> Tried:
+async def _try(sink: Sink, group: SinkSettings, notice: Notice, clock: Clock) -> Tried:
     result = await sink.send(notice, 1)
     if result.delivered and group.keeps_open:
         ended = await sink.send(resolved(notice, clock), 1)

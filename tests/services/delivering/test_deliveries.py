@@ -36,6 +36,9 @@ class ScriptedSink:
         self.got.append((notice.id, attempt))
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
 
 class DefectiveSink(ScriptedSink):
     async def send(self, notice: Notice, attempt: int) -> Delivery:

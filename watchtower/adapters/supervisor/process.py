@@ -10,7 +10,6 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -32,6 +31,7 @@ from watchtower.adapters.keeper.protocol import (
     Status,
     Stop,
 )
+from watchtower.clock import boottime, sleep_blocking
 from watchtower.knobs import Seconds, SupervisorSettings
 from watchtower.vocabulary.actions import Answer, Capabilities, Plan, Reply, ReplyKind, Verb
 from watchtower.vocabulary.checks import Check, Health
@@ -48,6 +48,8 @@ NOTE_SECONDS = 4.5
 """For what the keeper writes down, and syncs, before it answers."""
 END_SECONDS = 45.0
 """What a tree may take beyond its ``term_seconds``."""
+LEAVE_SECONDS = 5.0
+"""What a keeper may take to leave, once its engine has ended."""
 
 
 class ProcessKnobs(SupervisorSettings):
@@ -118,9 +120,7 @@ class KeeperOwner:
                 log.error("engine.not_ended", because=str(problem))
 
     async def order(self, order: PersonOrder) -> Reply:
-        act: Callable[[], Confirmed] = (
-            partial(self._supervisor.start, again=True) if order.verb is PersonVerb.START else self._supervisor.stop
-        )
+        act: Callable[[], Confirmed] = self._start_again if order.verb is PersonVerb.START else self._stop
         log.info("engine.ordered", verb=order.verb.value, by=order.name, reason=order.reason)
         try:
             confirmed = await asyncio.to_thread(act)
@@ -129,6 +129,19 @@ class KeeperOwner:
         except WatchtowerError as problem:
             return Reply(ReplyKind.UNKNOWN, str(problem)[:300])
         return Reply(ReplyKind.ACKED if confirmed.yes else ReplyKind.REJECTED, confirmed.because)
+
+    def _start_again(self) -> Confirmed:
+        """Although it ended by itself, or somebody stopped it."""
+        ensure_keeper(self._plan)
+        return self._supervisor.start(again=True)
+
+    def _stop(self) -> Confirmed:
+        """Engine and keeper; the keeper answers first and leaves then, and nobody shall talk to one that leaves."""
+        confirmed = self._supervisor.stop()
+        until = boottime() + LEAVE_SECONDS
+        while boottime() < until and self._supervisor.observe(boottime()).known:
+            sleep_blocking(0.02)
+        return confirmed
 
     def _ensure(self, now: Instant) -> Ensured:
         keeper = ensure_keeper(self._plan)

@@ -16,15 +16,13 @@ from watchtower.vocabulary.readings import Severity
 
 
 @runtime_checkable
-class OpenSink(Sink, Protocol):
-    """A sink as the catalogue makes it."""
+class WordedSink(Sink, Protocol):
+    """A sink that speaks in templates, as all of ours do."""
 
     words: Words
 
-    async def close(self) -> None: ...
 
-
-def make_sinks(settings: Settings, clock: Clock) -> list[OpenSink]:
+def make_sinks(settings: Settings, clock: Clock) -> list[Sink]:
     """Every configured sink. Raises BadInput for one that cannot be used. Whoever makes them closes them."""
     return [catalogue.load("sinks", sink.kind)(sink, clock, settings.web.public_url) for sink in settings.sinks]
 
