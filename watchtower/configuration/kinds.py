@@ -8,6 +8,7 @@ and ``*_file`` companions like any other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -15,7 +16,7 @@ from pydantic import ConfigDict, Field, create_model
 
 from watchtower.catalogue import kinds, settings_of
 from watchtower.configuration.tree import MappingNode, Route, ScalarNode, SequenceNode, Tree, at, dotted, place_of
-from watchtower.knobs import PluginGroup
+from watchtower.knobs import PluginGroup, Socket
 from watchtower.settings import Settings
 from watchtower.vocabulary.errors import BadInput, Problem
 
@@ -59,16 +60,22 @@ def composed(tree: Tree) -> tuple[type[Settings], list[Problem]]:
 
 
 def every_kind() -> type[Settings]:
-    """``Settings`` with every kind that exists in each socket: for the schema. Raises BadInput for a broken one."""
+    """``Settings`` with every kind that can be loaded in each socket: for the schema."""
     types: list[Any] = []
     for slot in _slots():
-        groups = tuple(settings_of(slot.house.socket, kind) for kind in kinds(slot.house.socket))
-        told_apart = all(get_origin(group.model_fields["kind"].annotation) is Literal for group in groups)
+        groups = tuple(_loadable(slot.house.socket))
+        by_kind = all(get_origin(group.model_fields["kind"].annotation) is Literal for group in groups)
         one_of: Any = Union[groups]  # noqa: UP007 - as many as there are
-        if len(groups) > 1 and told_apart and slot.house.model_fields["kind"].is_required():
+        if len(groups) > 1 and by_kind and slot.house.model_fields["kind"].is_required():
             one_of = Annotated[one_of, Field(discriminator="kind")]
         types.append(tuple[one_of, ...] if slot.many else one_of)
     return _with(tuple(types))
+
+
+def _loadable(socket: Socket) -> Iterator[type[PluginGroup]]:
+    for kind in kinds(socket):
+        with suppress(BadInput):  # somebody else's, broken: told where its kind is used
+            yield settings_of(socket, kind)
 
 
 def plugin_mistakes(settings: Settings, tree: Tree) -> list[Problem]:
@@ -113,8 +120,7 @@ def _chosen(slot: _Slot, tree: Tree, route: Route) -> type[PluginGroup]:
     try:
         return settings_of(slot.house.socket, kind.text)
     except BadInput as unknown:
-        told = [_problem(tree, place, problem.what, problem.cure) for problem in unknown.problems]
-        raise BadInput(told) from unknown
+        raise BadInput([_problem(tree, place, problem.what, problem.cure) for problem in unknown.problems]) from unknown
 
 
 @cache

@@ -76,8 +76,8 @@ def _logprobs(entries: object, token_ids: list[int]) -> list[float | None]:
 def _logprob(entry: object, token: int) -> float | None:
     if entry is None:
         return None
-    told = entry.get(str(token)) if isinstance(entry, dict) else None
-    value = told.get("logprob") if isinstance(told, dict) else None
+    given = entry.get(str(token)) if isinstance(entry, dict) else None
+    value = given.get("logprob") if isinstance(given, dict) else None
     if not isinstance(value, int | float):
         raise Unusable("the engine gives no prompt_logprobs")
     return float(value)
