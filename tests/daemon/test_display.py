@@ -70,6 +70,9 @@ class Hook:
     async def send(self, notice: Notice, attempt: int) -> Delivery:
         return retry("refused")
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
 
 @pytest.mark.parametrize(("because", "gone", "up"), [("", False, True), ("HTTP 503", False, False), ("", True, False)])
 def test_a_sink_is_up_while_its_newest_attempt_went_well_and_it_was_not_sent_away(
