@@ -155,7 +155,7 @@ def judge(
     if len(paired) >= LEAST_PROMPTS:
         found = compare(measures, np.random.default_rng(seed), flips=flips)
     effects = [_effect(measure) for measure in found.measures]
-    outcome, because = _verdict(len(paired), found.p, alpha, effects)
+    outcome, because = verdict(len(paired), found.p, alpha, effects)
     return ComparisonReport(
         outcome=outcome,
         because=because,
@@ -218,7 +218,8 @@ def _effect(measure: PairedMeasure) -> Effect:
     )
 
 
-def _verdict(prompts: int, p: float, alpha: float, effects: Sequence[Effect]) -> tuple[Sameness, str]:
+def verdict(prompts: int, p: float, alpha: float, effects: Sequence[Effect]) -> tuple[Sameness, str]:
+    """(what the numbers allow to say, why). ``p``: of the paired test over all measures."""
     if prompts < LEAST_PROMPTS:
         return Sameness.TOO_LITTLE_DATA, f"{prompts} prompts were answered by both; at least {LEAST_PROMPTS} are needed"
     if p < alpha:
