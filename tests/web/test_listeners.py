@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from tests.web.test_application import PAUSE, House
+from tests.web.house import PAUSE, House
 from watchtower.settings import WebSettings
 from watchtower.vocabulary.errors import BadInput
 from watchtower.web.application import application
