@@ -65,7 +65,6 @@ THROUGH_A_NEIGHBOUR: dict[str, str] = {
 
 AS_A_PROCESS: dict[str, str] = {
     "watchtower/adapters/keeper/engine_tree.py": "tests/programs/test_keeper.py",
-    "watchtower/adapters/keeper/keeper_client.py": "tests/programs/test_keeper.py",
     "watchtower/adapters/keeper/launching.py": "tests/programs/test_keeper.py",
     "watchtower/adapters/keeper/restarts.py": "tests/programs/test_keeper.py",
     "watchtower/cli.py": "tests/house/test_documents.py",

@@ -129,7 +129,7 @@ class GpuChild:
             return Exit(ExitKind.FINAL)
         released = self._released_until - self._clock.now().boot
         if released > 0:
-            await self._say(Trouble.RELEASED, "NVML was let go of on request", released)
+            await self._report_instead(Trouble.RELEASED, "NVML was let go of on request", released)
             return Exit(ExitKind.AGAIN)
         self._gone.clear()
         status: int | None = None
@@ -151,7 +151,7 @@ class GpuChild:
         return Exit(ExitKind.AGAIN if status == AGAIN or self._unwanted() else ExitKind.FAILED, because)
 
     async def pause(self, ended: Exit, seconds: float) -> None:
-        await self._say(Trouble.FAULT, f"{ended.because}; the next one starts in {seconds:g} s", seconds)
+        await self._report_instead(Trouble.FAULT, f"{ended.because}; the next one starts in {seconds:g} s", seconds)
 
     async def _started(self) -> ChildProcess:
         """Raises OSError."""
@@ -198,7 +198,7 @@ class GpuChild:
             self._stuck = True
             log.error("gpu child cannot be killed: stuck in the driver", pid=child.pid)
             while not self._closed:
-                self._tell(Trouble.DRIVER_WEDGED, f"the gpu child {child.pid} is stuck in the driver: SIGKILL waits")
+                self._report(Trouble.DRIVER_WEDGED, f"the gpu child {child.pid} is stuck in the driver: SIGKILL waits")
                 if await child.ended(self._plan.poll_seconds):
                     break
             self._stuck = child.status is None
@@ -220,17 +220,17 @@ class GpuChild:
                         return await self._gone.wait()
         return self._gone.is_set()
 
-    async def _say(self, trouble: Trouble, because: str, seconds: float) -> None:
+    async def _report_instead(self, trouble: Trouble, because: str, seconds: float) -> None:
         """Report in the child's place, as often as it would, for so long or until that is no longer true."""
         self._wake.clear()
         until = self._clock.now().boot + seconds
         while not self._closed and not self._wake.is_set() and (left := until - self._clock.now().boot) > 0:
-            self._tell(trouble, because)
+            self._report(trouble, because)
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, self._plan.poll_seconds)):
                     await self._wake.wait()
 
-    def _tell(self, trouble: Trouble, because: str) -> None:
+    def _report(self, trouble: Trouble, because: str) -> None:
         self._on_fact(GpuReport(at=self._clock.now().boot, source=GpuSource.NVML, trouble=trouble, because=because))
 
 

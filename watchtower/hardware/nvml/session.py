@@ -82,9 +82,9 @@ class Session:
         uuid = uuid or self._driver.call("", pynvml.nvmlDeviceGetUUID, handle)
         gpu = Device(self._driver, handle, GpuSeen(uuid=uuid))
         pci = gpu.ask("bus_id", pynvml.nvmlDeviceGetPciInfo)
-        told = gpu.ask("index", pynvml.nvmlDeviceGetIndex) if index < 0 else index
+        found = gpu.ask("index", pynvml.nvmlDeviceGetIndex) if index < 0 else index
         gpu.note(
-            index=-1 if told is None else told,
+            index=-1 if found is None else found,
             name=gpu.ask("name", pynvml.nvmlDeviceGetName) or "",
             bus_id="" if pci is None else pci.busId,
         )

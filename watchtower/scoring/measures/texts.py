@@ -92,8 +92,8 @@ def loops(text: str) -> bool:
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
     if _longest_run(*_numbered(lines, lambda line: len(line.split()) >= 3), 1) >= LOOP_LINES:
         return True
-    spoken = tail.split()
-    if _most_common(list(pairwise(spoken))) >= LOOP_TIMES - 1 and _phrases_loop(spoken):
+    words = tail.split()
+    if _most_common(list(pairwise(words))) >= LOOP_TIMES - 1 and _phrases_loop(words):
         return True
     return _most_common([tail[i : i + WINDOW] for i in range(len(tail) - WINDOW)]) >= FEWEST_WINDOWS and (
         _syllables_loop(tail)
@@ -105,10 +105,10 @@ def _most_common(items: Sequence[Hashable]) -> int:
     return max(Counter(items).values(), default=0)
 
 
-def _phrases_loop(spoken: Sequence[str]) -> bool:
-    words, weighty = _numbered(spoken, lambda word: _LETTER.search(word) is not None)
-    for period in range(1, min(LONGEST_PHRASE, len(words) // LOOP_TIMES) + 1):
-        if _longest_run(words, weighty, period) >= max(LOOP_WORDS, LOOP_TIMES * period):
+def _phrases_loop(words: Sequence[str]) -> bool:
+    numbers, weighty = _numbered(words, lambda word: _LETTER.search(word) is not None)
+    for period in range(1, min(LONGEST_PHRASE, len(numbers) // LOOP_TIMES) + 1):
+        if _longest_run(numbers, weighty, period) >= max(LOOP_WORDS, LOOP_TIMES * period):
             return True
     return False
 

@@ -67,6 +67,7 @@ class RelayPool:
         self._tasks = TaskGroup(clock.sleep)
         self._listening: socket.socket | None = None
         self._slots: list[WorkerSlot] = []
+        self.counts = Counts()
 
     @property
     def skipped(self) -> Counter[str]:
@@ -99,7 +100,7 @@ class RelayPool:
             await self._channel.close()
             raise
         self.address = name_of(self._listening)
-        spawn = partial(_spawn, self._plans, self._listening.fileno(), Counts())
+        spawn = partial(_spawn, self._plans, self._listening.fileno(), self.counts)
         for number in range(self._plans.workers):
             slot = WorkerSlot(number, self._clock, spawn, found.adopted.get(number))
             self._slots.append(slot)
