@@ -113,7 +113,7 @@ def test_the_schema_knows_durations_and_companions() -> None:
 
 def test_the_schema_of_rules_uses_the_words_of_the_file() -> None:
     rule = schema_of(rules=True)["$defs"]["RuleText"]["properties"]
-    assert set(rule) == {"name", "when", "over", "for", "unless", "severity", "then", "summary"}
+    assert set(rule) == {"name", "when", "over", "for", "tag", "variant", "unless", "severity", "then", "summary"}
 
 
 @pytest.mark.parametrize("name", ["triad.yaml", "demo.yaml"])

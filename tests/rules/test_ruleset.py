@@ -13,6 +13,7 @@ from watchtower.rules.ruleset import Rule, Ruleset, RuleState, RuleStates
 from watchtower.vocabulary.actions import Cure
 from watchtower.vocabulary.readings import Explanation, Reading, RuleVerdict, Severity, Truth, Verdict
 from watchtower.vocabulary.reasons import Reason, ReasonKind
+from watchtower.vocabulary.signals import Signal
 
 P95 = "inter_token_latency_seconds.p95"
 TOO_FEW = Reason(ReasonKind.TOO_FEW, "too few samples")
@@ -48,8 +49,8 @@ class Bench:
     def step(self, values: Values | float | None, seconds: float = 1.0) -> RuleVerdict:
         given = values if isinstance(values, dict) else {P95: values}
 
-        def read(name: str, over: float) -> Reading:
-            value = given.get(name)
+        def read(signal: Signal, over: float) -> Reading:
+            name, value = signal.name, given.get(str(signal))
             if isinstance(value, tuple):
                 return Reading(name=name, over=over, at=self.now, value=value[1], low=value[0], high=value[2])
             reason = None if value is not None else self.reasons.get(name, TOO_FEW)

@@ -12,6 +12,7 @@ import msgspec
 
 from watchtower.vocabulary.quantities import Quantity
 from watchtower.vocabulary.readings import READINGS, Unit
+from watchtower.vocabulary.signals import Signal
 
 
 class Operator(StrEnum):
@@ -30,13 +31,20 @@ class Comparison(msgspec.Struct, frozen=True):
     reading: str
     operator: Operator
     limit: Quantity
+    tag: str = ""
+    variant: str = ""
+    """Whose traffic; "" for all of it."""
+
+    @property
+    def signal(self) -> Signal:
+        return Signal(self.reading, self.tag, self.variant)
 
     @property
     def unit(self) -> Unit:
         return READINGS[self.reading].unit
 
     def __str__(self) -> str:
-        return f"{self.reading} {self.operator} {self.limit.value:g}"
+        return f"{self.signal} {self.operator} {self.limit.value:g}"
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -60,6 +68,21 @@ class Not(msgspec.Struct, frozen=True):
 
 
 Expression = Comparison | Condition | And | Or | Not
+
+
+def labelled(expression: Expression, tag: str, variant: str) -> Expression:
+    """The same expression, about the traffic of one tag and variant."""
+    match expression:
+        case And(left, right):
+            return And(labelled(left, tag, variant), labelled(right, tag, variant))
+        case Or(left, right):
+            return Or(labelled(left, tag, variant), labelled(right, tag, variant))
+        case Not(inner):
+            return Not(labelled(inner, tag, variant))
+        case Comparison():
+            return msgspec.structs.replace(expression, tag=tag, variant=variant)
+        case _:
+            return expression
 
 
 def leaves(expression: Expression) -> Iterator[Comparison | Condition]:

@@ -58,7 +58,7 @@ def latency_objective(rules: Ruleset) -> tuple[float, float] | None:
     for rule in rules.rules:
         for leaf in leaves(rule.when):
             found = _QUANTILE.fullmatch(leaf.reading) if isinstance(leaf, Comparison) else None
-            if isinstance(leaf, Comparison) and found and leaf.operator.upward:
+            if isinstance(leaf, Comparison) and found and leaf.operator.upward and not leaf.signal.labelled:
                 return leaf.limit.value, int(found[1]) / 100
     return None
 

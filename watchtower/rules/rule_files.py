@@ -18,16 +18,21 @@ from watchtower.configuration import MappingNode, ScalarNode, SequenceNode, Tree
 from watchtower.configuration.tree import Route, at, dotted, place_of
 from watchtower.configuration.yamltree import read_file, read_yaml
 from watchtower.knobs import Group
-from watchtower.rules.expressions import Expression
+from watchtower.rules.expressions import Comparison, Expression, labelled, leaves
 from watchtower.rules.grammar import parse
 from watchtower.rules.ruleset import PLACEHOLDERS, Rule, Ruleset
 from watchtower.vocabulary.actions import Cure
 from watchtower.vocabulary.errors import BadInput, Problem
 from watchtower.vocabulary.quantities import duration, seconds
 from watchtower.vocabulary.readings import Severity
+from watchtower.vocabulary.signals import MOST_LABELLED
 
 LONGEST_WINDOW = 24 * 3600.0
 """Seconds: the most that ``over:`` and ``for:`` may ask."""
+
+
+LONGEST_LABEL = 120
+"""Characters of a tag or a variant."""
 
 
 class RuleText(Group):
@@ -41,6 +46,10 @@ class RuleText(Group):
     """The window that every reading of this rule covers."""
     for_: Annotated[str, Field(alias="for")] = "0s"
     """How long the breach must hold before the rule fires."""
+    tag: Annotated[str, Field(max_length=LONGEST_LABEL)] = ""
+    """Only the traffic of this tag (``relay.tag_header``) is judged by ``when:``; "other" is all that no rule names."""
+    variant: Annotated[str, Field(max_length=LONGEST_LABEL)] = ""
+    """Only what this model answered is judged by ``when:``."""
     unless: str = ""
     """A named condition (``load_explains_latency``) or an expression: while true or unknown, the action waits."""
     severity: Severity = Severity.WARN
@@ -78,9 +87,15 @@ def load_rules(paths: AnySequence[Path]) -> Ruleset:
         if count > 1:
             files = ", ".join(str(path) for path in paths)
             problems.append(Problem(files, name, "two files have a rule of this name", "rename one"))
+    ruleset = Ruleset(tuple(rules))
+    named = {(signal.tag, signal.variant) for signal in ruleset.signals() if signal.labelled}
+    if len(named) > MOST_LABELLED:
+        files = ", ".join(str(path) for path in paths)
+        what = f"the rules name {len(named)} pairs of tag and variant, {MOST_LABELLED} are kept"
+        problems.append(Problem(files, "rules", what, "leave out those that nobody is woken for"))
     if problems:
         raise BadInput(problems)
-    return Ruleset(tuple(rules))
+    return ruleset
 
 
 def read_rules(text: bytes | str, name: str) -> Ruleset:
@@ -100,6 +115,7 @@ def parse_rules(tree: Tree) -> list[Rule]:
         when, unless = check.expression("when"), check.expression("unless", conditions=True)
         over, hold_for = check.window("over", "60s", least=1.0), check.window("for", "0s", least=0.0)
         check.summary()
+        check.labels(when)
         check.unique(first)
         problems += check.problems
         if file is not None and not problems and when is not None:
@@ -107,7 +123,7 @@ def parse_rules(tree: Tree) -> list[Rule]:
             rules.append(
                 Rule(
                     name=text.name,
-                    when=when,
+                    when=labelled(when, text.tag, text.variant),
                     over=over,
                     hold_for=hold_for,
                     unless=unless,
@@ -160,6 +176,16 @@ class _Check:
                 key, f"out of range: {seconds(length)}", f"write {seconds(least)} to {seconds(LONGEST_WINDOW)}"
             )
         return length
+
+    def labels(self, when: Expression | None) -> None:
+        """Every reading of ``when`` must be known by the tag and the variant of the rule."""
+        for key in ("tag", "variant"):
+            node = self._written(key)
+            if node is None or when is None or not node.text:
+                continue
+            for leaf in leaves(labelled(when, **{"tag": "", "variant": "", key: node.text})):
+                if isinstance(leaf, Comparison) and (misfit := leaf.signal.misfit()):
+                    self._problem(key, misfit, f"leave {key}: out, or give this reading a rule of its own")
 
     def summary(self) -> None:
         node = self._written("summary")

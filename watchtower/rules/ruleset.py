@@ -35,9 +35,10 @@ from watchtower.vocabulary.readings import (
     kleene_or,
 )
 from watchtower.vocabulary.reasons import Reason, ReasonKind
+from watchtower.vocabulary.signals import Signal
 
-ReadReading = Callable[[str, float], Reading]
-"""(name, window in seconds) → the reading now."""
+ReadReading = Callable[[Signal, float], Reading]
+"""(signal, window in seconds) → the reading now."""
 AskCondition = Callable[[str], Explanation]
 """Name of a condition → what it answers now."""
 
@@ -107,6 +108,11 @@ class Ruleset(msgspec.Struct, frozen=True):
     def initial(self) -> RuleStates:
         return {}
 
+    def signals(self) -> tuple[Signal, ...]:
+        """Everything that the rules read, each once, in order."""
+        every = (leaf for rule in self.rules for when in (rule.when, rule.unless) if when for leaf in leaves(when))
+        return tuple(dict.fromkeys(leaf.signal for leaf in every if isinstance(leaf, Comparison)))
+
     def slowest(self) -> Rule | None:
         """The acting rule that looks back furthest (``over`` + ``for``); None when no rule acts."""
         return max((rule for rule in self.rules if rule.acts), key=lambda rule: rule.over + rule.hold_for, default=None)
@@ -136,7 +142,7 @@ def _evaluate(
             answer = condition(leaf.name)
             seen[leaf] = _Leaf(answer.truth, answer.sentence, reason=answer.reason)
             continue
-        seen[leaf] = _compare(leaf, read(leaf.reading, rule.over), memory.get(str(leaf)))
+        seen[leaf] = _compare(leaf, read(leaf.signal, rule.over), memory.get(str(leaf)))
         if seen[leaf].truth is not Truth.UNKNOWN:
             memory[str(leaf)] = Remembered(seen[leaf].truth, now)
 
@@ -159,11 +165,11 @@ def _compare(comparison: Comparison, reading: Reading, before: Remembered | None
     beyond = [_beyond(comparison, edge) for edge in (low, value, high)]
     shown, bound = human(value, unit, suffix, beside=limit), human(limit, unit, suffix)
     if all(beyond):
-        return _Leaf(Truth.TRUE, f"{comparison.reading} is {shown}, beyond {bound}", reading)
+        return _Leaf(Truth.TRUE, f"{comparison.signal} is {shown}, beyond {bound}", reading)
     if not any(beyond):
-        return _Leaf(Truth.FALSE, f"{comparison.reading} is {shown}, within {bound}", reading)
+        return _Leaf(Truth.FALSE, f"{comparison.signal} is {shown}, within {bound}", reading)
     about = f"{human(low, unit, suffix)} to {human(high, unit, suffix)}"
-    straddles = f"{comparison.reading} is {shown} ({about}), not clear of {bound}"
+    straddles = f"{comparison.signal} is {shown} ({about}), not clear of {bound}"
     if before is not None:
         return _Leaf(before.truth, straddles, reading)
     if not beyond[1]:
@@ -172,7 +178,7 @@ def _compare(comparison: Comparison, reading: Reading, before: Remembered | None
 
 
 def _unknown(comparison: Comparison, reading: Reading, reason: Reason) -> _Leaf:
-    return _Leaf(Truth.UNKNOWN, f"{comparison.reading} is unknown: {reason.text}", reading, reason)
+    return _Leaf(Truth.UNKNOWN, f"{comparison.signal} is unknown: {reason.text}", reading, reason)
 
 
 def _beyond(comparison: Comparison, value: float) -> bool:
@@ -263,7 +269,7 @@ def _said(rule: Rule, state: RuleState, seen: _Leaves, held: str, held_unknown: 
         sentence = summarize(rule, decisive, value, leaf.reading.remark if leaf.reading is not None else "")
     if leaf.reading is not None and leaf.reading.detail and value is not None:
         sentence = f"{sentence} · {leaf.reading.detail}"
-    readings = {item.reading: seen[item].reading for item in leaves(rule.when) if isinstance(item, Comparison)}
+    readings = {item.signal: seen[item].reading for item in leaves(rule.when) if isinstance(item, Comparison)}
     return RuleVerdict(
         rule=rule.name,
         verdict=state.verdict,

@@ -22,6 +22,7 @@ from watchtower.vocabulary.errors import BadInput, Problem
 from watchtower.vocabulary.quantities import EXAMPLES, duration, misfit, quantity, seconds
 from watchtower.vocabulary.readings import CONDITIONS, READINGS, Explanation, Reading, RuleVerdict, Truth, Verdict
 from watchtower.vocabulary.reasons import Reason, ReasonKind
+from watchtower.vocabulary.signals import Signal
 
 MOST_STEPS = 100_000
 """Evaluations of one scenario: a day at one a second and some more."""
@@ -221,7 +222,8 @@ def _run(
 
 
 def _read(play: _Play, step: int, now: float) -> ReadReading:
-    def read(name: str, over: float) -> Reading:
+    def read(signal: Signal, over: float) -> Reading:
+        name = signal.name  # whose traffic it is, a scenario does not say: it is that of the rule
         series = play.readings.get(name)
         sample = series[step] if series is not None and step < len(series) else ScriptedValue(None)
         if sample.value is None:

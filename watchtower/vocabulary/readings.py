@@ -48,6 +48,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """A number over a window, or UNKNOWN and why. In base units (seconds, ratios)."""
 
     name: str
+    tag: str = ""
+    variant: str = ""
+    """Whose traffic (``Signal``); "" for all of it."""
     over: float
     """Window length, seconds."""
     at: float
@@ -139,8 +142,11 @@ class ReadingKind(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     unit: Unit
     help: str
+    labels: tuple[str, ...] = ()
+    """What it can be read by: ``tag``, ``variant``."""
 
 
+_BOTH = ("tag", "variant")
 _LATENCY_STATS = {
     "p50": "median",
     "p90": "90th percentile",
@@ -158,6 +164,7 @@ READINGS: dict[str, ReadingKind] = {
                 name=f"inter_token_latency_seconds.{stat}",
                 unit=Unit.SECONDS,
                 help=f"Time per output token after the first, as the client sees it: {text}.",
+                labels=_BOTH,
             )
             for stat, text in _LATENCY_STATS.items()
         ),
@@ -166,6 +173,7 @@ READINGS: dict[str, ReadingKind] = {
                 name=f"time_to_first_token_seconds.{stat}",
                 unit=Unit.SECONDS,
                 help=f"From forwarding the request's head to the read that carried the first token: {text}.",
+                labels=_BOTH,
             )
             for stat, text in _LATENCY_STATS.items()
             if stat != "max"
@@ -176,7 +184,10 @@ READINGS: dict[str, ReadingKind] = {
             help="How long generation exchanges have been open with no token for any of them; 0 while tokens flow.",
         ),
         ReadingKind(
-            name="token_progress.rate", unit=Unit.PER_SECOND, help="Output tokens a second over all exchanges."
+            name="token_progress.rate",
+            unit=Unit.PER_SECOND,
+            help="Output tokens a second over all exchanges.",
+            labels=_BOTH,
         ),
         ReadingKind(
             name="exchanges.open", unit=Unit.COUNT, help="Mean number of generation exchanges open at the engine."
@@ -185,6 +196,7 @@ READINGS: dict[str, ReadingKind] = {
             name="exchanges.arrival_rate",
             unit=Unit.PER_SECOND,
             help="Generation requests a second that were forwarded to the engine.",
+            labels=("tag",),
         ),
         ReadingKind(
             name="exchanges.prompt_rate",
@@ -196,6 +208,7 @@ READINGS: dict[str, ReadingKind] = {
             name="exchanges.error_ratio",
             unit=Unit.RATIO,
             help="Share of ended exchanges that ended in 5xx, an error event or a truncated response.",
+            labels=_BOTH,
         ),
         ReadingKind(
             name="canary.unanswered",

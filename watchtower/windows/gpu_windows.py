@@ -18,9 +18,8 @@ from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble
 from watchtower.vocabulary.readings import Reading
 from watchtower.vocabulary.reasons import Reason, ReasonKind
-from watchtower.windows import straggler
 from watchtower.windows.gpu_ranks import Rank, Track
-from watchtower.windows.straggler import percent
+from watchtower.windows.straggler import explained, percent, worst
 from watchtower.windows.window_settings import WindowSettings
 from watchtower.windows.xid_log import FATAL_XIDS, XidLog, describe
 
@@ -302,7 +301,7 @@ def _dispersion(ranks: Sequence[Rank]) -> _Measured:
 
 
 def _straggler(ranks: Sequence[Rank]) -> _Measured:
-    found = straggler.worst(ranks)
+    found = worst(ranks)
     return found.score, found.sentence if found.score >= 1 else "", len(ranks)
 
 
@@ -320,11 +319,11 @@ def _odd_one(ranks: Sequence[Rank]) -> str:
         return ""
     if len(ranks) == 2:
         text = " and ".join(f"{rank.label} {percent(rank.busy.mean)}" for rank in ranks)
-        found = straggler.worst(ranks)
+        found = worst(ranks)
         return f"{text}; {found.sentence}" if found.score >= 1 and found.other is None else text
     odd = max(ranks, key=lambda rank: abs(rank.busy.mean - _others(rank, ranks)))
     others = _others(odd, ranks)
-    sign = straggler.explained(odd, [peer for peer in ranks if peer is not odd])
+    sign = explained(odd, [peer for peer in ranks if peer is not odd])
     if odd.busy.mean > others:
         why = "another process may be using it"
     else:

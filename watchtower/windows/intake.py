@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 
-from watchtower.vocabulary.facts import Ending, ExchangeNews, RelayFrame
+from watchtower.vocabulary.facts import Ending, ExchangeNews, Opened, RelayFrame
 from watchtower.windows.continuity import Continuity
-from watchtower.windows.lookback import Lookback
+from watchtower.windows.labels import LabelledSeries
+from watchtower.windows.observations import Observations
 from watchtower.windows.relay_workers import RelayWorkers
 from watchtower.windows.roster import OpenExchange, Roster
-from watchtower.windows.series import MOST_TOKENS_IN_A_READ, Series
-from watchtower.windows.timeline import Timeline
-from watchtower.windows.traffic_counts import TrafficPast, TrafficSlot
+from watchtower.windows.series import MOST_TOKENS_IN_A_READ
+from watchtower.windows.totals import TotalsByModel
 from watchtower.windows.window_settings import WindowSettings
 
 
@@ -23,15 +23,17 @@ class Intake:
     """Everything that is learned from the relay."""
 
     def __init__(self, settings: WindowSettings, continuity: Continuity) -> None:
-        longest = settings.longest_window_seconds
         self._continuity = continuity
         self._relay_lag_seconds = settings.relay_lag_seconds
         self.relays = RelayWorkers(settings.relay_silence_seconds)
         self.roster = Roster()
-        self.inter_token = Series(settings.limits, settings.inter_token_bounds, longest, settings.model)
-        self.first_token = Series(settings.limits, settings.first_token_bounds, longest, settings.model)
-        self.traffic = Timeline(TrafficSlot, longest)
-        self.traffic_past = Lookback(self.traffic, TrafficPast)
+        self.inter_token_totals = TotalsByModel(settings.inter_token_bounds, settings.model)
+        self.first_token_totals = TotalsByModel(settings.first_token_bounds, settings.model)
+        self.all = Observations(settings, self.inter_token_totals, self.first_token_totals)
+        """Of every exchange."""
+        self.labelled = LabelledSeries(settings)
+        self.others = 0
+        """Exchanges that no labelled series was named for."""
         self.ignored = 0
         """News of exchanges whose opening was not seen at this incarnation, and frames seen before."""
 
@@ -42,7 +44,7 @@ class Intake:
             return
         if heard.fresh:
             self.roster.forget_worker(frame.worker)
-        slot = self.traffic.at(frame.at)
+        slot = self.all.traffic.at(frame.at)
         if slot is not None:
             if heard.watched_seconds:
                 slot.watched(frame.worker, heard.watched_open, heard.watched_seconds)
@@ -66,18 +68,29 @@ class Intake:
                 self.ignored += 1
                 return
             exchange = self.roster.opened(news.id, frame.worker, news.opened)
-            asked = self.traffic.at(news.opened.at)
-            if asked is not None:
-                asked.asked(news.opened.request_bytes)
+            exchange.labelled = self.labelled.of_exchange(news.opened.tag, exchange.model)
+            self._asked(news.opened, exchange)
         elif news.opened is not None:
             self.roster.opened(news.id, frame.worker, news.opened)
-        slot = self.traffic.at(frame.at)
+            exchange.labelled = self.labelled.of_exchange(news.opened.tag, exchange.model)
+        slot = self.all.traffic.at(frame.at)
         if slot is not None:
             slot.heard += 1
+        for some in exchange.labelled:
+            slot = some.traffic.at(frame.at)
+            if slot is not None:
+                slot.heard += 1
         self._first_token(frame, news, exchange)
         self._tokens(frame, news, exchange)
         if news.closed is not None:
             self._closed(frame, news, exchange)
+
+    def _asked(self, opened: Opened, exchange: OpenExchange) -> None:
+        for some in (self.all, *exchange.labelled):
+            slot = some.traffic.at(opened.at)
+            if slot is not None:
+                slot.asked(opened.request_bytes)
+        self.others += self.labelled.is_other(exchange.labelled)
 
     def _first_token(self, frame: RelayFrame, news: ExchangeNews, exchange: OpenExchange) -> None:
         if news.first_token_at is None or exchange.first_token_at is not None:
@@ -88,7 +101,9 @@ class Intake:
             frame
         ):  # after a hole, a first token told again is an old one
             wait = at - exchange.opened_at
-            self.first_token.add(at, wait, 1, exchange.number, model=exchange.model, trace_id=exchange.trace_id)
+            self.all.first_token.add(at, wait, 1, exchange.number, model=exchange.model, trace_id=exchange.trace_id)
+            for some in exchange.labelled:
+                some.first_token.add(at, wait, 1, exchange.number)
         self.roster.progressed(at)
         self._prompt_done(exchange, at)
         self._count(exchange, at, news.first_tokens)
@@ -99,12 +114,14 @@ class Intake:
         last = _instant(frame.at if news.last_token_at is None else news.last_token_at, frame)
         at = last
         if len(news.gaps_ns) != len(news.tokens):
-            self.inter_token.invalid += 1
-        late = self._late(frame)
+            self.all.inter_token.invalid += 1
+        late, inter_token, labelled = self._late(frame), self.all.inter_token, exchange.labelled
         for gap_ns, tokens in zip(reversed(news.gaps_ns), reversed(news.tokens), strict=False):
             if not late:
                 gap = gap_ns / 1e9
-                self.inter_token.add(at, gap, tokens, exchange.number, model=exchange.model, trace_id=exchange.trace_id)
+                inter_token.add(at, gap, tokens, exchange.number, model=exchange.model, trace_id=exchange.trace_id)
+                for some in labelled:
+                    some.inter_token.add(at, gap, tokens, exchange.number)
             self._count(exchange, at, tokens)
             at -= max(0, gap_ns) / 1e9
         if exchange.last_token_at is None or last > exchange.last_token_at:
@@ -119,16 +136,17 @@ class Intake:
             if closed.ending is Ending.COMPLETE:
                 self._prompt_done(exchange, at)
             self._count(exchange, at, closed.completion_tokens)
-        slot = self.traffic.at(at)
-        if slot is not None:
-            slot.closed(closed)
+        for some in (self.all, *exchange.labelled):
+            slot = some.traffic.at(at)
+            if slot is not None:
+                slot.closed(closed)
         if closed.ending is Ending.COMPLETE:
             self.roster.progressed(at)
             self._continuity.served(at)
         self.roster.closed(news.id)
 
     def _prompt_done(self, exchange: OpenExchange, at: float) -> None:
-        slot = self.traffic.at(at)
+        slot = self.all.traffic.at(at)
         if slot is not None:
             slot.answered_bytes += exchange.request_bytes
 
@@ -136,9 +154,13 @@ class Intake:
         if not 0 < tokens <= MOST_TOKENS_IN_A_READ:
             return
         self.roster.progressed(at)
-        slot = self.traffic.at(at)
+        slot = self.all.traffic.at(at)
         if slot is not None:
             slot.tokens += tokens
+        for some in exchange.labelled:
+            slot = some.traffic.at(at)
+            if slot is not None:
+                slot.tokens += tokens
 
 
 def _instant(at: float, frame: RelayFrame) -> float:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from watchtower.vocabulary.facts import LiveAnswered, ReferencesKnown
+from watchtower.vocabulary.facts import AnyFact, LiveAnswered, ReferencesKnown
 from watchtower.vocabulary.readings import Reading
 from watchtower.vocabulary.reasons import Reason, ReasonKind
 
@@ -29,17 +29,28 @@ _Z95: Final = 1.96
 class LiveWindows:
     """Absorbs scored answers; reads the families above."""
 
+    names = FAMILIES
+
     def __init__(self) -> None:
         self._newest: dict[str, LiveAnswered] = {}
         self._unusable: Reason | None = None
         self._since = -math.inf
 
-    def known(self, fact: ReferencesKnown) -> None:
+    def absorb(self, fact: AnyFact) -> None:
+        match fact:
+            case LiveAnswered():
+                self._answered(fact)
+            case ReferencesKnown():
+                self._adopt(fact)
+            case _:
+                pass
+
+    def _adopt(self, fact: ReferencesKnown) -> None:
         """Other references than before."""
         self._newest.clear()
         self._unusable = None if fact.usable else Reason(fact.kind, fact.because, PART)
 
-    def answered(self, fact: LiveAnswered) -> None:
+    def _answered(self, fact: LiveAnswered) -> None:
         before = self._newest.get(fact.reference)
         if fact.at >= self._since and (before is None or fact.at >= before.at):
             self._newest[fact.reference] = fact

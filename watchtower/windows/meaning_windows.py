@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from watchtower.vocabulary.facts import CanaryRound, ReferenceAnswered, ReferencesKnown
+from watchtower.vocabulary.facts import AnyFact, CanaryRound, ReferenceAnswered, ReferencesKnown
 from watchtower.vocabulary.readings import Reading
 from watchtower.vocabulary.reasons import Reason, ReasonKind
 from watchtower.vocabulary.references import CAUSES
-from watchtower.windows import estimates
+from watchtower.windows.estimates import share
 
 FAMILIES: Final = ("similarity", "prefix_agreement", "cache_agreement", "logprob_shift", "malformed_output")
 PART: Final = "references"
@@ -51,6 +51,8 @@ def _scores(family: str, answers: list[ReferenceAnswered]) -> list[float]:
 class MeaningWindows:
     """Absorbs what canaries report; reads the families above."""
 
+    names = FAMILIES
+
     def __init__(self, minimum_answers: int) -> None:
         self._minimum = minimum_answers
         self._known: ReferencesKnown | None = None
@@ -58,20 +60,28 @@ class MeaningWindows:
         self._unasked: CanaryRound | None = None
         self._since = -math.inf
 
-    def known(self, fact: ReferencesKnown) -> None:
+    def absorb(self, fact: AnyFact) -> None:
+        match fact:
+            case ReferenceAnswered():
+                self._answered(fact)
+            case CanaryRound():
+                self._unasked = fact if fact.because else None
+            case ReferencesKnown():
+                self._adopt(fact)
+            case _:
+                pass
+
+    def _adopt(self, fact: ReferencesKnown) -> None:
         """Other references than before: what was compared with the old ones says nothing."""
         self._known = fact
         self._newest.clear()
 
-    def answered(self, fact: ReferenceAnswered) -> None:
+    def _answered(self, fact: ReferenceAnswered) -> None:
         if fact.because or fact.at < self._since:
             return
         before = self._newest.get((fact.rank, fact.reference))
         if before is None or fact.at >= before.at:
             self._newest[fact.rank, fact.reference] = fact
-
-    def round_ended(self, fact: CanaryRound) -> None:
-        self._unasked = fact if fact.because else None
 
     def reset(self, mark: float) -> None:
         """Nothing answered before ``mark`` counts any more (another incarnation of the engine)."""
@@ -144,9 +154,9 @@ class MeaningWindows:
         count = len(scores)
         mean = sum(scores) / count
         if family == "malformed_output":
-            share = estimates.share(round(sum(scores)), count)
-            assert share is not None  # count is above 0
-            return share.value, share.low, share.high
+            faulty = share(round(sum(scores)), count)
+            assert faulty is not None  # count is above 0
+            return faulty.value, faulty.low, faulty.high
         variance = sum((score - mean) ** 2 for score in scores) / max(1, count - 1)
         margin = _Z95 * math.sqrt(variance / count)
         least, most = _RANGES[family]

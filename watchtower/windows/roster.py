@@ -7,10 +7,13 @@ engine left behind says nothing about the living one.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from watchtower.vocabulary.facts import Opened
 from watchtower.vocabulary.traces import traceparent
+from watchtower.windows.labels import Memberships
+from watchtower.windows.observations import Observations
 
 
 @dataclass(slots=True)
@@ -25,6 +28,8 @@ class OpenExchange:
     """Of the client's trace, 32 hexadecimal digits; "" when it told none."""
     first_token_at: float | None = None
     last_token_at: float | None = None
+    labelled: Memberships = ()
+    """The series of its tag and variant, where rules name any."""
 
 
 class Roster:
@@ -76,13 +81,17 @@ class Roster:
     def waiting_for_first_token(self) -> int:
         return sum(exchange.first_token_at is None for exchange in self._open.values())
 
-    def longest_open_gap(self, now: float, since: float) -> float:
+    def observed_in(self, series: Observations) -> list[OpenExchange]:
+        """Those of one tag or variant."""
+        return [exchange for exchange in self._open.values() if series in exchange.labelled]
+
+    def longest_open_gap(self, now: float, since: float, among: Iterable[OpenExchange] | None = None) -> float:
         """Seconds since the last token of the exchange that has waited longest for its next one, counted from
-        ``since`` at the earliest; 0 when none has given a token."""
+        ``since`` at the earliest; 0 when none has given a token. ``among``: None means all."""
         return max(
             (
                 now - max(exchange.last_token_at, since)
-                for exchange in self._open.values()
+                for exchange in (self._open.values() if among is None else among)
                 if exchange.last_token_at is not None
             ),
             default=0.0,

@@ -2,7 +2,7 @@
 
 A token's latency is an observation, but the independent thing is the request, so every sub-window also keeps which
 exchanges it heard from. Observations wait in plain lists and are binned with numpy when somebody reads, which keeps
-the path of a token short. A second series for a model or a tag would be a second object of this class.
+the path of a token short. The series of a tag or a variant is another object of this class.
 """
 
 from __future__ import annotations
@@ -196,13 +196,11 @@ def _distinct(heard: Sequence[Ints]) -> list[int]:
 class Series:
     """One latency over time. ``add`` is on the path of every token; ``window`` is a look-up until the next ``add``."""
 
-    def __init__(
-        self, limits: tuple[float, ...], bounds: tuple[float, ...], longest_seconds: float, model: str = ""
-    ) -> None:
-        """``model``: the one that the configuration names, if it names one."""
+    def __init__(self, limits: tuple[float, ...], longest_seconds: float, totals: TotalsByModel | None = None) -> None:
+        """``totals``: where every observation is counted for export as well; None: nowhere."""
         self._slots = Timeline(lambda: LatencySlot(limits), longest_seconds)
         self._past = Lookback(self._slots, lambda slots: Past(slots, limits))
-        self.totals = TotalsByModel(bounds, model)
+        self._totals = totals
         self.invalid = 0
         """Observations refused: no positive finite duration, or no sane number of tokens."""
 
@@ -211,7 +209,8 @@ class Series:
         if not (0 < gap < math.inf and 0 < tokens <= MOST_TOKENS_IN_A_READ):
             self.invalid += 1
             return
-        self.totals.of(model).add(gap / tokens, tokens, trace_id=trace_id, at=at)
+        if self._totals is not None:
+            self._totals.of(model).add(gap / tokens, tokens, trace_id=trace_id, at=at)
         slot = self._slots.at(at)
         if slot is not None:
             slot.add(gap / tokens, tokens, gap, exchange)

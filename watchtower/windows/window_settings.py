@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from watchtower.vocabulary.signals import Signal
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSettings:
@@ -40,6 +42,8 @@ class WindowSettings:
         0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0,
     )  # fmt: skip
     """Bounds of the exported classic histogram, seconds."""
+    signals: tuple[Signal, ...] = ()
+    """What the rules read by tag or variant: these series are kept, and no others."""
     model: str = ""
     """The model that the configuration names; its totals begin at 0."""
     gpu_groups: tuple[tuple[str, ...], ...] = ()

@@ -30,6 +30,7 @@ from watchtower.taps.framing import Deframer, frame
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened, RelayFrame, RelayHello
 from watchtower.vocabulary.readings import READINGS, Reading
+from watchtower.vocabulary.signals import Signal
 from watchtower.windows import Windows
 
 FRAMES_PER_SECOND: Final = 20
@@ -75,9 +76,9 @@ class DaemonCost(msgspec.Struct, frozen=True, kw_only=True):
 class _CountingWindows(Windows):
     reads = 0
 
-    def read(self, name: str, over: float, now: float) -> Reading:
+    def read(self, signal: Signal | str, over: float, now: float) -> Reading:
         self.reads += 1
-        return super().read(name, over, now)
+        return super().read(signal, over, now)
 
 
 class _Traffic:

@@ -24,6 +24,7 @@ from watchtower.vocabulary.facts import GpuReport, RelayFrame
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, UtilizationSample
 from watchtower.vocabulary.readings import Explanation, Reading, Verdict
 from watchtower.vocabulary.reasons import Reason, ReasonKind
+from watchtower.vocabulary.signals import Signal
 from watchtower.windows.gpu_windows import GpuWindows
 from watchtower.windows.window_settings import WindowSettings
 from watchtower.windows.workload import Workload
@@ -120,9 +121,9 @@ def simulate(seconds: int, *, ranks: int = 4, seed: int = 0) -> Tally:
     alarms, largest, firing, loads = Counter[str](), dict[str, float](), set[str](), list[float]()
     states, now = rules.initial(), 0.0
 
-    def read(name: str, over: float) -> Reading:
+    def read(signal: Signal, over: float) -> Reading:
         worked = work.ratio(over, now)
-        return gpus.read(name, over, now, lambda: None if worked >= settings.gpu_work_ratio else IDLE)
+        return gpus.read(signal.name, over, now, lambda: None if worked >= settings.gpu_work_ratio else IDLE)
 
     for second, load in enumerate(bursts(seconds, chance), start=1):
         now = float(second)

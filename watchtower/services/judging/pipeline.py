@@ -23,12 +23,18 @@ from watchtower.vocabulary.histograms import Exemplar, HistogramTotals
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import READINGS, Explanation, Reading, RuleVerdict
 from watchtower.vocabulary.reasons import loudest
+from watchtower.vocabulary.signals import Signal
 from watchtower.windows.totals import LatencyTotals
 from watchtower.windows.windows import Windows
 
 LATENCY = "inter_token_latency_seconds.p95"
-LOAD = ("exchanges.open", LATENCY, "token_progress.rate", "exchanges.arrival_rate", "exchanges.prompt_rate")
+LOAD = (
+    *(Signal("exchanges.open"), Signal(LATENCY), Signal("token_progress.rate")),
+    *(Signal("exchanges.arrival_rate"), Signal("exchanges.prompt_rate")),
+)
 """What load is read from, in the order of ``LoadNow``."""
+SHOWN = tuple(map(Signal, READINGS))
+"""What people see, whether or not a rule reads it."""
 EXPORTED = ("inter_token_latency_seconds", "time_to_first_token_seconds")
 
 
@@ -79,12 +85,12 @@ class Pipeline:
         """Evaluate every rule once."""
         now = self._clock.now()
         lag = self._notice_own_lag(now.boot)
-        cache: dict[tuple[str, float], Reading] = {}
+        cache: dict[tuple[Signal, float], Reading] = {}
 
-        def read(name: str, over: float) -> Reading:
-            if (name, over) not in cache:
-                cache[name, over] = self._windows.read(name, over, now.boot)
-            return cache[name, over]
+        def read(signal: Signal, over: float) -> Reading:
+            if (signal, over) not in cache:
+                cache[signal, over] = self._windows.read(signal, over, now.boot)
+            return cache[signal, over]
 
         def condition(name: str) -> Explanation:
             # the language knows one condition, and loading refuses any other name
@@ -93,7 +99,7 @@ class Pipeline:
         self._states, verdicts = self._rules.evaluate(read, condition, self._states, now.boot)
         self._learner.look(now, self._load_now(read), verdicts)
         self.verdicts = verdicts
-        evaluation = self._evaluation(now, tuple(read(name, self._over) for name in READINGS), lag)
+        evaluation = self._evaluation(now, tuple(read(signal, self._over) for signal in SHOWN), lag)
         clean = self._windows.clean_since
         self._submit(
             Evidence(
@@ -113,7 +119,7 @@ class Pipeline:
         return max(0.0, late)
 
     def _load_now(self, read: ReadReading) -> LoadNow:
-        load, latency, tokens, arrivals, prompts = now = [read(name, self._over) for name in LOAD]
+        load, latency, tokens, arrivals, prompts = now = [read(signal, self._over) for signal in LOAD]
         return LoadNow(
             open_exchanges=load.value,
             p95_seconds=latency.value,

@@ -57,6 +57,7 @@ class Loaded:
             limits=tuple(sorted(limits)),
             inter_token_bounds=tuple(sorted({*defaults.inter_token_bounds, *limits})),
             first_token_bounds=tuple(sorted({*defaults.first_token_bounds, *limits})),
+            signals=tuple(signal for signal in self.rules.signals() if signal.labelled),
             model=self.settings.engine.model,
             gpu_groups=self.gpu_groups(),
         )

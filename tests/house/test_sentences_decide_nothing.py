@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "watchtower"
+PACKAGE = Path(__file__).parents[2] / "watchtower"
 FACES = {"web", "exporters", "sinks", "programs", "lab", "testing", "cli.py"}
 SENTENCES = {"because", "sentence"}
 LOOKING_INTO = {
