@@ -14,8 +14,10 @@ import msgspec
 
 from watchtower.remediation.decision import decide
 from watchtower.remediation.interface import (
+    NOBODY,
     AskStatus,
     Canaried,
+    Collect,
     Commanded,
     Dispatch,
     Drained,
@@ -23,22 +25,29 @@ from watchtower.remediation.interface import (
     EngineObserved,
     Event,
     Evidence,
+    EvidenceCollected,
     ExecuteReplied,
     Fenced,
     HoldTraffic,
+    Participants,
     RaiseFence,
     ReadBack,
     ReadWeights,
     Record,
     ReleaseTraffic,
+    Reserve,
+    Reserved,
     Rounded,
     SendCanary,
+    Settle,
     Started,
     StatusAnswered,
+    StopEngine,
     Tell,
 )
 from watchtower.remediation.proposal import ABSENT
-from watchtower.remediation.state import Incident, TargetState, decode, encode
+from watchtower.remediation.snapshots import decode, encode
+from watchtower.remediation.state import HeldLease, Incident, TargetState
 from watchtower.settings import RemediationSettings
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import (
@@ -171,6 +180,7 @@ class Stage:
     cures: bool = True
     """A restart makes every rule OK."""
     canary: CanaryOutcome = CanaryOutcome.SERVED
+    participants: Participants = NOBODY
 
     def __post_init__(self) -> None:
         self.clock = HandClock()
@@ -190,6 +200,10 @@ class Stage:
         """Readings use nothing older than the first sight of the present incarnation."""
         self.clean_since: float | None = None
         self.lease_held = True
+        self.lease = HeldLease()
+        self.fleet_agrees = True
+        self.settled: dict[str, bool] = {}
+        self.stops: list[str] = []
         self.records: list[Record] = []
         self.notices: list[Notice] = []
         self.holding = False
@@ -257,7 +271,7 @@ class Stage:
             Evidence(
                 verdicts=tuple(rule.says(now) for rule in self.rules),
                 window_clean_since=self.clean_since,
-                lease_held=self.lease_held,
+                lease=self.lease if self.lease_held else None,
             )
         )
 
@@ -266,7 +280,9 @@ class Stage:
 
     def send(self, event: Event) -> tuple[Effect, ...]:
         """One step: decide, commit, then do what is wanted; what comes back is sent in turn."""
-        self.state, effects = decide(self.state, event, self.clock.now(), self.settings, self.capabilities)
+        self.state, effects = decide(
+            self.state, event, self.clock.now(), self.settings, self.capabilities, self.participants
+        )
         self.disk = encode(self.state)
         for effect in effects:
             if isinstance(effect, Record):
@@ -286,6 +302,14 @@ class Stage:
 
     def perform(self, effect: Effect) -> None:
         match effect:
+            case Reserve(op_id=op_id) if self.adapter.answers:
+                self.send(Reserved(op_id, self.fleet_agrees))
+            case Settle(op_id=op_id, spent=spent):
+                self.settled[op_id] = spent
+            case Collect(op_id=op_id) if self.adapter.answers:
+                self.send(EvidenceCollected(op_id, f"bundle-of-{op_id}"))
+            case StopEngine(reason=reason):
+                self.stops.append(reason)
             case HoldTraffic(op_id=op_id):
                 self.holding = True
                 if self.adapter.answers:
@@ -367,7 +391,10 @@ class Stage:
 
     @property
     def incarnation(self) -> Incarnation:
-        return Incarnation("4711", f"t{self.generation}", self.clock.now().boot_id)
+        return self.named(self.generation)
+
+    def named(self, generation: int) -> Incarnation:
+        return Incarnation("4711", f"t{generation}", self.clock.now().boot_id)
 
     @property
     def rule(self) -> Rule:

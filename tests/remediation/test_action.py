@@ -63,7 +63,7 @@ def test_intent_is_recorded_before_the_hold_and_the_dispatch_before_the_call() -
 def test_the_plan_names_the_incarnation_the_reason_and_the_latest_start() -> None:
     stage = Stage().acting()
     (plan,) = stage.adapter.plans
-    assert plan.expected_incarnation.started == "t1"
+    assert plan.expected_incarnation == stage.named(1)
     assert plan.reason.startswith(f"{stage.incident.id}: slow_tokens")
     assert plan.not_after == stage.clock.now().boot + 2 * stage.settings.execute_seconds
     assert plan.op_id.startswith("op-")
@@ -102,7 +102,7 @@ def test_people_hear_that_something_is_done_and_how_it_went() -> None:
 def held(stage: Stage) -> Stage:
     """INTENT is durable, the traffic is about to be drained, nothing was sent."""
     silent(stage).acting()
-    assert stage.outcome() is ActionState.INTENT
+    assert stage.outcome() is ActionState.HOLDING
     return stage
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.remediation.stage import GOOD, OTHER, SERVED, Stage, limits
-from watchtower.remediation.state import decode, rebased
+from watchtower.remediation.snapshots import decode
+from watchtower.remediation.state import rebased
 from watchtower.vocabulary.incidents import IncidentState
 from watchtower.vocabulary.instants import Instant
 

@@ -108,7 +108,7 @@ def test_one_that_somebody_started_and_that_died_unseen_is_replaced_under_its_ow
     stage.generation += 1
     stage.tick(2)
     (plan,) = stage.adapter.plans
-    assert plan.expected_incarnation.started == "t2"
+    assert plan.expected_incarnation == stage.named(2)
 
 
 def test_an_adapter_that_cannot_tell_replaces_nothing() -> None:
@@ -124,7 +124,7 @@ def test_an_engine_that_dies_while_a_cure_for_it_is_prepared_is_left_to_the_rule
     stage = Stage(rules=[Rule("slow_tokens"), gone()])
     stage.adapter.answers = False
     stage.quiet().breach("slow_tokens").tick(2)
-    assert stage.outcome() is ActionState.INTENT
+    assert stage.outcome() is ActionState.HOLDING
     stage.adapter.answers = True
     stage.rules[0].verdict = Verdict.UNKNOWN
     stage.kill_engine().tick()
@@ -138,7 +138,7 @@ def test_a_plan_for_a_dead_engine_outlasts_the_looks_that_find_it_dead() -> None
     stage = dead()
     stage.adapter.answers = False
     stage.tick(4)
-    assert [action.state for action in stage.state.actions] == [ActionState.INTENT]
+    assert [action.state for action in stage.state.actions] == [ActionState.HOLDING]
     stage.adapter.answers = True
     stage.send(Drained(stage.state.actions[-1].op_id, 0))
     assert stage.effects == 1
@@ -150,7 +150,7 @@ def test_one_that_turns_out_to_run_before_the_plan_is_sent_is_left_alone(same: b
     stage = dead()
     stage.adapter.answers = False
     stage.tick(2)
-    assert stage.outcome() is ActionState.INTENT
+    assert stage.outcome() is ActionState.HOLDING
     stage.running = True
     stage.generation += not same
     stage.rule.verdict = Verdict.OK
@@ -182,7 +182,7 @@ def test_it_is_known_at_once_when_the_new_engine_died_before_anybody_saw_it() ->
     stage.stillborn = False
     stage.until(IncidentState.RESOLVED)
     _, second = stage.adapter.plans
-    assert second.expected_incarnation.started == "t2", "the next plan names the one that died last"
+    assert second.expected_incarnation == stage.named(2), "the next plan names the one that died last"
 
 
 def test_an_effect_is_believed_when_a_new_engine_was_started_although_it_is_dead_already() -> None:

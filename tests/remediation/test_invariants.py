@@ -13,36 +13,48 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.remediation.scenes import EVERYBODY
 from tests.remediation.stage import CLASS_A, CLASS_B, CLASS_C, GOOD, OTHER, SERVED, Rule, limits
 from watchtower.remediation.decision import decide
 from watchtower.remediation.interface import (
+    NOBODY,
+    Approved,
     AskStatus,
     Canaried,
+    Collect,
     Commanded,
+    Denied,
     Dispatch,
     Drained,
     Effect,
     EngineObserved,
     Event,
     Evidence,
+    EvidenceCollected,
     ExecuteReplied,
     Fenced,
     HoldTraffic,
+    Participants,
     RaiseFence,
     ReadBack,
     ReadWeights,
     Record,
     ReleaseTraffic,
+    Reserve,
+    Reserved,
     SendCanary,
+    Settle,
     Started,
     StatusAnswered,
+    StopEngine,
     StorageFailed,
     Tell,
 )
 from watchtower.remediation.proposal import ABSENT
-from watchtower.remediation.state import TargetState, decode, encode
+from watchtower.remediation.snapshots import decode, encode
+from watchtower.remediation.state import HeldLease, TargetState
 from watchtower.testing.clock import HandClock
-from watchtower.vocabulary.actions import Answer, Capabilities, Cure, Incarnation, Plan, Reply, ReplyKind, Verb
+from watchtower.vocabulary.actions import Answer, Capabilities, Cure, Incarnation, Mode, Plan, Reply, ReplyKind, Verb
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen, EngineSeen
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
 from watchtower.vocabulary.instants import Instant
@@ -67,12 +79,18 @@ FINAL = {"not_executed", "cancelled", "rejected", "effective", "ineffective", "i
 class World(RuleBasedStateMachine):
     """One target, one adapter, one journal, and everything that can go wrong with them."""
 
-    @initialize(capabilities=st.sampled_from([CLASS_A, CLASS_B, CLASS_C]))
-    def begin(self, capabilities: Capabilities) -> None:
+    @initialize(
+        capabilities=st.sampled_from([CLASS_A, CLASS_B, CLASS_C]),
+        participants=st.sampled_from([NOBODY, EVERYBODY, Participants(fleet=True), Participants(collector=True)]),
+    )
+    def begin(self, capabilities: Capabilities, participants: Participants) -> None:
         self.capabilities = capabilities
+        self.participants = participants
+        self.limits = LIMITS.model_copy(update={"modes": {"hang": Mode.APPROVE} if participants.approver else {}})
+        self.fleet_agrees, self.settled = True, dict[str, bool]()
         self.clock = HandClock()
         self.true = 0.0
-        self.boots = 0
+        self.boots = self.deaths = 0
         self.state = TargetState(target="engine")
         self.disk = encode(self.state)
         self.todo: list[Effect] = []
@@ -81,6 +99,7 @@ class World(RuleBasedStateMachine):
         self.generation, self.seen_generation, self.running, self.known = 1, 1, True, True
         self.clean_since: float | None = None
         self.lease, self.holding, self.curable = True, False, True
+        self.lease_token = 1
         self.symptoms = [
             Rule("slow"),
             Rule("hang", reading="token_progress.stalled"),
@@ -100,6 +119,7 @@ class World(RuleBasedStateMachine):
         self.intents: dict[str, tuple[float, str]] = {}
         self.ended: dict[str, str] = {}
         self.forgiven: Counter[str] = Counter()
+        self.ordered = set[str]()
         self.notified: list[str] = []
         self.send(Started())
         self.live(8)
@@ -108,7 +128,9 @@ class World(RuleBasedStateMachine):
 
     def send(self, event: Event) -> None:
         before = self.state
-        self.state, effects = decide(self.state, event, self.clock.now(), LIMITS, self.capabilities)
+        self.state, effects = decide(
+            self.state, event, self.clock.now(), self.limits, self.capabilities, self.participants
+        )
         for effect in effects:
             if isinstance(effect, Record):
                 self.journal.append((self.true, effect))
@@ -128,6 +150,14 @@ class World(RuleBasedStateMachine):
         body = record.body
         if record.kind == "action.intent":
             self.intents[body["op_id"]] = (self.true, body["incident"])
+            assert not self.storage_broken, "I19: no action without a journal"
+            assert self.lease, "I9"
+            assert before.action is None or before.action.op_id == body["op_id"] or body.get("compensates"), "I3"
+            if body.get("ordered_by"):
+                self.ordered.add(body["op_id"])
+                assert not body["charged"], "a person's order costs no budget"
+                return
+            assert before.stopped is None, "a person stopped the engine"
             if body["verb"] == "rollback":
                 self.rollbacks.add(body["op_id"])
                 known = before.checkpoints
@@ -139,6 +169,15 @@ class World(RuleBasedStateMachine):
                 assert body["compensates"] in self.rollbacks, "only a rollback is made up for"
                 assert self.ended[body["compensates"]] == "harmful"
                 return
+            assert before.pause is None, "pause"
+            assert not before.breaker.because, "I10: the breaker is open"
+            assert self.true - self.started_true >= LIMITS.startup_grace_seconds, "I12"
+            if isinstance(event, Approved | Reserved):
+                assert before.action is not None, "what somebody agrees to was planned before"
+                assert before.engine.known, "I4: nobody knows what would be restarted"
+                assert before.engine.incarnation == before.action.before, "I13: another incarnation than was planned"
+                assert before.streaks.get(body["rule"], 0) >= LIMITS.dwell_evaluations, "I13: the evidence is gone"
+                return
             assert isinstance(event, Evidence), "I4: only fresh evidence begins an action"
             asking = [v for v in event.verdicts if v.rule == body["rule"]]
             assert [v.verdict for v in asking] == [Verdict.BREACH], "I4, I25: never on UNKNOWN or OK"
@@ -146,15 +185,11 @@ class World(RuleBasedStateMachine):
             assert self.known, "I4: nobody knows what would be restarted"
             assert self.running is (body["rule"] != "engine_gone"), "I4: only the rule for it replaces the dead"
             assert before.engine.incarnation == self.incarnation, "I4: evidence of another incarnation"
-            assert before.pause is None, "pause"
-            assert not before.breaker.because, "I10: the breaker is open"
-            assert not self.storage_broken, "I19: no action without a journal"
-            assert self.lease, "I9"
-            assert self.true - self.started_true >= LIMITS.startup_grace_seconds, "I12"
         if record.kind.startswith("action.") and (state := record.kind.removeprefix("action.")) in FINAL:
             assert body["op_id"] not in self.ended, "an action ends once"
             self.ended[body["op_id"]] = state
-            assert (state in {"not_executed", "cancelled"}) is (not body["charged"]), "I7: refund only if proven"
+            if not body.get("ordered_by"):
+                assert (state in {"not_executed", "cancelled"}) is (not body["charged"]), "I7: refund only if proven"
             if state == "effective" and body["op_id"] in self.rollbacks:
                 assert self.state.actions[-1].read_back_at is not None, "a rollback is proven by the weights"
         if record.kind == "incident.escalated":
@@ -162,6 +197,16 @@ class World(RuleBasedStateMachine):
 
     def perform(self, effect: Effect) -> None:
         match effect:
+            case Reserve(op_id=op_id):
+                durable = {action.op_id for action in decode(self.disk).actions}
+                assert op_id in durable, "durable before the fleet is asked"
+                self.inbox.append(Reserved(op_id, self.fleet_agrees))
+            case Settle(op_id=op_id, spent=spent):
+                assert self.settled.setdefault(op_id, spent) is spent, "what was settled stays settled"
+            case Collect(op_id=op_id):
+                self.inbox.append(EvidenceCollected(op_id, "bundle"))
+            case StopEngine():
+                self.running = False
             case HoldTraffic(op_id=op_id):
                 self.holding = True
                 self.inbox.append(Drained(op_id, 0))
@@ -260,7 +305,7 @@ class World(RuleBasedStateMachine):
             Evidence(
                 verdicts=tuple(symptom.says(now) for symptom in (*self.symptoms, self.gone)),
                 window_clean_since=self.clean_since,
-                lease_held=self.lease,
+                lease=HeldLease(token=self.lease_token) if self.lease else None,
             )
         )
 
@@ -375,6 +420,7 @@ class World(RuleBasedStateMachine):
 
     def come_up_again(self, wait: float, fault: str = "") -> None:
         self.todo, self.inbox = [], []
+        self.deaths += 1
         self.pass_time(wait)
         self.state = decode(self.disk)
         self.started_true, self.storage_broken = self.true, bool(fault)
@@ -443,7 +489,7 @@ class World(RuleBasedStateMachine):
             case "lease":
                 self.lease = False
                 self.live(3)
-                self.lease = True
+                self.lease, self.lease_token = True, self.lease_token + 1
             case "disk":
                 self.storage_broken = True
                 self.send(StorageFailed("disk full"))
@@ -466,6 +512,33 @@ class World(RuleBasedStateMachine):
         for verb in ("resume", "breaker_reset", "ack_resolve" if resolve else "ack_resume"):
             self.send(Commanded(verb=verb, author="ann", reason="looked at it"))
 
+    @rule(answer=st.sampled_from(["yes", "yes", "yes", "no", "something else"]), times=st.integers(0, 12))
+    def person_is_asked(self, answer: str, times: int) -> None:
+        """A breach of the rule that needs approval; the person thinks for a while, and the world goes on."""
+        self.deliver()
+        self.symptoms[1].verdict, self.symptoms[1].firing = Verdict.BREACH, None
+        self.drag(3, 1.0)
+        action = self.state.action
+        if action is None or action.approval is None:
+            return
+        self.drag(times, 1.0)
+        if answer == "no":
+            self.send(Denied(action.op_id, "ann", "not now"))
+        else:
+            digest = action.approval.digest if answer == "yes" else "0" * 24
+            self.send(Approved(action.op_id, digest, "ann"))
+
+    @rule(verb=st.sampled_from(["restart", "restart", "start", "stop"]), times=st.integers(0, 20))
+    def person_orders(self, verb: str, times: int) -> None:
+        self.send(Commanded(verb=verb, author="ann", reason="new driver"))
+        self.live(times)
+        if self.state.stopped:
+            self.send(Commanded(verb="start", author="ann", reason="done"))
+
+    @rule(agrees=st.booleans())
+    def fleet_changes_its_mind(self, agrees: bool) -> None:
+        self.fleet_agrees = agrees
+
     # ── what must hold ──────────────────────────────────────────────────────────────────────────
 
     @invariant()
@@ -482,7 +555,8 @@ class World(RuleBasedStateMachine):
                 IncidentState.ACTING,
                 IncidentState.VERIFYING,
             }
-            assert busy is bool(flying), "an action belongs to an incident that says so"
+            ruled = [action for action in flying if not action.ordered]
+            assert busy is bool(ruled), "an action belongs to an incident that says so"
 
     @invariant()
     def what_was_refunded_was_never_felt(self) -> None:
@@ -499,7 +573,7 @@ class World(RuleBasedStateMachine):
         counted = {
             op_id: at
             for op_id, (at, _) in self.intents.items()
-            if self.ended.get(op_id) not in {"not_executed", "cancelled"}
+            if self.ended.get(op_id) not in {"not_executed", "cancelled"} and op_id not in self.ordered
         }
         spent = sorted(at for op_id, at in counted.items() if op_id not in self.rollbacks)
         rolled = sorted(at for op_id, at in counted.items() if op_id in self.rollbacks)
@@ -512,7 +586,7 @@ class World(RuleBasedStateMachine):
     @invariant()
     def attempts_are_never_forgotten_by_themselves(self) -> None:
         if hasattr(self, "intents"):
-            for incident, count in Counter(who for _, who in self.intents.values()).items():
+            for incident, count in Counter(who for _, who in self.intents.values() if who).items():
                 allowed = LIMITS.attempts_per_incident + self.compensations[incident]
                 assert count - self.forgiven[incident] <= allowed, "I8"
 
@@ -556,17 +630,20 @@ class World(RuleBasedStateMachine):
         self.set_verdicts(Verdict.UNKNOWN)
         self.gone.verdict, self.gone_can_be_read = Verdict.UNKNOWN, False
         self.inbox, self.network = [], []
-        for _ in range(400):
+        for _ in range(600):
             self.tick(2.0)
             for effect in self.todo:
-                if isinstance(effect, ReleaseTraffic):
+                if isinstance(effect, ReleaseTraffic | Settle):
                     self.perform(effect)
-            self.todo = [effect for effect in self.todo if not isinstance(effect, ReleaseTraffic)]
+            self.todo = [effect for effect in self.todo if not isinstance(effect, ReleaseTraffic | Settle)]
         assert self.state.action is None, "I16: an action that never ends"
         incident = self.state.incident
         assert incident is None or incident.state in {IncidentState.ESCALATED, IncidentState.HELD}, "I16"
         if incident and incident.state is IncidentState.HELD:
-            assert self.state.pause or not incident.curative, "I16: held for ever, and nobody chose it"
+            chosen = self.state.pause or self.state.stopped or not incident.curative
+            assert chosen, "I16: held for ever, and nobody chose it"
+        unsettled = {action.op_id for action in self.state.actions if action.fleet_asked} - set(self.settled)
+        assert not unsettled or self.deaths, "a place in the fleet is kept for ever"
         assert not self.holding, "traffic is still held, and nothing is under way"
 
 

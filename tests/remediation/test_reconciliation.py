@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.remediation.stage import CLASS_A, CLASS_B, CLASS_C, Stage, limits
-from watchtower.remediation.action import plan_of
+from watchtower.remediation.departure import plan_of
 from watchtower.remediation.interface import (
     AskStatus,
     Dispatch,
@@ -19,7 +19,7 @@ from watchtower.remediation.interface import (
     SendCanary,
     StatusAnswered,
 )
-from watchtower.remediation.state import encode
+from watchtower.remediation.snapshots import encode
 from watchtower.vocabulary.actions import ActionState, Answer, Capabilities, Reply, ReplyKind
 from watchtower.vocabulary.incidents import IncidentState
 

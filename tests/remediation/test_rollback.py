@@ -170,7 +170,7 @@ def test_an_engine_that_dies_of_the_reload_is_replaced_once() -> None:
     stage = drifted().tick(2)
     stage.adapter.answers = False
     stage.tick()
-    assert stage.outcome() is ActionState.INTENT
+    assert stage.outcome() is ActionState.HOLDING
     stage.adapter.answers = True
     real = stage.execute
 

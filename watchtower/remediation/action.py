@@ -1,8 +1,8 @@
-"""One cure under way, from the intent to the reply.
+"""One cure under way, from the first answer of anybody else to the reply of the adapter.
 
-RESERVED and INTENT are recorded in the step that first asks for anything outside, so no effect can exist without them.
-``Dispatch`` is asked for in exactly one place and once per op_id; an unclear outcome is never answered by sending
-again. Every state has a deadline in ``overdue``; every way out that is no proof goes through ``conclusion.finish``.
+``departure`` has written the intent before anything outside was asked for. ``Dispatch`` is asked for in exactly one
+place and once per op_id; an unclear outcome is never answered by sending again. Every state has a deadline in
+``overdue``; every way out that is no proof goes through ``conclusion.finish``.
 """
 
 from __future__ import annotations
@@ -11,110 +11,109 @@ import msgspec
 
 from watchtower.remediation.arrival import executed, follow
 from watchtower.remediation.conclusion import finish
-from watchtower.remediation.gates import Judgement
-from watchtower.remediation.interface import Dispatch, Drained, ExecuteReplied, HoldTraffic
+from watchtower.remediation.departure import hold_traffic, intend, latest_start, plan_of, reserve
+from watchtower.remediation.fitness import unfit
+from watchtower.remediation.interface import (
+    Approved,
+    Collect,
+    Denied,
+    Dispatch,
+    Drained,
+    EvidenceCollected,
+    ExecuteReplied,
+    Reserved,
+)
 from watchtower.remediation.reconciliation import reconcile
 from watchtower.remediation.remedies import remedy_of
 from watchtower.remediation.remedies.remedy import Conclusion, Executed
-from watchtower.remediation.state import Action
 from watchtower.remediation.step import Step
-from watchtower.vocabulary.actions import ActionState, Plan, ReplyKind
+from watchtower.vocabulary.actions import BEFORE_SENDING, ActionState, ReplyKind
 from watchtower.vocabulary.facts import EngineSeen
-from watchtower.vocabulary.incidents import IncidentState, NoticeKind
+
+RESERVE_SECONDS = 10.0
+"""How long the fleet may take to answer; after that its answer is no."""
+COLLECT_SECONDS = 15.0
+"""How long saving the evidence may take; after that the cure goes on without."""
 
 
-def plan_of(action: Action) -> Plan:
-    """Exactly what is to be done, frozen since INTENT."""
-    return Plan(
-        op_id=action.op_id,
-        verb=action.verb,
-        incident=action.incident,
-        rule=action.rule,
-        expected_incarnation=action.before,
-        attempt=action.attempt,
-        reason=action.reason,
-        not_after=action.not_after,
-        fence_token=action.fence_token,
-        checkpoint=action.checkpoint if action.verb.loads_weights else "",
-        digest=action.digest if action.verb.loads_weights else "",
-    )
-
-
-def begin(step: Step, judgement: Judgement, symptoms: tuple[str, ...], *, drain: bool) -> None:
-    """Every gate said yes: charge the budget, write the intent, and only then ask for the traffic to be held."""
-    proposal, limits, now = judgement.proposal, step.limits, step.now
-    before, dead = step.state.engine.incarnation, not step.state.engine.running
-    if before is None:
-        raise LookupError("an action needs an incarnation to act on")
-    op_id = step.derive("op", 12)
-    remedy = remedy_of(proposal.verb)
-    aim = remedy.aim(step.state.checkpoints)
-    action = Action(
-        op_id=op_id,
-        incident=step.incident.id,
-        rule=proposal.verdict.rule,
-        symptoms=symptoms,
-        verb=proposal.verb,
-        attempt=proposal.rung.attempt,
-        state=ActionState.RESERVED,
-        reason=f"{step.incident.id}: {proposal.verdict.sentence or proposal.verdict.rule}",
-        drain=drain,
-        before=before,
-        dead=dead,
-        fence_token=step.state.fence_token,
-        not_after=now.boot + 2 * limits.execute_seconds,
-        terms=remedy.terms(limits),
-        checkpoint=aim.checkpoint,
-        digest=aim.digest,
-        digest_before=aim.digest_before,
-        charged=True,
-        started_at=now.boot,
-        started_wall=now.wall,
-        entered_at=now.boot,
-    )
-    step.put(actions=(*step.state.actions, action))
-    step.amend(actions=(*step.incident.actions, op_id))
-    step.advance(ActionState.RESERVED, "every gate permits it", detail={"permits": list(judgement.permits)})
-    step.advance(ActionState.INTENT, action.reason, detail={"plan": msgspec.to_builtins(plan_of(action))})
-    step.move(IncidentState.ACTING, f"{action.verb}, attempt {action.attempt}: {action.reason}")
-    whom = (f"in place of {before}, which is gone" if dead else f"on {before}") + aim.words
-    step.tell(
-        NoticeKind.ACTING,
-        f"{step.incident.title} · Watchtower does {action.verb} (attempt {action.attempt}) {whom}; "
-        f"{'open requests finish first, new ones wait' if drain else 'new requests wait'}.",
-    )
-    step.want(HoldTraffic(op_id, drain))
-
-
-def drained(step: Step, event: Drained) -> None:
-    """The traffic is held. Look once more, then send: the only place that does."""
-    if not step.awaited(event.op_id, ActionState.INTENT):
-        return step.ignore("drained", event.op_id)
-    because = unfit(step)
-    if because:
+def approved(step: Step, event: Approved) -> None:
+    """A person said yes to exactly this. The world is looked at again before anything is intended."""
+    if not step.awaited(event.op_id, ActionState.AWAITING_APPROVAL):
+        return step.ignore("approval", event.op_id)
+    action = step.action
+    if action.approval is None or event.digest != action.approval.digest:
+        return step.ignore("approval of something else", event.op_id)
+    step.revise(approval=msgspec.structs.replace(action.approval, by=event.by), not_after=latest_start(step))
+    if because := unfit(step) or withdrawn(step):
         return finish(step, ActionState.CANCELLED, because, cooldown=False)
-    left = f"{event.left_open} exchanges still open" if event.left_open else "no exchange open"
-    action = step.advance(ActionState.DISPATCHED, left, dispatched_at=step.now.boot)
-    step.want(Dispatch(plan_of(action)))
+    reserve(step, f"approved by {event.by}", {"approved_by": event.by})
+    hold_traffic(step)
     return None
 
 
-def unfit(step: Step) -> str:
-    """Why the plan may no longer be sent; "" when it may."""
+def denied(step: Step, event: Denied) -> None:
+    if not step.awaited(event.op_id, ActionState.AWAITING_APPROVAL):
+        return step.ignore("denial", event.op_id)
+    finish(step, ActionState.CANCELLED, f"denied by {event.by}: {event.reason}")
+    return None
+
+
+def withdrawn(step: Step) -> str:
+    """Why the gates would not permit it any more while somebody else was asked; "" when they would."""
     action, state = step.action, step.state
-    if not state.engine.known:
-        return f"the engine can no longer be identified: {state.engine.because}"
-    if state.engine.incarnation != action.before or state.engine.running is action.dead:
-        return f"{action.before} runs after all" if action.dead else f"{action.before} does not run any more"
-    if state.storage_fault:
-        return f"the journal cannot be relied on: {state.storage_fault}"
-    if not state.lease_held:
-        return "the lease on this target was lost"
-    if action.fence_token < state.fence_token:
-        return "a newer decision has fenced it off"
-    if step.now.boot > action.not_after:
-        return "it is too late: the plan has expired"
+    if state.pause:
+        return f"paused by {state.pause.author}: {state.pause.reason}"
+    if state.breaker.because:
+        return state.breaker.because
+    if action.rule and state.streaks.get(action.rule, 0) < step.limits.dwell_evaluations:
+        return f"{action.rule} does not fire any more"
     return ""
+
+
+def reserved(step: Step, event: Reserved) -> None:
+    """The fleet's word. Anything but a plain yes is a no."""
+    if not step.awaited(event.op_id, ActionState.RESERVING):
+        return step.ignore("reservation", event.op_id)
+    if not event.granted:  # asked again after a cooldown: whoever is served first needs the time
+        return finish(step, ActionState.CANCELLED, event.because or "the fleet refused")
+    if because := unfit(step) or withdrawn(step):
+        return finish(step, ActionState.CANCELLED, because, cooldown=False)
+    step.advance(ActionState.RESERVED, event.because or "the fleet agrees")
+    intend(step)
+    hold_traffic(step)
+    return None
+
+
+def drained(step: Step, event: Drained) -> None:
+    """The traffic is held. What a restart would destroy is saved now, if anybody saves it."""
+    if not step.awaited(event.op_id, ActionState.HOLDING):
+        return step.ignore("drained", event.op_id)
+    if because := unfit(step):
+        return finish(step, ActionState.CANCELLED, because, cooldown=False)
+    left = f"{event.left_open} exchanges still open" if event.left_open else "no exchange open"
+    if not step.participants.collector:
+        return send(step, left)
+    step.advance(ActionState.COLLECTING, left)
+    step.want(Collect(event.op_id))
+    return None
+
+
+def collected(step: Step, event: EvidenceCollected) -> None:
+    """Saved, or as much of it as there was: the cure never waits for its own explanation."""
+    if not step.awaited(event.op_id, ActionState.COLLECTING):
+        return step.ignore("evidence", event.op_id)
+    step.revise(bundle=event.bundle)
+    because = f"evidence is saved as {event.bundle}" if event.bundle else event.because or "there was no evidence"
+    return send(step, because)
+
+
+def send(step: Step, because: str) -> None:
+    """Look once more, then send: the only place that does."""
+    if misfit := unfit(step):
+        return finish(step, ActionState.CANCELLED, misfit, cooldown=False)
+    action = step.advance(ActionState.DISPATCHED, because, dispatched_at=step.now.boot)
+    step.want(Dispatch(plan_of(action)))
+    return None
 
 
 def replied(step: Step, event: ExecuteReplied) -> None:
@@ -136,7 +135,7 @@ def replied(step: Step, event: ExecuteReplied) -> None:
 def seen(step: Step, fact: EngineSeen) -> None:
     """The adapter identified the engine (or proved that none runs) while a cure is under way."""
     action = step.action
-    if action.state in (ActionState.RESERVED, ActionState.INTENT):
+    if action.state in BEFORE_SENDING:
         return seen_before_sending(step, fact)
     match remedy_of(action.verb).proof.seen(action, fact):
         case Conclusion() as conclusion:
@@ -165,8 +164,14 @@ def overdue(step: Step) -> None:
         return
     waited, terms = step.now.boot - action.entered_at, action.terms
     match action.state:
-        case ActionState.RESERVED | ActionState.INTENT if waited > terms.execute_seconds:
+        case ActionState.AWAITING_APPROVAL if action.approval is None or step.now.boot > action.approval.until:
+            finish(step, ActionState.CANCELLED, "nobody approved it in time")
+        case ActionState.PLANNED | ActionState.RESERVING if waited > RESERVE_SECONDS:
+            finish(step, ActionState.CANCELLED, f"the fleet did not answer within {RESERVE_SECONDS:.0f} s")
+        case ActionState.RESERVED | ActionState.INTENT | ActionState.HOLDING if waited > terms.execute_seconds:
             finish(step, ActionState.CANCELLED, f"the traffic was not held within {terms.execute_seconds:.0f} s")
+        case ActionState.COLLECTING if waited > COLLECT_SECONDS:
+            send(step, f"the evidence was not saved within {COLLECT_SECONDS:.0f} s")
         case ActionState.DISPATCHED if waited > terms.execute_seconds:
             reconcile(step, f"no reply within {terms.execute_seconds:.0f} s")
         case ActionState.RECONCILE if waited > terms.execute_seconds:

@@ -79,4 +79,5 @@ def canaried(step: Step, fact: CanaryEnded) -> None:
         breaches=0,
     )
     step.want(ReleaseTraffic(action.op_id))
-    step.move(IncidentState.VERIFYING, f"{who} serves; waiting for readings that prove the cure")
+    if action.incident:
+        step.move(IncidentState.VERIFYING, f"{who} serves; waiting for readings that prove the cure")

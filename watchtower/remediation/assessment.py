@@ -7,8 +7,8 @@ exactly those.
 
 from __future__ import annotations
 
-from watchtower.remediation import blessing, recovery
-from watchtower.remediation.action import begin
+from watchtower.remediation import blessing, orders, recovery
+from watchtower.remediation.departure import begin
 from watchtower.remediation.gates import Judgement, judge
 from watchtower.remediation.incident import (
     clear,
@@ -33,7 +33,7 @@ from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKin
 from watchtower.vocabulary.readings import RuleVerdict, Severity, Verdict
 from watchtower.vocabulary.sight import WatchState, loudest_of, watch_state, watching
 
-REMINDED_ONLY = frozenset({HoldReason.OBSERVE, HoldReason.PAUSED, HoldReason.NO_CURE})
+REMINDED_ONLY = frozenset({HoldReason.OBSERVE, HoldReason.PAUSED, HoldReason.NO_CURE, HoldReason.OTHER_CONTROLLER})
 """Somebody chose this: the hold deadline does not call a person, it reminds."""
 
 
@@ -41,12 +41,15 @@ def evaluate(step: Step, event: Evidence) -> None:
     """The machine's tick."""
     verdicts = event.verdicts
     streaks = {verdict.rule: step.state.streaks.get(verdict.rule, 0) + 1 for verdict in verdicts if fires(verdict)}
-    step.put(streaks=streaks, lease_held=event.lease_held, clean_since=event.window_clean_since)
+    step.put(streaks=streaks, lease=event.lease, clean_since=event.window_clean_since)
     watch_for_blindness(step, verdicts)
     directives = [
         verdict for verdict in verdicts if verdict.cure is Cure.CANARY_NOW and verdict.verdict is Verdict.BREACH
     ]
-    symptoms = tuple(verdict for verdict in verdicts if verdict.cure is not Cure.CANARY_NOW)
+    symptoms = tuple(
+        verdict for verdict in verdicts if verdict.cure is not Cure.CANARY_NOW and not orders.silences(step, verdict)
+    )
+    orders.watch(step, symptoms)
     if step.state.incident is None:
         begin_to_suspect(step, symptoms)
     incident = step.state.incident
@@ -155,6 +158,7 @@ def propose(step: Step, verdict: RuleVerdict) -> Proposal:
         now=step.now,
         limits=step.limits,
         capabilities=step.capabilities,
+        approver=step.participants.approver,
     )
 
 
@@ -175,6 +179,8 @@ def nobody_asks(step: Step) -> tuple[Refusal, ...]:
         return (
             Refusal(HoldReason.NO_CURE, f"no firing rule asks for an action ({', '.join(incident.rules)} only alert)"),
         )
+    if standing := orders.standing(step):
+        return standing
     clear_dwell = limits.clear_dwell_seconds
     reasons = [
         Refusal(
@@ -219,8 +225,8 @@ def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
     """No rule that would wake people can be judged although the engine serves: people should know, once; and hear
     when a rule could be judged again, because an alert that was raised must end."""
     watched = watching(verdicts)
-    if step.state.blind_told and any(verdict.verdict is not Verdict.UNKNOWN for verdict in watched):
-        step.put(blind_told=False)
+    if step.state.blind_notified and any(verdict.verdict is not Verdict.UNKNOWN for verdict in watched):
+        step.put(blind_notified=False)
         step.tell(
             NoticeKind.RESOLVED,
             "no rule could be judged · The rules can be judged again.",
@@ -232,8 +238,8 @@ def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
         return
     since = step.state.blind_since if step.state.blind_since is not None else step.now.boot
     step.put(blind_since=since)
-    if step.now.boot - since >= step.limits.blind_seconds and not step.state.blind_told:
-        step.put(blind_told=True)
+    if step.now.boot - since >= step.limits.blind_seconds and not step.state.blind_notified:
+        step.put(blind_notified=True)
         lead = loudest_of(watched)
         step.record("signal.blind", rules=[verdict.rule for verdict in watched], because=lead.sentence)
         step.tell(

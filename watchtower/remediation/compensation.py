@@ -7,14 +7,13 @@ loads something else would look just as healthy.
 
 from __future__ import annotations
 
+from watchtower.remediation.departure import Announcement, depart, new_action
 from watchtower.remediation.gates import over_budget
-from watchtower.remediation.interface import HoldTraffic
 from watchtower.remediation.proposal import mode_of
 from watchtower.remediation.remedies import remedy_of
 from watchtower.remediation.state import Action
 from watchtower.remediation.step import Step
-from watchtower.vocabulary.actions import ActionState, Mode
-from watchtower.vocabulary.incidents import IncidentState, NoticeKind
+from watchtower.vocabulary.actions import Mode
 
 
 def impossible(step: Step, failed: Action) -> str:
@@ -29,7 +28,7 @@ def impossible(step: Step, failed: Action) -> str:
         return "that was tried once in this incident already"
     if known.declared != failed.checkpoint:
         return f"a start loads {known.declared or 'nobody knows what'}, the blessed checkpoint is {failed.checkpoint}"
-    if state.storage_fault or not state.lease_held:
+    if state.storage_fault or not state.holds_lease(step.now.boot):
         return state.storage_fault or "the lease on this target was lost"
     if mode_of(limits, failed.rule, verb) is not Mode.AUTO:
         return f"{verb} is not auto for {failed.rule}"
@@ -42,39 +41,23 @@ def compensate(step: Step, failed: Action, because: str) -> None:
     verb = remedy_of(failed.verb).made_up_for_by
     if verb is None:
         raise LookupError(f"nothing makes up for a {failed.verb}")
-    now, engine = step.now, step.state.engine
-    op_id = step.derive("op", 12)
-    action = Action(
-        op_id=op_id,
+    engine = step.state.engine
+    action = new_action(
+        step,
+        verb,
+        engine.incarnation or failed.before,
         incident=failed.incident,
-        rule=failed.rule,
+        origin=failed.origin,
         symptoms=failed.symptoms,
-        verb=verb,
-        attempt=1,
-        state=ActionState.RESERVED,
         reason=f"{failed.incident}: makes up for {failed.op_id}",
         drain=False,
-        before=engine.incarnation or failed.before,
-        dead=not engine.running,
-        fence_token=step.state.fence_token,
-        not_after=now.boot + 2 * step.limits.execute_seconds,
-        terms=remedy_of(verb).terms(step.limits),
         checkpoint=failed.checkpoint,
         digest=failed.digest,
         digest_before=failed.digest_before,
         compensates=failed.op_id,
-        charged=True,
-        started_at=now.boot,
-        started_wall=now.wall,
-        entered_at=now.boot,
     )
-    step.put(actions=(*step.state.actions, action))
-    step.amend(actions=(*step.incident.actions, op_id))
-    step.advance(ActionState.RESERVED, because)
-    step.advance(ActionState.INTENT, action.reason, detail={"compensates": failed.op_id})
-    step.move(IncidentState.ACTING, f"{verb} with the blessed checkpoint, because {because}")
-    step.tell(
-        NoticeKind.ACTING,
+    words = Announcement(
+        f"{verb} with the blessed checkpoint, because {because}",
         f"{step.incident.title} · {because}. Watchtower restarts the engine with the blessed checkpoint, once.",
     )
-    step.want(HoldTraffic(op_id, False))
+    depart(step, action, words, because=because, detail={})

@@ -1,9 +1,9 @@
 """How a cure ends when it was not proven effective, and what that leaves behind.
 
 Whatever the outcome, the traffic is released and the attempt is remembered: for the cooldown, the breaker and the
-ladder. The budget is given back only for outcomes that mean "it never happened". Only a rollback has an inverse, of a
-kind: when it left something that is not the blessed checkpoint, the engine is restarted once, provided that a start
-loads the blessed one. Nothing else that goes wrong with a rollback is tried again: a person decides.
+ladder. The budget is given back only for outcomes that mean "it never happened". Where the remedy names a verb that
+makes up for it, that is done once; what is not tried twice goes to a person. A person's order has no incident to move:
+its outcome is reported to people, and nothing else follows from it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import msgspec
 from watchtower.remediation.compensation import compensate, impossible
 from watchtower.remediation.gates import cooldown_length, failures
 from watchtower.remediation.incident import escalate, external_change, hold
-from watchtower.remediation.interface import ReleaseTraffic
+from watchtower.remediation.interface import ReleaseTraffic, Settle
 from watchtower.remediation.ladder import FAILED, UNDONE, next_rung
 from watchtower.remediation.proposal import tried
 from watchtower.remediation.remedies import remedy_of
-from watchtower.remediation.state import Action
+from watchtower.remediation.state import Action, ByPerson
 from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import ActionState
 from watchtower.vocabulary.incidents import HoldReason, NoticeKind, Refusal
@@ -38,10 +38,15 @@ def finish(step: Step, state: ActionState, because: str, *, cooldown: bool = Tru
         step.want(ReleaseTraffic(action.op_id))
     if cooldown:
         cool_down(step)
+    settle(step)
     if state in FAILED:
         trip_breaker(step)
     result = f"{action.verb} (attempt {action.attempt}) is {state}: {because}"
-    if external:
+    if isinstance(action.origin, ByPerson):
+        step.report_order(NoticeKind.RESULT, f"what {action.origin.name} ordered did not work · {result}.")
+        if external:
+            external_change(step, result)
+    elif external:
         external_change(step, result)
     elif made_up_for:
         compensate(step, action, result)
@@ -56,6 +61,12 @@ def finish(step: Step, state: ActionState, because: str, *, cooldown: bool = Tru
     else:
         hold(step, (Refusal(HoldReason.COOLDOWN if cooldown else HoldReason.DATA_UNKNOWN, result),))
         step.tell(NoticeKind.RESULT, f"{step.incident.title} · {result}.")
+
+
+def settle(step: Step) -> None:
+    """The fleet learns what became of its reservation; by op_id, so that it may learn it twice."""
+    if step.action.fleet_asked:
+        step.want(Settle(step.action.op_id, spent=step.action.charged))
 
 
 def exhausted(step: Step, action: Action) -> bool:

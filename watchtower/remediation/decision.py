@@ -14,23 +14,31 @@ from watchtower.remediation import (
     assessment,
     blessing,
     checkpoint_registry,
+    orders,
     people,
     reconciliation,
     recovery,
 )
+from watchtower.remediation.conclusion import settle
 from watchtower.remediation.incident import came_back, clear, external_change
 from watchtower.remediation.interface import (
+    NOBODY,
+    Approved,
     Canaried,
     Commanded,
+    Denied,
     Drained,
     Effect,
     EngineObserved,
     Event,
     Evidence,
+    EvidenceCollected,
     ExecuteReplied,
     Fenced,
+    Participants,
     ReadBack,
     ReleaseTraffic,
+    Reserved,
     Rounded,
     Started,
     StatusAnswered,
@@ -47,10 +55,15 @@ from watchtower.vocabulary.readings import Severity
 
 
 def decide(
-    state: TargetState, event: Event, now: Instant, limits: RemediationSettings, capabilities: Capabilities
+    state: TargetState,
+    event: Event,
+    now: Instant,
+    limits: RemediationSettings,
+    capabilities: Capabilities,
+    participants: Participants = NOBODY,
 ) -> tuple[TargetState, tuple[Effect, ...]]:
     """The next state, and the effects wanted, records first where order matters."""
-    step = Step(trimmed(rebased(state, now), now), now, limits, capabilities)
+    step = Step(trimmed(rebased(state, now), now), now, limits, capabilities, participants)
     step.put(moment=now.boot)
     people.expire_pause(step)
     match event:
@@ -61,6 +74,14 @@ def decide(
             blessing.watch(step)
         case EngineObserved():
             seen(step, event.fact)
+        case Approved():
+            action.approved(step, event)
+        case Denied():
+            action.denied(step, event)
+        case Reserved():
+            action.reserved(step, event)
+        case EvidenceCollected():
+            action.collected(step, event)
         case Drained():
             action.drained(step, event)
         case ExecuteReplied():
@@ -97,7 +118,10 @@ def started(step: Step, event: Started) -> None:
         engine=_unseen(step.state.engine),
         checkpoints=checkpoint_registry.not_asked(step.state.checkpoints),
     )
-    step.record("watchtower.started", storage_fault=event.storage_fault)
+    adapted = step.state.adapted
+    step.record("watchtower.started", storage_fault=event.storage_fault, **({"adapted": adapted} if adapted else {}))
+    step.put(adapted=())
+    orders.restarted(step)
     people.announce_mode(step)
     if event.storage_fault:
         storage_failed(step, event.storage_fault)
@@ -110,6 +134,11 @@ def started(step: Step, event: Started) -> None:
         reconciliation.restarted(step)
     elif step.state.actions:
         step.want(ReleaseTraffic(step.action.op_id))  # the one wanted before the restart may have been lost
+        settle(step)
+
+
+def _recovering(step: Step) -> bool:
+    return step.state.incident is not None and step.incident.state is IncidentState.RECOVERING
 
 
 def _unseen(engine: EngineView) -> EngineView:
@@ -166,10 +195,12 @@ def seen(step: Step, fact: EngineSeen) -> None:
         step.put(streaks={})
         step.record("engine.gone", incarnation=str(newest), because=fact.because)
         blessing.forget(step, "the engine is gone")
-    flying = step.state.action
-    if flying:
+    orders.seen(step, fact)
+    if in_flight := step.state.action:
         action.seen(step, fact)
+        if changed and not gone and in_flight.ordered:
+            orders.replaced(step, f"the engine was restarted by order ({in_flight.reason})")
     elif changed and not gone:
         external_change(step, f"the engine was restarted, not by Watchtower ({fact.incarnation})")
-    elif gone and step.state.incident and step.incident.state is IncidentState.RECOVERING:
+    elif gone and not step.state.stopped and _recovering(step):
         came_back(step, f"the engine is gone ({fact.how})")

@@ -48,6 +48,7 @@ def failures(state: TargetState, now: Instant) -> int:
     reset = state.breaker.reset_at
     return sum(
         action.state in FAILED
+        and not action.ordered
         and action.ended_at is not None
         and now.boot - action.ended_at < DAY
         and (reset is None or action.ended_at > reset)
@@ -57,7 +58,10 @@ def failures(state: TargetState, now: Instant) -> int:
 
 def cooldown_length(state: TargetState, now: Instant, limits: RemediationSettings) -> float:
     """Seconds: the base, doubled for every further action of the last 24 h, up to the cap."""
-    done = sum(action.state not in UNDONE and now.boot - action.started_at < DAY for action in state.actions)
+    done = sum(
+        action.state not in UNDONE and not action.ordered and now.boot - action.started_at < DAY
+        for action in state.actions
+    )
     doubled: float = limits.cooldown_seconds * 2.0 ** min(max(0, done - 1), 32)
     return max(limits.cooldown_seconds, min(limits.cooldown_cap_seconds, doubled))
 
@@ -83,8 +87,8 @@ def not_only_observing(proposal: Proposal) -> Refusal | None:
 
 
 def approved(proposal: Proposal) -> Refusal | None:
-    if proposal.mode is not Mode.APPROVE:
-        return None
+    if proposal.mode is not Mode.APPROVE or proposal.approver:
+        return None  # where somebody can be asked, that is a state of the action
     return Refusal(
         HoldReason.APPROVAL, f"mode is approve for {proposal.verdict.rule}: a person must approve {proposal.verb}"
     )
@@ -104,6 +108,16 @@ def not_paused(proposal: Proposal) -> Refusal | None:
         return None
     left = pause.until - proposal.now.boot
     return Refusal(HoldReason.PAUSED, f"paused by {pause.author} for {left:.0f} s more: {pause.reason}")
+
+
+def no_order_stands(proposal: Proposal) -> Refusal | None:
+    """What a person ordered goes before what a rule asks for."""
+    stopped, action = proposal.state.stopped, proposal.state.action
+    if stopped:
+        return Refusal(HoldReason.OTHER_CONTROLLER, f"{stopped.author} stopped the engine: {stopped.reason}")
+    if action:
+        return Refusal(HoldReason.OTHER_CONTROLLER, f"{action.op_id} is under way: {action.reason}")
+    return None
 
 
 def cure_possible(proposal: Proposal) -> Refusal | None:
@@ -212,7 +226,7 @@ def replica_expendable(proposal: Proposal) -> Refusal | None:
 
 
 def lease_held(proposal: Proposal) -> Refusal | None:
-    if proposal.state.lease_held:
+    if proposal.state.holds_lease(proposal.now.boot):
         return None
     return Refusal(HoldReason.LEASE, "another Watchtower holds the lease on this target")
 
@@ -253,6 +267,7 @@ PERMISSION: tuple[Gate, ...] = (
     approved,
     journal_sound,
     not_paused,
+    no_order_stands,
     cure_possible,
 )
 """Whether anything may be done, and can be. Asked first, because people read the reasons in this order."""

@@ -63,7 +63,7 @@ def suspect(step: Step, breaching: tuple[RuleVerdict, ...]) -> None:
     last = step.state.recent[0] if step.state.recent else None
     if last and last.closed_at is not None and now.boot - last.closed_at < step.limits.recurrence_seconds:
         incident = msgspec.structs.replace(
-            last, rules=tuple(verdict.rule for verdict in breaching), curative=False, told=(), ok_since=None, why=""
+            last, rules=tuple(verdict.rule for verdict in breaching), curative=False, notified=(), ok_since=None, why=""
         )
     else:
         incident = Incident(

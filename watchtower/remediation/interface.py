@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from watchtower.vocabulary.actions import Answer, Plan, Reply
+from watchtower.remediation.state import HeldLease
+from watchtower.vocabulary.actions import Answer, Plan, Reply, Verb
 from watchtower.vocabulary.facts import CanaryEnded, CanaryRound, CheckpointSeen, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.readings import RuleVerdict
@@ -32,7 +33,8 @@ class Evidence(msgspec.Struct, frozen=True, tag="evidence", kw_only=True):
     verdicts: tuple[RuleVerdict, ...]
     window_clean_since: float | None = None
     """CLOCK_BOOTTIME: readings use nothing older than this (set by an incarnation change or a loop lag)."""
-    lease_held: bool = True
+    lease: HeldLease | None = HeldLease()
+    """The right to act, as of now; None: another Watchtower has it."""
 
 
 class EngineObserved(msgspec.Struct, frozen=True, tag="seen"):
@@ -41,11 +43,41 @@ class EngineObserved(msgspec.Struct, frozen=True, tag="seen"):
     fact: EngineSeen
 
 
+class Approved(msgspec.Struct, frozen=True, tag="approved"):
+    """A person approved exactly what ``digest`` names, and nothing else."""
+
+    op_id: str
+    digest: str
+    by: str
+
+
+class Denied(msgspec.Struct, frozen=True, tag="denied"):
+    op_id: str
+    by: str
+    reason: str
+
+
+class Reserved(msgspec.Struct, frozen=True, tag="reserved"):
+    """What the fleet said. Silence and doubt come as not granted."""
+
+    op_id: str
+    granted: bool
+    because: str = ""
+
+
 class Drained(msgspec.Struct, frozen=True, tag="drained"):
     """Every relay worker holds, and either nothing is open any more or the drain deadline passed."""
 
     op_id: str
     left_open: int
+
+
+class EvidenceCollected(msgspec.Struct, frozen=True, tag="evidence_collected"):
+    """All there is to be had of the evidence, or less; ``bundle`` is "" when there is nothing."""
+
+    op_id: str
+    bundle: str = ""
+    because: str = ""
 
 
 class ExecuteReplied(msgspec.Struct, frozen=True, tag="replied"):
@@ -80,7 +112,8 @@ class ReadBack(msgspec.Struct, frozen=True, tag="read_back"):
 
 
 class Commanded(msgspec.Struct, frozen=True, tag="commanded", kw_only=True):
-    """A person spoke. ``verb``: pause · resume · ack_resume · ack_resolve · breaker_reset · bless · unbless."""
+    """A person spoke. ``verb``: pause · resume · ack_resume · ack_resolve · breaker_reset · bless · unbless, and the
+    orders start · restart · stop."""
 
     verb: str
     author: str
@@ -96,7 +129,11 @@ Event = (
     Started
     | Evidence
     | EngineObserved
+    | Approved
+    | Denied
+    | Reserved
     | Drained
+    | EvidenceCollected
     | ExecuteReplied
     | StatusAnswered
     | Fenced
@@ -121,6 +158,27 @@ class Tell(msgspec.Struct, frozen=True, tag="tell"):
     """Into the outbox, in the same transaction as the records of this step."""
 
     notice: Notice
+
+
+class Reserve(msgspec.Struct, frozen=True, tag="reserve"):
+    """Ask the fleet's store for a place under this lease; answer with ``Reserved``. The same op_id twice is one."""
+
+    op_id: str
+    verb: Verb
+    lease_token: int
+
+
+class Settle(msgspec.Struct, frozen=True, tag="settle"):
+    """The action is over: whatever the fleet's store holds for this op_id is spent, or given back. No answer."""
+
+    op_id: str
+    spent: bool
+
+
+class Collect(msgspec.Struct, frozen=True, tag="collect"):
+    """Save what the action will destroy; answer with ``EvidenceCollected``. Touches nothing."""
+
+    op_id: str
 
 
 class HoldTraffic(msgspec.Struct, frozen=True, tag="hold"):
@@ -152,6 +210,14 @@ class RaiseFence(msgspec.Struct, frozen=True, tag="raise_fence"):
     token: int
 
 
+class StopEngine(msgspec.Struct, frozen=True, tag="stop_engine"):
+    """A person wants the engine ended and not started again. No answer: the next look shows it. Asked again after a
+    restart of Watchtower while the same incarnation still runs."""
+
+    author: str
+    reason: str
+
+
 class SendCanary(msgspec.Struct, frozen=True, tag="send_canary"):
     """Send a one-token canary now (token-bucketed by the runner); answer with ``Canaried``."""
 
@@ -164,4 +230,32 @@ class ReadWeights(msgspec.Struct, frozen=True, tag="read_weights"):
     why: str
 
 
-Effect = Record | Tell | HoldTraffic | ReleaseTraffic | Dispatch | AskStatus | RaiseFence | SendCanary | ReadWeights
+Effect = (
+    Record
+    | Tell
+    | Reserve
+    | Settle
+    | HoldTraffic
+    | ReleaseTraffic
+    | Collect
+    | Dispatch
+    | AskStatus
+    | RaiseFence
+    | StopEngine
+    | SendCanary
+    | ReadWeights
+)
+
+
+class Participants(msgspec.Struct, frozen=True, kw_only=True):
+    """Who has a say in an action besides gates and adapter. Where nobody has, its state is passed at once."""
+
+    approver: bool = False
+    """``Approved`` and ``Denied`` can come."""
+    fleet: bool = False
+    """``Reserve`` is answered by a store that all Watchtowers of a fleet share."""
+    collector: bool = False
+    """``Collect`` is answered by a collector of evidence."""
+
+
+NOBODY = Participants()

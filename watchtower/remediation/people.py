@@ -6,7 +6,7 @@ lets the machine act again also makes it start from fresh evidence, so that no b
 
 from __future__ import annotations
 
-from watchtower.remediation import blessing
+from watchtower.remediation import blessing, orders
 from watchtower.remediation.incident import resolve
 from watchtower.remediation.interface import Commanded
 from watchtower.remediation.state import Breaker, Pause
@@ -49,9 +49,11 @@ def commanded(step: Step, event: Commanded) -> None:
             blessing.bless(step, event.author, event.reason)
         case "unbless":
             blessing.unbless(step, event.author, event.reason)
+        case order if order in orders.ORDERS:
+            orders.obey(step, event)
         case "ack_resume":
             step.put(streaks={}, cycles=())
-            step.move(IncidentState.OPEN, f"resumed by {by}", attempts_from=step.now.boot, ok_since=None, told=())
+            step.move(IncidentState.OPEN, f"resumed by {by}", attempts_from=step.now.boot, ok_since=None, notified=())
         case "ack_resolve":
             resolve(step, f"resolved by {by}")
             step.put(streaks={}, cycles=())
@@ -74,6 +76,8 @@ def refused(step: Step, event: Commanded) -> str:
             return "no incident is escalated"
         case "bless" | "unbless":
             return "it needs a reason" if not event.reason else blessing.refused(step, event.verb)
+        case order if order in orders.ORDERS:
+            return orders.refused(step, event)
         case "pause" | "resume" | "breaker_reset" | "ack_resume" | "ack_resolve":
             return ""
     return f"there is no command {event.verb!r}"

@@ -42,6 +42,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     now: Instant
     limits: RemediationSettings
     capabilities: Capabilities
+    approver: bool = False
+    """Somebody can be asked: mode ``approve`` is no refusal then."""
 
     @property
     def verb(self) -> Verb:

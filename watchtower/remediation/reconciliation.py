@@ -13,7 +13,7 @@ from watchtower.remediation.arrival import executed
 from watchtower.remediation.conclusion import finish
 from watchtower.remediation.interface import AskStatus, Fenced, RaiseFence, ReleaseTraffic, StatusAnswered
 from watchtower.remediation.step import Step
-from watchtower.vocabulary.actions import ActionState, Answer
+from watchtower.vocabulary.actions import BEFORE_INTENT, BEFORE_SENDING, ActionState, Answer
 
 FRESH_STARTS = 3
 """So often a restart of Watchtower itself gives an action its deadline anew; then it runs on, whatever restarts."""
@@ -73,9 +73,9 @@ def restarted(step: Step) -> None:
     fresh: dict[str, Any] = {"entered_at": step.now.boot} if action.restarts < FRESH_STARTS else {}
     step.revise(restarts=action.restarts + 1, **fresh)
     match action.state:
-        case ActionState.RESERVED:
+        case state if state in BEFORE_INTENT:
             finish(step, ActionState.CANCELLED, "Watchtower restarted before anything was intended", cooldown=False)
-        case ActionState.INTENT | ActionState.DISPATCHED | ActionState.RECONCILE:
+        case state if state in BEFORE_SENDING or state in (ActionState.DISPATCHED, ActionState.RECONCILE):
             entered = step.action.entered_at
             reconcile(step, "Watchtower restarted in the middle of it")
             step.revise(entered_at=entered)

@@ -7,10 +7,11 @@ not earlier than the stabilization time. UNKNOWN proves nothing either way; at t
 
 from __future__ import annotations
 
-from watchtower.remediation.conclusion import cool_down, finish
+from watchtower.remediation.conclusion import cool_down, finish, settle
 from watchtower.remediation.incident import came_back, escalate, hold, recover, resolve, serious
 from watchtower.remediation.proposal import reaches_back_to
 from watchtower.remediation.remedies import remedy_of
+from watchtower.remediation.state import ByPerson
 from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import ActionState
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind, Refusal
@@ -57,7 +58,7 @@ def effective(step: Step, well: list[RuleVerdict]) -> None:
     proof = (
         *seen,
         f"{who} served a canary in {action.canary_seconds or 0.0:.2f} s",
-        "; ".join(back_inside(verdict) for verdict in well),
+        *filter(None, ["; ".join(back_inside(verdict) for verdict in well)]),
     )
     step.advance(
         ActionState.EFFECTIVE,
@@ -67,9 +68,14 @@ def effective(step: Step, well: list[RuleVerdict]) -> None:
         ended_wall=step.now.wall,
     )
     cool_down(step)
+    settle(step)
     parts = (*proof[-1:], *proof[:-1])  # people want to know first that it is well again
-    step.tell(NoticeKind.RESULT, f"{step.incident.title} · {action.verb} worked: {', '.join(parts)}.")
+    worked = f"{action.verb} worked: {', '.join(parts)}."
+    if isinstance(action.origin, ByPerson):
+        return step.report_order(NoticeKind.RESULT, f"what {action.origin.name} ordered is done · {worked}")
+    step.tell(NoticeKind.RESULT, f"{step.incident.title} · {worked}")
     recover(step, f"{action.verb} was effective", proven=True)
+    return None
 
 
 def back_inside(verdict: RuleVerdict) -> str:

@@ -17,11 +17,11 @@ import msgspec
 from watchtower.remediation.checkpoint_registry import Checkpoints
 from watchtower.remediation.terms import Terms
 from watchtower.vocabulary.actions import TERMINAL_ACTIONS, ActionState, Incarnation, Verb
-from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.incidents import IncidentState, Refusal
 from watchtower.vocabulary.instants import Instant
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of a stored snapshot; what older ones looked like, ``snapshots`` knows."""
 KEPT = 50
 """How many closed incidents, and how many actions, people can look back at."""
 HOUR, DAY = 3600.0, 86400.0
@@ -70,6 +70,60 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """Failures before this no longer count."""
 
 
+class HeldLease(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to act on this target, as whoever grants it said."""
+
+    marks: ClassVar[tuple[str, ...]] = ("until_boot",)
+
+    token: int = 0
+    """Higher with every new holder; 0: a lock of this machine, which nobody else can take meanwhile."""
+    until_boot: float | None = None
+    """Nothing is begun or sent after this; None: as long as this process lives."""
+
+    def good_at(self, now: float) -> bool:
+        return self.until_boot is None or now < self.until_boot
+
+
+class Stopped(msgspec.Struct, frozen=True, kw_only=True):
+    """A person had the engine stopped. Holds until a person starts it, or somebody else visibly did."""
+
+    marks: ClassVar[tuple[str, ...]] = ("since",)
+
+    author: str
+    reason: str
+    since: float
+    incarnation: Incarnation | None = None
+    """Who was stopped."""
+    asked: bool = False
+    """This run of Watchtower has asked for it to be ended."""
+
+
+class ByRule(msgspec.Struct, frozen=True, tag="rule"):
+    """The rule that asked for it."""
+
+    name: str
+
+
+class ByPerson(msgspec.Struct, frozen=True, tag="person"):
+    """A person's order: not charged to any budget, and no part of an incident."""
+
+    name: str
+    reason: str
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person is asked to approve, and until when."""
+
+    marks: ClassVar[tuple[str, ...]] = ("until",)
+
+    digest: str
+    """Of exactly what is to be done; an approval of anything else is none."""
+    until: float
+    until_wall: float
+    by: str = ""
+    """Who approved it."""
+
+
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt at a cure, from the reserved budget to the verdict."""
 
@@ -86,8 +140,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 
     op_id: str
     incident: str
-    rule: str
-    """The rule that asked for it."""
+    """"" for a person's order."""
+    origin: ByRule | ByPerson
     symptoms: tuple[str, ...]
     """Rules that fired when it was decided; all must read OK again."""
     verb: Verb
@@ -96,12 +150,20 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     state: ActionState
     reason: str
     drain: bool
-    before: Incarnation
+    before: Incarnation | None
+    """Whom it is done to; None: no engine ever ran, and a person orders the first start."""
     dead: bool = False
     """``before`` was proven dead when it was decided: nothing is ended, one is started in its place."""
     fence_token: int
+    lease_token: int = 0
+    """Of the lease under which it was decided."""
     not_after: float
     terms: Terms
+    approval: Approval | None = None
+    fleet_asked: bool = False
+    """The fleet may hold a reservation for this op_id: it is settled when the action ends."""
+    bundle: str = ""
+    """Id of the evidence that was saved before it; "" when there is none."""
     charged: bool
     """Counts against the budget. Taken back only when it is proven that nothing happened."""
     started_at: float
@@ -135,6 +197,16 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     ended_wall: float | None = None
     verified_by: tuple[str, ...] = ()
     because: str = ""
+
+    @property
+    def rule(self) -> str:
+        """The rule that asked for it; "" for a person's order."""
+        return self.origin.name if isinstance(self.origin, ByRule) else ""
+
+    @property
+    def ordered(self) -> bool:
+        """A person ordered it."""
+        return isinstance(self.origin, ByPerson)
 
     @property
     def over(self) -> bool:
@@ -180,8 +252,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     attempts_from: float | None = None
     """Attempts before this were forgiven by a person (``ack_resume``)."""
     actions: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
-    """What people were told once and need not be told again."""
+    notified: tuple[str, ...] = ()
+    """What people heard once and need not hear again."""
     closed_at: float | None = None
     closed_wall: float | None = None
 
@@ -208,7 +280,9 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     breaker: Breaker = Breaker()
     engine: EngineView = EngineView()
     checkpoints: Checkpoints = Checkpoints()
-    lease_held: bool = True
+    lease: HeldLease | None = HeldLease()
+    """None: another Watchtower has it."""
+    stopped: Stopped | None = None
     clean_since: float | None = None
     """Readings use nothing older than this."""
     streaks: dict[str, int] = {}
@@ -218,12 +292,18 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     cycles: tuple[float, ...] = ()
     """Marks: each time an incident came back or was resolved."""
     blind_since: float | None = None
-    blind_told: bool = False
+    blind_notified: bool = False
     incident: Incident | None = None
     recent: tuple[Incident, ...] = ()
     """Closed incidents, newest first."""
     actions: tuple[Action, ...] = ()
     """Newest last."""
+    adapted: tuple[str, ...] = ()
+    """What of the stored state was not understood, and how it was read instead: said at the next start."""
+
+    def holds_lease(self, now: float) -> bool:
+        """This Watchtower, and no other, may act on the target."""
+        return self.lease is not None and self.lease.good_at(now)
 
     @property
     def action(self) -> Action | None:
@@ -231,28 +311,19 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
         return self.actions[-1] if self.actions and not self.actions[-1].over else None
 
 
-def encode(state: TargetState) -> bytes:
-    """One line of JSON."""
-    return msgspec.json.encode(state)
-
-
-def decode(snapshot: bytes) -> TargetState:
-    """Raises StorageFault for anything but a snapshot of this schema: a damaged memory is never an empty one."""
-    try:
-        state = msgspec.json.decode(snapshot, type=TargetState)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise StorageFault("the stored state of remediation cannot be read") from exc
-    if state.schema != SCHEMA:
-        raise StorageFault(f"the stored state has schema {state.schema}; this version reads {SCHEMA}")
-    return state
-
-
-_Marked = TypeVar("_Marked", EngineView, Checkpoints, Pause, Breaker, Action, Incident, TargetState)
+_Marked = TypeVar(
+    "_Marked", EngineView, Checkpoints, Pause, Breaker, Action, Approval, Incident, HeldLease, Stopped, TargetState
+)
 
 
 def _moved(value: _Marked, by: float) -> _Marked:
     changes: dict[str, Any] = {name: mark + by for name in value.marks if (mark := getattr(value, name)) is not None}
     return msgspec.structs.replace(value, **changes)
+
+
+def _moved_action(action: Action, by: float) -> Action:
+    approval = _moved(action.approval, by) if action.approval else None
+    return msgspec.structs.replace(_moved(action, by), approval=approval)
 
 
 def rebased(state: TargetState, now: Instant) -> TargetState:
@@ -275,7 +346,9 @@ def rebased(state: TargetState, now: Instant) -> TargetState:
         checkpoints=_moved(state.checkpoints, by),
         incident=_moved(state.incident, by) if state.incident else None,
         recent=tuple(_moved(incident, by) for incident in state.recent),
-        actions=tuple(_moved(action, by) for action in state.actions),
+        actions=tuple(_moved_action(action, by) for action in state.actions),
+        lease=_moved(state.lease, by) if state.lease else None,
+        stopped=_moved(state.stopped, by) if state.stopped else None,
     )
 
 

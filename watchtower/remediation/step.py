@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 
-from watchtower.remediation.interface import Effect, Record, Tell
-from watchtower.remediation.state import Action, Incident, TargetState
+from watchtower.remediation.interface import NOBODY, Effect, Participants, Record, Tell
+from watchtower.remediation.state import Action, ByPerson, Incident, TargetState
 from watchtower.settings import RemediationSettings
 from watchtower.vocabulary.actions import ActionState, Capabilities
 from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind, Refusal
 from watchtower.vocabulary.instants import Instant
+from watchtower.vocabulary.readings import Severity
 
 TITLE_LIMIT = 120
 
@@ -26,12 +27,18 @@ class Step:
     """State and effects of one ``decide``."""
 
     def __init__(
-        self, state: TargetState, now: Instant, limits: RemediationSettings, capabilities: Capabilities
+        self,
+        state: TargetState,
+        now: Instant,
+        limits: RemediationSettings,
+        capabilities: Capabilities,
+        participants: Participants = NOBODY,
     ) -> None:
         self.state = state
         self.now = now
         self.limits = limits
         self.capabilities = capabilities
+        self.participants = participants
         self.effects: list[Effect] = []
 
     def want(self, *effects: Effect) -> None:
@@ -81,9 +88,9 @@ class Step:
 
     def once(self, key: str) -> bool:
         """True the first time this incident asks."""
-        if key in self.incident.told:
+        if key in self.incident.notified:
             return False
-        self.amend(told=(*self.incident.told, key))
+        self.amend(notified=(*self.incident.notified, key))
         return True
 
     # ── the action ──────────────────────────────────────────────────────────────────────────────
@@ -113,10 +120,12 @@ class Step:
             "from": str(origin),
             "because": because,
             "charged": action.charged,
-            "before": str(action.before),
+            "before": str(action.before or ""),
             "after": str(action.after or ""),
             "verified_by": list(action.verified_by),
         }
+        if isinstance(action.origin, ByPerson):
+            body |= {"ordered_by": action.origin.name}
         self.record(f"action.{to}", **(body | (detail or {})))
         return action
 
@@ -161,6 +170,10 @@ class Step:
                 )
             )
         )
+
+    def report_order(self, kind: NoticeKind, text: str) -> None:
+        """A notice about a person's order: it belongs to no incident."""
+        self.tell(kind, text, severity=str(Severity.INFO), subject=f"order-{self.state.target}")
 
     def _details(self) -> dict[str, str]:
         """What else is known of the incident, for people."""

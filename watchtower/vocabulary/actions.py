@@ -80,7 +80,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     verb: Verb
     incident: str
     rule: str
-    expected_incarnation: Incarnation
+    expected_incarnation: Incarnation | None
+    """Whom it is meant for. None (a person's first start): it is carried out only where no engine ever ran."""
     attempt: int
     reason: str
     """One sentence, stamped where a person will look (environment of the new incarnation, engine log)."""
@@ -122,13 +123,24 @@ class Answer(StrEnum):
 
 
 class ActionState(StrEnum):
-    """remediation §4. Written durably before the thing it names."""
+    """Where one action stands. Written durably before the thing it names. Up to RESERVED nothing is intended yet; a
+    state in which nobody else has a say is passed within one step."""
 
     WOULD_ACT = "would_act"
+    PLANNED = "planned"
+    """Permitted by every gate, or ordered by a person."""
+    AWAITING_APPROVAL = "awaiting_approval"
+    """A person is asked. With nobody who could be asked it is never entered."""
+    RESERVING = "reserving"
+    """Budget charged here; the fleet is asked for its part."""
     RESERVED = "reserved"
-    """Budget charged."""
+    """Budget charged, and nobody else may use it."""
     INTENT = "intent"
     """Durable before anything is touched, the hold of traffic included."""
+    HOLDING = "holding"
+    """New requests wait, open ones finish."""
+    COLLECTING = "collecting"
+    """What a restart would destroy is saved; at its deadline the cure goes on without."""
     DISPATCHED = "dispatched"
     ACKED = "acked"
     VERIFYING = "verifying"
@@ -144,6 +156,13 @@ class ActionState(StrEnum):
     CANCELLED = "cancelled"
     AMBIGUOUS = "ambiguous"
 
+
+BEFORE_INTENT = frozenset(
+    {ActionState.PLANNED, ActionState.AWAITING_APPROVAL, ActionState.RESERVING, ActionState.RESERVED}
+)
+"""Nothing outside knows of it: given up without a trace."""
+BEFORE_SENDING = BEFORE_INTENT | {ActionState.INTENT, ActionState.HOLDING, ActionState.COLLECTING}
+"""Nothing was sent to the engine's supervisor."""
 
 TERMINAL_ACTIONS = frozenset(
     {

@@ -47,6 +47,8 @@ class HoldReason(StrEnum):
     INCARNATION = "incarnation"
     """The engine restarted since the evidence, or cannot be identified."""
     PREFLIGHT = "preflight"
+    OTHER_CONTROLLER = "other_controller"
+    """A person has ordered something else: the engine is stopped on purpose, or a restart of theirs is under way."""
     NO_CHECKPOINT_CHANGE = "no_checkpoint_change"
     """The blessed checkpoint is in memory: there is nothing to roll back."""
 

@@ -25,7 +25,8 @@ from watchtower.remediation.interface import (
     StatusAnswered,
     StorageFailed,
 )
-from watchtower.remediation.state import TargetState, decode
+from watchtower.remediation.snapshots import decode
+from watchtower.remediation.state import TargetState
 from watchtower.services.curing.runner import Runner
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import ActionState, Answer, Incarnation, Plan, Reply, ReplyKind

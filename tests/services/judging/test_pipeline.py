@@ -203,10 +203,10 @@ def test_slow_traffic_becomes_evidence_an_incident_and_a_notice(house: House) ->
 def test_what_is_published_is_what_was_judged(house: House) -> None:
     house.seconds(6, SLOW)
     assert house.found.verdicts == house.pipeline.verdicts == house.evidence.verdicts
-    assert house.evidence.lease_held is True
+    assert house.evidence.lease is not None
     house.lease = False
     house.seconds(1, SLOW)
-    assert house.evidence.lease_held is False
+    assert house.evidence.lease is None
 
 
 def test_the_baseline_is_learned_while_nothing_is_wrong(house: House) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.remediation.scenes import SNAPSHOTS
 from watchtower.knobs import SupervisorSettings
-from watchtower.remediation.state import TargetState, encode
+from watchtower.remediation.snapshots import encode
+from watchtower.remediation.state import TargetState
 from watchtower.services.persisting.state_directory import open_storage, supervised
 from watchtower.settings import Settings
 from watchtower.testing.clock import HandClock
@@ -28,6 +30,17 @@ async def test_the_last_committed_state_is_found_again(tmp_path: Path) -> None:
         await storage.journal.commit([], encode(paused), [], HandClock().now())
     async with AsyncExitStack() as stack:
         assert open_storage(knobs, stack).state == paused
+
+
+async def test_the_state_of_an_earlier_release_is_no_fault(tmp_path: Path) -> None:
+    knobs = settings(tmp_path / "state")
+    old = (SNAPSHOTS / "schema-1" / "action-dispatched.json").read_bytes()
+    async with AsyncExitStack() as stack:
+        await open_storage(knobs, stack).journal.commit([], old, [], HandClock().now())
+    async with AsyncExitStack() as stack:
+        storage = open_storage(knobs, stack)
+        assert storage.fault == ""
+        assert storage.state.action is not None
 
 
 async def test_a_second_daemon_is_refused(tmp_path: Path) -> None:

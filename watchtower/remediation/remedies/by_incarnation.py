@@ -43,14 +43,16 @@ class ProofByIncarnation:
         return None  # weights prove no restart; while VERIFYING they are looked at like anybody's
 
     def never_ready(self, action: Action) -> Conclusion:
-        what = f"{action.after} served no canary" if action.after else f"{action.before} was never replaced"
+        replaced = f"{action.before} was never replaced" if action.before else "no engine was started"
+        what = f"{action.after} served no canary" if action.after else replaced
         return Conclusion(ActionState.INEFFECTIVE, f"{what} within {action.terms.ready_seconds:.0f} s")
 
     def who(self, action: Action) -> str:
         return str(action.after)
 
     def evidence(self, action: Action) -> tuple[str, ...]:
-        changed = f"the incarnation changed from {action.before} to {action.after}"
+        before = f"changed from {action.before} to" if action.before else "is"
+        changed = f"the incarnation {before} {action.after}"
         return (changed, *weights_read(action), f"{action.after}")
 
 

@@ -18,11 +18,13 @@ from watchtower.ports import Clock, Hands, Traffic
 from watchtower.remediation.decision import decide
 from watchtower.remediation.interface import (
     AskStatus,
+    Collect,
     Commanded,
     Dispatch,
     Drained,
     Effect,
     Event,
+    EvidenceCollected,
     ExecuteReplied,
     Fenced,
     HoldTraffic,
@@ -31,12 +33,17 @@ from watchtower.remediation.interface import (
     ReadWeights,
     Record,
     ReleaseTraffic,
+    Reserve,
+    Reserved,
     SendCanary,
+    Settle,
     StatusAnswered,
+    StopEngine,
     StorageFailed,
     Tell,
 )
-from watchtower.remediation.state import TargetState, encode
+from watchtower.remediation.snapshots import encode
+from watchtower.remediation.state import TargetState
 from watchtower.settings import RemediationSettings
 from watchtower.vocabulary.actions import Capabilities
 from watchtower.vocabulary.errors import Deadline, StorageFault
@@ -76,7 +83,9 @@ class Runner:
         send_canary: Callable[[str], None],
         spawn: Spawn,
         on_commit: Callable[[TargetState], None] = lambda state: None,
+        stop_engine: Callable[[str], None] = lambda reason: None,
     ) -> None:
+        """``stop_engine``: a person wants the engine ended; nobody can where no owner of it is given."""
         self.state = state
         self.capabilities = capabilities
         self.events_waiting = asyncio.Queue[Event](maxsize=1000)
@@ -89,6 +98,7 @@ class Runner:
         self._send_canary = send_canary
         self._spawn = spawn
         self._on_commit = on_commit
+        self._stop_engine = stop_engine
         self._asked: list[tuple[Commanded, asyncio.Future[str]]] = []
 
     async def command(self, event: Commanded, within: float = COMMAND_SECONDS) -> str:
@@ -161,6 +171,12 @@ class Runner:
         match effect:
             case HoldTraffic(op_id, drain):
                 self._later(f"hold {op_id}", self._hold(op_id, drain))
+            case Reserve(op_id):  # no fleet: nobody to ask
+                self.submit(Reserved(op_id, granted=True, because="there is no fleet"))
+            case Collect(op_id):  # no collector: nothing to wait for
+                self.submit(EvidenceCollected(op_id, because="nobody collects evidence"))
+            case StopEngine(author, reason):
+                self._stop_engine(f"{author}: {reason}")
             case ReleaseTraffic(op_id):
                 await self._traffic.release(op_id)
             case Dispatch(plan):
@@ -176,7 +192,7 @@ class Runner:
                 self._later("read weights", self._read_weights())
             case SendCanary(why):
                 self._send_canary(why)
-            case Record() | Tell():
+            case Record() | Tell() | Settle():
                 pass
 
     async def _hold(self, op_id: str, drain: bool) -> None:

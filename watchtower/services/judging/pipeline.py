@@ -13,6 +13,7 @@ from collections.abc import Callable
 from watchtower.detectors.load_explains_latency import LoadNow
 from watchtower.ports import Clock
 from watchtower.remediation.interface import Canaried, EngineObserved, Event, Evidence, Rounded
+from watchtower.remediation.state import HeldLease
 from watchtower.rules.ruleset import ReadReading, Ruleset
 from watchtower.services.judging.baseline_learning import BaselineLearner
 from watchtower.services.judging.evaluation import Evaluation
@@ -105,7 +106,7 @@ class Pipeline:
             Evidence(
                 verdicts=verdicts,
                 window_clean_since=clean if math.isfinite(clean) else None,
-                lease_held=self._lease_held(),
+                lease=HeldLease() if self._lease_held() else None,
             )
         )
         return evaluation

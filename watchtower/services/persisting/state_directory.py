@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watchtower.knobs import SupervisorSettings
-from watchtower.remediation.state import TargetState, decode
+from watchtower.remediation.snapshots import decode
+from watchtower.remediation.state import TargetState
 from watchtower.settings import Settings
 from watchtower.storage.journal import MemoryJournal, SqliteJournal
 from watchtower.storage.lease import Lease
