@@ -244,8 +244,8 @@ def _show(out: Console, checks: list[Check]) -> None:
     colours = {Health.OK: "green", Health.OFF: "dim", Health.PROBLEM: "red"}
     table = Table(box=None, pad_edge=False, show_header=False)
     for check in checks:
-        told = Text(check.what)
+        line = Text(check.what)
         if check.cure:
-            told.append(f"\ncure: {check.cure}", style="bold")
-        table.add_row(Text(check.health.value, style=colours[check.health]), check.name, told)
+            line.append(f"\ncure: {check.cure}", style="bold")
+        table.add_row(Text(check.health.value, style=colours[check.health]), check.name, line)
     out.print(table)

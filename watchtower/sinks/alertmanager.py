@@ -83,17 +83,17 @@ class Standing:
     def _tell(self, message: Message) -> list[AlertmanagerAlert]:
         before = self._firing.pop(message.key, None)
         alert = self._alert(message, before)
-        told = []
+        sent = []
         if before and before.labels != alert.labels:
-            told.append(msgspec.structs.replace(before, ends=message.wall))
-            self._ended.append(told[-1])
+            sent.append(msgspec.structs.replace(before, ends=message.wall))
+            self._ended.append(sent[-1])
         if message.phase is Phase.RESOLVE:
             alert = msgspec.structs.replace(alert, ends=message.wall)
             self._ended.append(alert)
         else:
             self._firing[message.key] = alert
             self._ended = [ended for ended in self._ended if ended.labels != alert.labels]
-        return [*told, alert]
+        return [*sent, alert]
 
     def _alert(self, message: Message, before: AlertmanagerAlert | None) -> AlertmanagerAlert:
         labels = self._labels | {

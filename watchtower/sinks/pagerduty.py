@@ -91,11 +91,11 @@ def event(message: Message) -> dict[str, Any]:
 
 def details(message: Message) -> dict[str, str]:
     """What a responder sees as a table: one row a fact, because running text loses its lines there."""
-    told = (
+    facts = (
         {"message": message.own_text} if message.own_text else {name.lower(): value for name, value in message.untold}
     )
     return {
-        **told,
+        **facts,
         "next_command": message.command,
         **({"release_command": message.release} if message.release else {}),
     }
