@@ -47,7 +47,7 @@ THROUGH_A_NEIGHBOUR: dict[str, str] = {
     "watchtower/services/relaying/finding.py": "tests/services/relaying/test_relay_pool.py",
     "watchtower/services/comparing/comparison_report.py": "tests/programs/test_compare.py",
     "watchtower/services/meaning/capturing.py": "tests/services/meaning/test_reference_service.py",
-    "watchtower/settings.py": "tests/configuration/test_bad_configurations.py",
+    "watchtower/settings/gpu_knobs.py": "tests/configuration/test_bad_configurations.py",
     "watchtower/sinks/checking.py": "tests/sinks/test_receivers.py",
     "watchtower/sinks/opsgenie.py": "tests/sinks/test_receivers.py",
     "watchtower/sinks/slack.py": "tests/sinks/test_templates.py",
