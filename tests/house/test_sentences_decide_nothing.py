@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "watchtower"
-FACES = {"web", "exporters", "sinks", "programs", "lab", "testing", "cli.py"}
+FACES = {"web", "exporters", "sinks", "programs", "lab", "testing", "cli"}
 SENTENCES = {"because", "sentence"}
 LOOKING_INTO = {
     *("lower", "upper", "casefold", "startswith", "endswith", "find", "rfind", "index", "count"),

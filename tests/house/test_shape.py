@@ -44,7 +44,7 @@ def test_the_daemon_only_wires() -> None:
 
 def test_no_room_of_the_product_knows_the_lab() -> None:
     """The lab breaks and measures the product; the product does not know that it is watched."""
-    allowed = ("watchtower/lab/", "watchtower/programs/", "watchtower/cli.py")
+    allowed = ("watchtower/lab/", "watchtower/programs/", "watchtower/cli/")
     found = {
         module.place: sorted(name for name in module.imports if name.startswith("watchtower.lab"))
         for module in modules()

@@ -1,0 +1,5 @@
+"""``python -m watchtower.cli``."""
+
+from watchtower.cli.root import main
+
+main()
