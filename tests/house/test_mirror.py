@@ -26,7 +26,10 @@ THROUGH_A_NEIGHBOUR: dict[str, str] = {
     "watchtower/configuration/tree.py": "tests/configuration/test_yamltree.py",
     "watchtower/configuration/validating.py": "tests/configuration/test_bad_configurations.py",
     "watchtower/detectors/load_baseline.py": "tests/detectors/test_load_explains_latency.py",
-    "watchtower/exchanges/openai.py": "tests/exchanges/test_responses.py",
+    "watchtower/exchanges/answer_reading.py": "tests/exchanges/test_responses.py",
+    "watchtower/exchanges/choices.py": "tests/exchanges/test_responses.py",
+    "watchtower/exchanges/openai_requests.py": "tests/exchanges/test_requests.py",
+    "watchtower/taps/request_observer.py": "tests/taps/test_forwarding.py",
     "watchtower/exporters/otel.py": "tests/exporters/test_telemetry.py",
     "watchtower/exporters/remediation_spans.py": "tests/exporters/test_telemetry.py",
     "watchtower/lab/benchmarks/process_costs.py": "tests/lab/benchmarks/test_relay_peers.py",
@@ -95,11 +98,7 @@ STILL_UNTESTED = frozenset(
         "watchtower/remediation/remedies/by_incarnation.py",
         "watchtower/remediation/remedies/by_weights.py",
         "watchtower/taps/relay_worker.py",
-        "watchtower/lab/benchmarks/daemon.py",
-        "watchtower/lab/benchmarks/quality.py",
         "watchtower/lab/benchmarks/scoring.py",
-        "watchtower/programs/bench.py",
-        "watchtower/programs/checkpoints.py",
     }
 )
 

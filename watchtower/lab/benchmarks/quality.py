@@ -20,7 +20,7 @@ from watchtower.clock import SystemClock
 from watchtower.lab.benchmarks import detection
 from watchtower.lab.benchmarks.budgets import Budget
 from watchtower.lab.benchmarks.detection import Goals
-from watchtower.lab.benchmarks.host import this_machine
+from watchtower.lab.benchmarks.host import Machine, this_machine
 from watchtower.lab.benchmarks.kept_vectors import KeptVectors
 from watchtower.lab.benchmarks.presentation import exit_code, plain_console, progress, show_budgets, show_machine
 from watchtower.lab.benchmarks.scoring import measure
@@ -42,8 +42,7 @@ def detect(vectors: Path | None = None, *, as_json: bool) -> int:
 
     ``vectors``: file that keeps the embeddings, so that a second run, or one that was broken off, need not make them
     again. Raises BadInput for a file that is none of ours."""
-    machine = this_machine({})
-    found = []
+    machine, found = this_machine({}), []
     for name, goals in (
         ("run lengths", detection.run_lengths),
         ("similarity", detection.similarity),
@@ -51,16 +50,21 @@ def detect(vectors: Path | None = None, *, as_json: bool) -> int:
     ):
         progress(name)
         found.append(goals())
-    found.append(_drift(vectors))
+    found.append(drift(vectors))
+    return tell(machine, found, as_json=as_json)
+
+
+def tell(machine: Machine, found: list[Goals], *, as_json: bool) -> int:
+    """Print what was found; the exit code says whether a goal was missed."""
     budgets = [budget for goals in found for budget in goals.budgets]
     notes = [note for goals in found for note in goals.notes]
     if as_json:
-        told = {
+        shown = {
             "machine": msgspec.to_builtins(machine),
             "goals": [budget.as_json() for budget in budgets],
             "notes": notes,
         }
-        print(json.dumps(told, indent=2))
+        print(json.dumps(shown, indent=2))
         return exit_code(budgets)
     console = plain_console()
     show_machine(console, machine)
@@ -74,8 +78,8 @@ def score(*, as_json: bool) -> int:
     """Raises NotReachable without an encoder."""
     cost = asyncio.run(measure(ScoringSettings(), SystemClock(), progress))
     if as_json:
-        told = {**msgspec.to_builtins(cost), "budgets": [budget.as_json() for budget in cost.budgets]}
-        print(json.dumps(told, indent=2))
+        shown = {**msgspec.to_builtins(cost), "budgets": [budget.as_json() for budget in cost.budgets]}
+        print(json.dumps(shown, indent=2))
         return exit_code(cost.budgets)
     console = plain_console()
     show_machine(console, cost.machine)
@@ -84,7 +88,8 @@ def score(*, as_json: bool) -> int:
     return exit_code(cost.budgets)
 
 
-def _drift(kept: Path | None) -> Goals:
+def drift(kept: Path | None) -> Goals:
+    """On recorded outputs; unknown, with the reason, where recordings or encoder are missing."""
     folder = Path(os.environ.get(DATA, "/nowhere")) / RECORDINGS
     what = "drift on recorded outputs, with the real encoder"
     if not folder.is_dir():
