@@ -152,11 +152,12 @@ async def test_a_child_that_does_not_end_by_itself_is_killed_and_counted(spawn: 
 
 
 async def test_a_child_that_was_given_up_gets_no_time_to_end_by_itself(spawn: Spawn, counts: Counts) -> None:
-    child = await spawn(SLEEP)
+    child = await spawn(SLEEP, kill=lambda pid: None)
     child.give_up("garbage")
     async with asyncio.timeout(10):
-        assert await child.end(stop_seconds=600.0, kill_seconds=10.0)
+        assert not await child.end(stop_seconds=600.0, kill_seconds=0.05)
     assert child.gone == "garbage"
+    assert counts == Counts(started=1, kills=1, abandoned=1)
 
 
 async def test_a_child_that_survives_being_killed_is_abandoned(spawn: Spawn, counts: Counts) -> None:
