@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 import pytest
+import uvloop
 
 from watchtower.adapters.keeper.process_tree import look
 from watchtower.children.child_process import ChildProcess, kill_group
@@ -191,3 +192,14 @@ async def test_writing_to_a_child_that_is_gone_does_no_harm(spawn: Spawn) -> Non
     child.kill()
     await child.reap("over")
     child.write(b"x")
+
+
+def test_nor_does_it_in_the_loop_that_the_daemon_runs(counts: Counts) -> None:
+    async def main() -> None:
+        child = await ChildProcess.spawn((sys.executable, "-S", "-c", ""), PATIENCE, counts)
+        await child.reap("over")
+        for _ in range(3):
+            child.write(b"x")
+            await asyncio.sleep(0.01)
+
+    uvloop.run(main())
