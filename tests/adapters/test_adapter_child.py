@@ -46,7 +46,11 @@ async def make() -> AsyncIterator[Make]:
     made: list[AdapterChild] = []
 
     def start(
-        what: Setup, program: str = "", observe_seconds: float = 5.0, execute_seconds: float = 30.0
+        what: Setup,
+        program: str = "",
+        observe_seconds: float = 5.0,
+        execute_seconds: float = 30.0,
+        start_seconds: float = 30.0,
     ) -> AdapterChild:
         command = ("-S", "-c", program) if program else ("-m", "watchtower.programs.adapter")
         child = AdapterChild(
@@ -55,6 +59,7 @@ async def make() -> AsyncIterator[Make]:
             observe_seconds=observe_seconds,
             execute_seconds=execute_seconds,
             checkpoint_seconds=observe_seconds,
+            start_seconds=start_seconds,
             program=(sys.executable, *command),
         )
         made.append(child)
@@ -109,6 +114,16 @@ async def test_a_child_that_starts_slower_than_a_call_may_take_still_tells_its_c
     slow = READY.replace("; print", "; time.sleep(0.8); print")
     child = make(settings(), slow + "sys.stdin.readline()\n" + able + "time.sleep(60)", observe_seconds=0.5)
     assert (await child.capabilities()).verbs == (Verb.RESTART_GROUP,)
+
+
+async def test_a_child_that_never_becomes_ready_is_given_up_whoever_waits_for_it(make: Make) -> None:
+    child = make(settings(), "import time; time.sleep(60)", start_seconds=0.3)
+    waiting = asyncio.gather(child.observe(), child.execute(plan("op", SOMEBODY)))
+    seen, reply = await waiting
+    assert "did not become ready" in seen.because
+    assert (reply.kind, "nothing was sent" in reply.because) == (ReplyKind.REJECTED, True)
+    assert child.kills == 1
+    assert not child.up
 
 
 async def test_a_canary_without_an_answer_is_hung_and_the_child_lives_on(make: Make) -> None:

@@ -51,17 +51,20 @@ class AdapterChild:
         execute_seconds: float = 120.0,
         reload_seconds: float = 600.0,
         checkpoint_seconds: float = 120.0,
+        start_seconds: float = START_SECONDS,
         program: tuple[str, ...] = (sys.executable, "-m", "watchtower.programs.adapter"),
     ) -> None:
         """``observe_seconds`` is the deadline of observe, fence and capabilities, ``execute_seconds`` of a restart,
         ``reload_seconds`` of a rollback, ``checkpoint_seconds`` of reading weights back, which settling a rollback
-        may need as well; ``program`` is the child."""
+        may need as well, ``start_seconds`` of a child that starts; ``program`` is the child."""
         self._setup = setup
         self._clock = clock
         self._observe_seconds = observe_seconds
         self._execute_seconds = execute_seconds
         self._reload_seconds = reload_seconds
         self._checkpoint_seconds = checkpoint_seconds
+        self._patience = Patience(start_seconds=start_seconds)
+        self._start_seconds = start_seconds
         self._program = program
         self._ids = itertools.count(READY + 1)
         self._owed = Owed()
@@ -88,7 +91,7 @@ class AdapterChild:
     async def start(self) -> bool:
         """Start the child ahead of the first call, which else has to wait for it; whether it became ready."""
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(self._start_seconds):
                 await self._children.ready()
         except (TimeoutError, NotReachable):
             return False
@@ -212,9 +215,7 @@ class AdapterChild:
     async def _begin(self) -> ChildProcess:
         await self._listening.stop()
         try:
-            child = await ChildProcess.spawn(
-                self._program, Patience(start_seconds=START_SECONDS), self._counts, line_bytes=LINE_BYTES
-            )
+            child = await ChildProcess.spawn(self._program, self._patience, self._counts, line_bytes=LINE_BYTES)
         except OSError as problem:
             raise NotReachable(f"the adapter child cannot be started: {problem.strerror}") from problem
         self._listening.start("adapter child", lambda: self._listen(child), restart_after=None)
