@@ -126,6 +126,12 @@ def test_an_operation_never_seen_is_somebody_elses_and_never_comes_late(
     assert weights.loads == 0
 
 
+def test_a_plan_for_nobody_loads_nothing_even_where_nobody_is(weights: Weights, tmp_path: Path) -> None:
+    reloads = Reloads(weights, lambda: OpLedger(tmp_path / "reloads.ledger"), lambda: None)
+    assert reloads.execute(plan(expected_incarnation=None), 5.0).kind is ReplyKind.REJECTED
+    assert weights.loads == 0
+
+
 @pytest.mark.parametrize(
     ("found", "answer"), [(GOOD, Answer.DONE), (OTHER, Answer.CANNOT_TELL), ("", Answer.CANNOT_TELL)]
 )

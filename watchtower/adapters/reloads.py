@@ -102,6 +102,8 @@ class Reloads:
             return f"its fence token {plan.fence_token} is lower than {ledger.fence}"
         if boottime() > plan.not_after:
             return "it came after its time (not_after)"
+        if plan.expected_incarnation is None:
+            return "it names no engine to load them into"
         current = self._current()
         if current != plan.expected_incarnation:
             return f"it was meant for engine {plan.expected_incarnation}, but {current or 'none'} is here"

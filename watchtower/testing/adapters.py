@@ -57,7 +57,7 @@ def incarnation(live: SupervisedEngine) -> Incarnation:
 
 def plan(
     op_id: str,
-    expected: Incarnation,
+    expected: Incarnation | None,
     *,
     verb: Verb = Verb.RESTART_GROUP,
     fence_token: int = 1,
@@ -106,6 +106,9 @@ class SupervisorContract:
         before = incarnation(live)
         stranger = Incarnation(before.id, before.started + "0", before.boot_id)
         self._refused(live, plan("op", stranger))
+
+    def test_a_first_start_is_refused_where_an_engine_runs(self, live: SupervisedEngine) -> None:
+        self._refused(live, plan("op", None))
 
     def test_a_token_below_the_fence_is_refused(self, live: SupervisedEngine) -> None:
         assert live.supervisor.fence(7)

@@ -137,6 +137,8 @@ class Restarts:
         last = self._engine.engine
         if last is not None and last.op_id == operation.op_id:
             self._note(self._operation(operation.op_id, OpState.DONE, "completed; the keeper died before saying so"))
+        elif operation.expected is None:
+            self._unclear(operation, "the keeper died after accepting a first start, and none is on record")
         elif self._engine.incarnation() == operation.expected:
             self._unclear(operation, "the keeper died after accepting it; the old engine still runs")
         elif self._refused_by_now(operation):
