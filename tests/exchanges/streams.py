@@ -132,6 +132,20 @@ CRLF_EVENTS = Recorded(
     estimated=True,
     ending=Ending.COMPLETE,
 )
+TWO_LINES_A_PAYLOAD = Recorded(
+    "events of two data lines that end in CRLF",
+    STREAM_HEAD
+    + chunked(
+        *(
+            b'data: {"model":"m","choices":[{"index":0,\r\ndata: "delta":{"content":"%b"}}]}\r\n\r\n' % text
+            for text in (b"a", b"b", b"c")
+        ),
+        b"data: [DONE]\r\n\r\n",
+    ),
+    tokens=3,
+    estimated=True,
+    ending=Ending.COMPLETE,
+)
 ERROR_EVENT = Recorded(
     "an error inside a 200",
     STREAM_HEAD
@@ -232,6 +246,7 @@ RECORDED = (
     USAGE_ON_LAST_CHUNK,
     COMPLETIONS_WITH_SPACES,
     CRLF_EVENTS,
+    TWO_LINES_A_PAYLOAD,
     ERROR_EVENT,
     NO_END,
     MESSAGES,

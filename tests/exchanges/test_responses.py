@@ -18,6 +18,7 @@ from tests.exchanges.streams import (
     STREAM_HEAD,
     Recorded,
     chat,
+    chunked,
     event,
 )
 from watchtower.exchanges.dialect import Dialect
@@ -101,6 +102,40 @@ def test_totals_are_the_same_however_the_stream_is_cut(recorded: Recorded, place
     whole, pieces = Observed(recorded.dialect).read(recorded.wire), Observed(recorded.dialect)
 
     assert totals(pieces.read(*cut(recorded.wire, places)).news) == totals(whole.news)
+
+
+def body_of(recorded: Recorded) -> bytes:
+    """What the chunks of a recorded stream carry."""
+    rest, body = recorded.wire.removeprefix(STREAM_HEAD), b""
+    while rest:
+        line, _, rest = rest.partition(b"\r\n")
+        size = int(line, 16)
+        body, rest = body + rest[:size], rest[size + 2 :]
+    return body
+
+
+STREAMED = [recorded for recorded in RECORDED if recorded.wire.startswith(STREAM_HEAD)]
+
+
+@pytest.mark.parametrize("recorded", STREAMED, ids=lambda recorded: recorded.name)
+def test_totals_are_the_same_wherever_the_engine_ends_a_chunk(recorded: Recorded) -> None:
+    """Every place, those between CR and LF too, each chunk a read of its own."""
+    whole, body = totals(Observed(recorded.dialect).read(recorded.wire).news), body_of(recorded)
+
+    for place in range(1, len(body)):
+        first, second = chunked(body[:place]).removesuffix(b"0\r\n\r\n"), chunked(body[place:])
+        assert totals(Observed(recorded.dialect).read(STREAM_HEAD, first, second).news) == whole, body[:place][-20:]
+
+
+@given(recorded=st.sampled_from(STREAMED), places=st.lists(st.integers(0, 5000), max_size=12))
+@settings(max_examples=150, deadline=None)
+def test_totals_are_the_same_however_the_engine_chunks_its_stream(recorded: Recorded, places: list[int]) -> None:
+    pieces = [piece for piece in cut(body_of(recorded), places) if piece]
+    wire = STREAM_HEAD + chunked(*pieces)
+
+    assert totals(Observed(recorded.dialect).read(wire).news) == totals(
+        Observed(recorded.dialect).read(recorded.wire).news
+    )
 
 
 @given(

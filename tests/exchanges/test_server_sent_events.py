@@ -31,6 +31,8 @@ def split(*reads: bytes) -> list[bytes]:
         (b"data:a\n\n", [b"a"]),
         (b"data:  a\n\n", [b" a"]),
         (b"data: a\ndata: b\n\n", [b"a\nb"]),
+        (b"data: a\r\ndata: b\r\n\r\n", [b"a\nb"]),
+        (b"data: a\rdata: b\r\r", [b"a\nb"]),
         (b"data\n\n", [b""]),
         (b": keep-alive\n\ndata: a\n\n:\n\n", [b"a"]),
         (b"event: message\nid: 7\nretry: 10\ndata: a\n\n", [b"a"]),
@@ -44,6 +46,12 @@ def split(*reads: bytes) -> list[bytes]:
 def test_events_are_split_by_the_standard(stream: bytes, payloads: list[bytes]) -> None:
     assert split(stream) == payloads
     assert split(*(stream[i : i + 1] for i in range(len(stream)))) == payloads
+
+
+def test_a_cut_between_cr_and_lf_does_not_end_the_event_between_its_lines() -> None:
+    assert split(b"data: a\r", b"\ndata: b\r", b"\n\r", b"\n") == [b"a\nb"]
+    assert split(b"data: a\r", b"", b"\ndata: b\r\n\r\n") == [b"a\nb"]
+    assert split(b"data: a\r", b"data: b\r\r") == [b"a\nb"], "a CR alone is a line end, whatever comes after it"
 
 
 @given(
