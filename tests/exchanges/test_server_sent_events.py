@@ -69,3 +69,15 @@ def test_cutting_a_stream_changes_nothing(parts: list[bytes], data: st.DataObjec
 def test_an_endless_event_is_not_gathered_for_ever(part: bytes) -> None:
     with pytest.raises(ProtocolFault):
         split(*[part] * (MAX_EVENT_BYTES // 65536 + 2))
+
+
+@pytest.mark.parametrize("cut", range(1, 24))
+def test_a_line_end_cut_between_its_two_bytes_is_still_one(cut: int) -> None:
+    """Between two lines of one event, a CR and a LF that arrive in two reads must not end the event."""
+    stream = b"data: a\r\ndata: b\r\n\r\n: c\r\n"
+    found: list[bytes] = []
+    splitter = EventSplitter(found.append)
+    splitter.feed(stream[:cut])
+    splitter.feed(stream[cut:])
+    splitter.finish()
+    assert found == [b"a\nb"]
