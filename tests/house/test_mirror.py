@@ -42,6 +42,7 @@ THROUGH_A_NEIGHBOUR: dict[str, str] = {
     "watchtower/remediation/compensation.py": "tests/remediation/test_rollback.py",
     "watchtower/remediation/conclusion.py": "tests/remediation/test_action.py",
     "watchtower/remediation/step.py": "tests/remediation/test_decision.py",
+    "watchtower/rules/expressions.py": "tests/rules/test_grammar.py",
     "watchtower/scoring/batches.py": "tests/scoring/test_scorer_child.py",
     "watchtower/services/relaying/finding.py": "tests/services/relaying/test_relay_pool.py",
     "watchtower/services/comparing/comparison_report.py": "tests/programs/test_compare.py",
@@ -58,6 +59,7 @@ THROUGH_A_NEIGHBOUR: dict[str, str] = {
     "watchtower/windows/intake.py": "tests/windows/test_windows.py",
     "watchtower/windows/probes.py": "tests/windows/test_windows.py",
     "watchtower/windows/relay_workers.py": "tests/windows/test_windows.py",
+    "watchtower/windows/roster.py": "tests/windows/test_windows.py",
     "watchtower/windows/traffic_counts.py": "tests/windows/test_windows.py",
     "watchtower/windows/traffic_readings.py": "tests/windows/test_windows.py",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Event, Thread
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -68,7 +68,7 @@ def keeper(tmp_path: Path) -> Keeper:
     return Keeper(tmp_path)
 
 
-def plan(op_id: str = "op-1", **changes: object) -> Plan:
+def plan(op_id: str = "op-1", **changes: Any) -> Plan:
     usual = Plan(
         op_id=op_id,
         verb=Verb.RESTART_GROUP,
@@ -101,7 +101,7 @@ def test_a_plan_that_fits_is_carried_out_once_and_answered_alike_for_ever(keeper
     ids=["another incarnation", "too late", "fenced off", "unknown verb"],
 )
 def test_a_plan_that_does_not_fit_is_refused_before_any_effect_and_for_ever(
-    keeper: Keeper, changes: dict[str, object], because: str
+    keeper: Keeper, changes: dict[str, Any], because: str
 ) -> None:
     assert keeper.restarts.fence(5) == ""
     reply = keeper.restarts.execute(plan(**changes))
