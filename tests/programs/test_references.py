@@ -122,7 +122,7 @@ def test_a_file_is_taken_in_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixtu
     file = tmp_path / "set.json"
     file.write_bytes(b'{"format": 1}')
     daemon = Daemon(**{"import": SET})
-    assert references.take_in(daemon, file, as_json=False) == ExitCode.OK
+    assert references.import_set(daemon, file, as_json=False) == ExitCode.OK
     assert daemon.documents == [b'{"format": 1}'] and "blessed ref-1: 1 references" in capsys.readouterr().out
     with pytest.raises(BadInput, match="No such file"):
-        references.take_in(daemon, tmp_path / "missing.json", as_json=False)
+        references.import_set(daemon, tmp_path / "missing.json", as_json=False)

@@ -49,7 +49,7 @@ class References:
     def retire(self, id: str) -> dict[str, Any]:
         return self._said("retire", id)
 
-    def take_in(self, document: bytes, name: str) -> dict[str, Any]:
+    def import_set(self, document: bytes, name: str) -> dict[str, Any]:
         return self._said("import", document)
 
 

@@ -47,11 +47,11 @@ class Canaries:
             now = self._clock.now().boot
             if self._wish and now - self._last_started >= self._settings.least_interval_seconds:
                 why, self._wish = self._wish, ""
-                await self._one(why)
+                await self._ask(why)
             else:
                 await self._clock.sleep(0.1)
 
-    async def _one(self, why: str) -> None:
+    async def _ask(self, why: str) -> None:
         started = self._clock.now().boot
         self._last_started = started
         self._count += 1

@@ -97,6 +97,6 @@ def references_import(
     json_: JsonOption = False,
 ) -> None:
     """Bless an exported set. Refused when it was made under another key."""
-    from watchtower.programs.references import take_in
+    from watchtower.programs.references import import_set
 
-    raise typer.Exit(take_in(client(config, state_dir), file, as_json=json_))
+    raise typer.Exit(import_set(client(config, state_dir), file, as_json=json_))

@@ -29,11 +29,11 @@ from watchtower.services.curing.journaling import report_fault
 from watchtower.services.delivering.deliveries import past_notices
 from watchtower.services.loading import Loaded
 from watchtower.services.persisting.state_directory import Storage, open_storage, supervised
-from watchtower.services.relaying.relay_pool import RelayPool
+from watchtower.services.relaying.starting import start_relays
 from watchtower.services.watching.looks import observe, scrape
 from watchtower.services.watching.owner_watch import keep_owner
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.errors import BadInput, ExitCode, StorageFault
+from watchtower.vocabulary.errors import ExitCode, StorageFault
 from watchtower.web.listeners import Server, bind_tcp, bind_unix, make_server
 
 log = structlog.get_logger("watchtower.daemon")
@@ -88,7 +88,9 @@ class Daemon:
         """From the first process started to the last one left behind."""
         self._display.after_commit(storage.state)
         parts.runner.submit(Started(storage.fault))
-        await self._start_relays(stack, parts.relays, remembered=storage.lease is not None)
+        stack.push_async_callback(parts.relays.stop, leave_running=True)
+        await start_relays(parts.relays, remembered=storage.lease is not None)
+        self._display.after_listen(parts.relays.address)
         owner = owner_of(supervised(self._settings, storage), storage.directory)
         await self._start_engine(stack, owner)
         if self._own_everything or storage.lease is None:  # a worker that no later daemon could find must not stay
@@ -112,18 +114,6 @@ class Daemon:
             server.should_exit = True
 
     # ── in the order of the start ───────────────────────────────────────────────────────────────
-
-    async def _start_relays(self, stack: AsyncExitStack, relays: RelayPool, *, remembered: bool) -> None:
-        """Raises BadInput when clients cannot be listened for. Without a state directory a taken port may be our own
-        earlier worker, which then cannot be found: people still have to be told, so the daemon goes on, blind."""
-        stack.push_async_callback(relays.stop, leave_running=True)
-        try:
-            await relays.start()
-        except BadInput as problem:
-            if remembered:
-                raise
-            log.error("relay.not_started", because=str(problem))
-        self._display.after_listen(relays.address)
 
     async def _start_engine(self, stack: AsyncExitStack, owner: Owner) -> None:
         """Raises NotReachable when whoever owns the engine could not be started."""

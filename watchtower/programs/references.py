@@ -160,7 +160,7 @@ def _write(document: str, output: Path | None) -> None:
         raise BadInput([Problem("--output", "", f"{output}: {problem.strerror}", "name another file")]) from problem
 
 
-def take_in(daemon: DaemonClient, file: Path, *, as_json: bool) -> int:
+def import_set(daemon: DaemonClient, file: Path, *, as_json: bool) -> int:
     """Raises NotReachable, Refused, BadInput."""
     try:
         document = file.read_bytes()

@@ -33,7 +33,7 @@ class References(Protocol):
 
     def retire(self, id: str) -> dict[str, Any]: ...
 
-    def take_in(self, document: bytes, name: str) -> dict[str, Any]:
+    def import_set(self, document: bytes, name: str) -> dict[str, Any]:
         """Also raises BadInput."""
         ...
 
@@ -74,7 +74,7 @@ class ReferencesApi:
         match what := request.path_params["what"]:
             case "import":
                 document = await _document(request)
-                return _answer(lambda: self._references.take_in(document, "the file"))
+                return _answer(lambda: self._references.import_set(document, "the file"))
             case "retire":
                 return _answer(lambda: self._references.retire(_id(request)))
             case "capture":

@@ -123,7 +123,7 @@ async def test_another_declared_checkpoint_has_references_of_its_own(house: Hous
     assert declared.known().usable == 0
     assert "(checkpoint none → /models/new): run 'watchtower references capture'" in declared.known().because
     with pytest.raises(Refused, match="checkpoint none → /models/new"):
-        declared.meaning.take_in(house.meaning.export(""), "x.json")
+        declared.meaning.import_set(house.meaning.export(""), "x.json")
     new = (await declared.capture())["id"]
     assert declared.known().usable == 24 and declared.meaning.list()["in_force"] == new
     await declared.tasks.stop()
@@ -231,15 +231,15 @@ async def test_a_set_moves_to_another_server_of_the_same_key_alone(house: House,
     (tmp_path / "other").mkdir()
     other = House(tmp_path / "other")
     other.meaning.start()
-    assert other.meaning.take_in(document, "x.json")["size"] == 24
+    assert other.meaning.import_set(document, "x.json")["size"] == 24
     assert other.known().usable == 24
     with pytest.raises(BadInput):
-        other.meaning.take_in(b"{}", "x.json")
+        other.meaning.import_set(b"{}", "x.json")
     await other.tasks.stop()
     (tmp_path / "third").mkdir()
     third = House(tmp_path / "third", template="plain")
     with pytest.raises(Refused, match="template chat → plain"):
-        third.meaning.take_in(document, "x.json")
+        third.meaning.import_set(document, "x.json")
 
 
 async def test_a_damaged_store_is_a_reason_and_no_crash(tmp_path: Path) -> None:

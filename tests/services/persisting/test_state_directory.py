@@ -18,7 +18,7 @@ from watchtower.vocabulary.errors import Refused
 
 
 def settings(directory: Path) -> Settings:
-    return Settings(state_directory=directory, supervisor=SupervisorSettings(kind="none"))
+    return Settings(state_directory=directory, supervisor=SupervisorSettings(kind="process"))
 
 
 async def test_the_last_committed_state_is_found_again(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ class ReferenceService:
         """The whole set, to be imported elsewhere. Raises Refused, StorageFault."""
         return msgspec.json.encode(self._find(id))
 
-    def take_in(self, document: bytes, name: str) -> dict[str, Any]:
+    def import_set(self, document: bytes, name: str) -> dict[str, Any]:
         """Bless an exported set. Raises BadInput, Refused, StorageFault."""
         references = imported(document, name)
         if references.key != self.key():
