@@ -127,8 +127,6 @@ def _show_own_parts(board: Board, parts: Parts) -> None:
     }
     if telemetry:
         board.queues["telemetry"] = (len(telemetry.spans.waiting), telemetry.spans.capacity)
-    if parts.recorder.capacity:
-        board.queues["recording"] = (len(parts.recorder.waiting), parts.recorder.capacity)
     board.children = {"adapter": parts.adapter.up}
     if gpu:
         board.children["gpu"] = gpu.up
