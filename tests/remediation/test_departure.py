@@ -6,15 +6,17 @@ import msgspec
 import pytest
 
 from tests.remediation.scenes import EVERYBODY, SCENES, awaiting_approval, collecting, reserving, silent
-from tests.remediation.stage import Stage, limits
+from tests.remediation.stage import Rule, Stage, limits
 from watchtower.remediation.departure import APPROVAL_SECONDS, digest_of, plan_of
 from watchtower.remediation.interface import (
     Approved,
     Collect,
     Denied,
     Dispatch,
+    Drained,
     Effect,
     EvidenceCollected,
+    ExecuteReplied,
     HoldTraffic,
     Participants,
     Record,
@@ -23,7 +25,7 @@ from watchtower.remediation.interface import (
     Reserved,
     Settle,
 )
-from watchtower.vocabulary.actions import ActionState, Incarnation, Mode, Verb
+from watchtower.vocabulary.actions import ActionState, Cure, Incarnation, Mode, Reply, ReplyKind, Verb
 from watchtower.vocabulary.incidents import IncidentState
 from watchtower.vocabulary.readings import Verdict
 
@@ -37,6 +39,20 @@ def steps(log: list[Effect]) -> list[str]:
         for effect in log
         if isinstance(effect, WATCHED) or (isinstance(effect, Record) and effect.kind.startswith("action."))
     ]
+
+
+def compensating(participants: Participants) -> Stage:
+    """A rollback failed half-way, and the fleet has not said yet whether the restart may be."""
+    stage = Stage(limits(), rules=[Rule("meaning_drift", cure=Cure.ROLLBACK)], participants=participants)
+    stage.adapter.reply, stage.adapter.carries_out = ReplyKind.FAILED, False
+    stage.blessed().drift().tick(2)
+    stage.adapter.answers = False
+    stage.tick()
+    for answer in (Reserved, Drained):
+        stage.send(answer(stage.state.actions[-1].op_id, 1))  # type: ignore[arg-type]
+    op_id = stage.state.actions[-1].op_id
+    stage.send(ExecuteReplied(op_id, Reply(ReplyKind.FAILED, "half of it was loaded")))
+    return stage
 
 
 def approve(stage: Stage, **changes: str) -> Stage:
@@ -214,6 +230,17 @@ def test_an_agreement_under_a_lease_that_is_lost_starts_nothing() -> None:
     stage.evaluate()
     stage.send(Reserved(stage.state.actions[-1].op_id, True))
     assert charged(stage) == (ActionState.CANCELLED, False)
+
+
+def test_what_makes_up_for_a_rollback_is_not_called_off_because_its_rule_is_quiet_meanwhile() -> None:
+    stage = compensating(Participants(fleet=True))
+    rollback, restart = stage.state.actions
+    assert (restart.compensates, restart.state) == (rollback.op_id, ActionState.RESERVING)
+    stage.command("pause", reason="deploy", seconds=600.0)
+    stage.well().evaluate()
+    stage.adapter.answers = True
+    stage.send(Reserved(restart.op_id, True))
+    assert stage.adapter.plans[-1].op_id == restart.op_id
 
 
 # ── evidence is saved ───────────────────────────────────────────────────────────────────────────

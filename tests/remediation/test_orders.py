@@ -6,7 +6,7 @@ import pytest
 
 from tests.remediation.scenes import drained, held_at_once, silent
 from tests.remediation.stage import CLASS_A, CLASS_C, Rule, Stage, limits
-from watchtower.remediation.interface import Dispatch, HoldTraffic, StorageFailed
+from watchtower.remediation.interface import Dispatch, HoldTraffic, Participants, StorageFailed
 from watchtower.remediation.proposal import ABSENT
 from watchtower.vocabulary.actions import ActionState, Capabilities, Mode, ReplyKind
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
@@ -54,6 +54,15 @@ def test_it_needs_no_permission_of_a_mode_a_pause_or_a_budget() -> None:
     stage = Stage(limits(mode=Mode.OBSERVE, restarts_per_day=0, single_replica="refuse")).quiet()
     stage.command("pause", reason="deploy", seconds=900.0)
     assert order(stage).tick(15).effects == 1
+
+
+def test_a_fleet_may_refuse_it_and_a_pause_may_not() -> None:
+    stage = Stage(participants=Participants(fleet=True)).quiet()
+    stage.command("pause", reason="deploy", seconds=900.0)
+    stage.fleet_agrees = False
+    assert order(stage).outcome() is ActionState.CANCELLED
+    stage.fleet_agrees = True
+    assert order(stage).tick(15).outcome() is ActionState.EFFECTIVE
 
 
 def test_it_costs_no_budget_no_attempt_and_opens_no_breaker() -> None:

@@ -59,13 +59,16 @@ def denied(step: Step, event: Denied) -> None:
 
 
 def withdrawn(step: Step) -> str:
-    """Why the gates would not permit it any more while somebody else was asked; "" when they would."""
+    """Why the gates would not permit it any more, now that somebody else was asked; "" when they would. An order never
+    passed them, and a compensation belongs to what is under way."""
     action, state = step.action, step.state
+    if action.ordered or action.compensates:
+        return ""
     if state.pause:
         return f"paused by {state.pause.author}: {state.pause.reason}"
     if state.breaker.because:
         return state.breaker.because
-    if action.rule and state.streaks.get(action.rule, 0) < step.limits.dwell_evaluations:
+    if state.streaks.get(action.rule, 0) < step.limits.dwell_evaluations:
         return f"{action.rule} does not fire any more"
     return ""
 

@@ -12,24 +12,31 @@ from tests.remediation.stage import CLASS_A, Rule, limits
 from watchtower.remediation.interface import (
     AskStatus,
     Canaried,
+    Collect,
     Commanded,
     Drained,
+    Effect,
     EngineObserved,
+    Event,
     Evidence,
+    EvidenceCollected,
     ExecuteReplied,
     Fenced,
     HoldTraffic,
     RaiseFence,
     Record,
+    Reserve,
+    Reserved,
     Started,
     StatusAnswered,
+    StopEngine,
     StorageFailed,
 )
 from watchtower.remediation.snapshots import decode
 from watchtower.remediation.state import TargetState
 from watchtower.services.curing.runner import Runner
 from watchtower.testing.clock import HandClock
-from watchtower.vocabulary.actions import ActionState, Answer, Incarnation, Plan, Reply, ReplyKind
+from watchtower.vocabulary.actions import ActionState, Answer, Incarnation, Plan, Reply, ReplyKind, Verb
 from watchtower.vocabulary.errors import Deadline, StorageFault
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, CheckpointSeen, EngineSeen
 from watchtower.vocabulary.incidents import IncidentState, Notice
@@ -63,6 +70,7 @@ class House:
             hands=self,
             send_canary=lambda why: self.log.append("canary"),
             spawn=self.spawn,
+            stop_engine=lambda reason: self.log.append(f"stop: {reason}"),
             on_commit=lambda state: self.log.append("published"),
         )
 
@@ -242,6 +250,24 @@ async def test_every_effect_with_an_answer_is_answered_as_its_own_event(house: H
         await house.runner._perform(effect)
         await house.spawned.popitem()[1]()
         assert house.runner.events_waiting.get_nowait() == answer
+
+
+@pytest.mark.parametrize(
+    ("effect", "answer"),
+    [
+        (Reserve("op-9", Verb.RESTART_GROUP, 0), Reserved("op-9", True, "there is no fleet")),
+        (Collect("op-9"), EvidenceCollected("op-9", "", "nobody collects evidence")),
+    ],
+    ids=["fleet", "evidence"],
+)
+async def test_where_nobody_has_a_say_the_answer_is_there_at_once(house: House, effect: Effect, answer: Event) -> None:
+    await house.runner._perform(effect)
+    assert house.runner.events_waiting.get_nowait() == answer
+
+
+async def test_whoever_owns_the_engine_hears_of_a_stop(house: House) -> None:
+    await house.runner._perform(StopEngine("ann", "maintenance"))
+    assert house.log[-1] == "stop: ann: maintenance"
 
 
 async def test_a_step_without_records_touches_no_disk(house: House) -> None:
