@@ -109,6 +109,7 @@ def test_old_actions_are_forgotten_only_when_nothing_counts_them_any_more() -> N
     crowded = msgspec.structs.replace(stage.state, actions=many)
     now = stage.clock.now()
     assert len(states.trimmed(crowded, now).actions) == 80
+    assert len(states.trimmed(crowded, now.later(states.DAY / 2)).actions) == 80, "the budget of a day counts them"
     assert len(states.trimmed(crowded, now.later(states.DAY)).actions) == 50
 
 
