@@ -125,6 +125,23 @@ def test_open_exchanges_of_two_workers_add_up() -> None:
     assert absorbed(facts).read("exchanges.open", 20, first.now).value == 2
 
 
+def test_a_worker_that_was_replaced_tells_of_its_last_streams_beside_its_successor() -> None:
+    """Both have the same number; neither makes the other's story begin anew."""
+    retired, successor = Relay(pid=77), Relay(pid=78)
+    for relay, name in ((retired, "a"), (successor, "b")):
+        relay.frame([opened(name, relay.now)])
+        relay.silence(20)
+    facts = sorted(retired.facts + successor.facts, key=lambda fact: fact.at)
+    windows = absorbed(facts)
+    assert windows.read("exchanges.open", 15, retired.now).value == 2
+    assert windows.read("token_progress.stalled", 15, retired.now).value is not None
+    windows.absorb(RelayGone(at=retired.now, worker=0, pid=77))
+    successor.silence(20)
+    for fact in successor.facts[len(retired.facts) :]:
+        windows.absorb(fact)
+    assert windows.read("exchanges.open", 15, successor.now).value == 1
+
+
 def test_windows_slide_by_dropping_what_is_too_old() -> None:
     relay = busy_minute(gap=0.25)
     relay.frame([closed(f"x{n}", relay.now) for n in range(25)])

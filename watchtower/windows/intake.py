@@ -43,16 +43,16 @@ class Intake:
             self.ignored += 1
             return
         if heard.fresh:
-            self.roster.forget_worker(frame.worker)
+            self.roster.forget_worker(frame.pid)
         slot = self.all.traffic.at(frame.at)
         if slot is not None:
             if heard.watched_seconds:
-                slot.watched(frame.worker, heard.watched_open, heard.watched_seconds)
+                slot.watched(frame.pid, heard.watched_open, heard.watched_seconds)
             slot.lag(frame.loop_lag_seconds if math.isfinite(frame.loop_lag_seconds) else math.inf, self._late(frame))
         for news in frame.news:
             self._news(frame, news)
-        if heard.shed and self.roster.of_worker(frame.worker) > frame.open_exchanges:
-            self.roster.forget_worker(frame.worker)  # an ending was among what was shed: better none than a ghost
+        if heard.shed and self.roster.of_worker(frame.pid) > frame.open_exchanges:
+            self.roster.forget_worker(frame.pid)  # an ending was among what was shed: better none than a ghost
 
     def _late(self, frame: RelayFrame) -> bool:
         """The worker's loop was late: the latencies of this frame measure the relay. What it counted is still true."""
@@ -67,11 +67,11 @@ class Intake:
             if news.opened is None or not self._continuity.changed_at < news.opened.at <= frame.at:
                 self.ignored += 1
                 return
-            exchange = self.roster.opened(news.id, frame.worker, news.opened)
+            exchange = self.roster.opened(news.id, frame.pid, news.opened)
             exchange.labelled = self.labelled.of_exchange(news.opened.tag, exchange.model)
             self._asked(news.opened, exchange)
         elif news.opened is not None:
-            self.roster.opened(news.id, frame.worker, news.opened)
+            self.roster.opened(news.id, frame.pid, news.opened)
             exchange.labelled = self.labelled.of_exchange(news.opened.tag, exchange.model)
         slot = self.all.traffic.at(frame.at)
         if slot is not None:

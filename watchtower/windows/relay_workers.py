@@ -1,7 +1,8 @@
 """Are the relay workers speaking, and is what they say complete?
 
 Every worker speaks at least once a second and counts its frames. A worker that falls silent, a missing frame or
-news that fell off its queue is a hole, and no window that covers a hole gives a number.
+news that fell off its queue is a hole, and no window that covers a hole gives a number. A worker is known by its
+process: one that was replaced goes on telling of its last streams beside its successor of the same number.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from watchtower.vocabulary.facts import RelayFrame
+from watchtower.vocabulary.facts import RelayFrame, RelayGone
 from watchtower.vocabulary.reasons import Reason, ReasonKind
 
 PART: Final = "relay"
@@ -18,7 +19,7 @@ PART: Final = "relay"
 
 @dataclass(slots=True)
 class Worker:
-    pid: int
+    number: int
     sequence: int
     heard_at: float
     open_exchanges: int
@@ -30,7 +31,7 @@ class RelayWorkers:
 
     def __init__(self, silence_seconds: float) -> None:
         self._silence = silence_seconds
-        self._workers: dict[int, Worker] = {}
+        self._workers: dict[int, Worker] = {}  # by pid
         self._known: set[int] = set()
         """Numbers of all workers that ever spoke: a few, they are counted from 0."""
         self.clean_since = -math.inf
@@ -38,25 +39,26 @@ class RelayWorkers:
         self.hole = Reason(ReasonKind.UNREADABLE, "no relay has ever spoken", PART)
         """What the last hole was."""
 
-    def connected(self, worker: int) -> None:
+    def connected(self, pid: int) -> None:
         """A worker said hello: whatever we knew of it is void, its next frame begins a new story."""
-        self._workers.pop(worker, None)
+        self._workers.pop(pid, None)
 
-    def gone(self, worker: int, at: float) -> None:
-        self._workers.pop(worker, None)
-        self._broken(at, _silent(f"relay worker {worker} disconnected"))
+    def gone(self, gone: RelayGone) -> None:
+        """A worker's connection ended."""
+        self._workers.pop(gone.pid, None)
+        self._broken(gone.at, _silent(f"relay worker {gone.worker} disconnected"))
 
     def heard(self, frame: RelayFrame) -> FrameHeard:
         """Take note of a frame."""
-        known = self._workers.get(frame.worker)
-        now = Worker(frame.pid, frame.sequence, frame.at, max(0, frame.open_exchanges), frame.dropped_news)
-        if known is None or known.pid != frame.pid:
-            self._workers[frame.worker] = now
+        known = self._workers.get(frame.pid)
+        now = Worker(frame.worker, frame.sequence, frame.at, max(0, frame.open_exchanges), frame.dropped_news)
+        if known is None:
+            self._workers[frame.pid] = now
             self._broken(frame.at, self._connected(frame.worker))
             return FrameHeard(fresh=True)
         if frame.sequence <= known.sequence:
             return FrameHeard(repeated=True)
-        self._workers[frame.worker] = now
+        self._workers[frame.pid] = now
         if frame.sequence != known.sequence + 1:
             self._broken(frame.at, _silent(f"frames of relay worker {frame.worker} were lost"))
             return FrameHeard(fresh=True)
@@ -76,9 +78,9 @@ class RelayWorkers:
             return _silent("no relay has ever spoken")
         if not self._workers:
             return _silent("no relay worker is connected")
-        for worker, known in self._workers.items():
+        for known in self._workers.values():
             if now - known.heard_at > self._silence:
-                return _silent(f"relay worker {worker} has been silent for {now - known.heard_at:.1f} s")
+                return _silent(f"relay worker {known.number} has been silent for {now - known.heard_at:.1f} s")
         return None
 
     def _connected(self, worker: int) -> Reason:

@@ -20,7 +20,8 @@ from watchtower.windows.observations import Observations
 class OpenExchange:
     number: int
     """Unique in this process; smaller to keep than the id."""
-    worker: int
+    pid: int
+    """Of the relay worker that tells of it."""
     opened_at: float
     request_bytes: int = 0
     model: str = ""
@@ -47,12 +48,12 @@ class Roster:
     def find(self, id: str) -> OpenExchange | None:
         return self._open.get(id)
 
-    def opened(self, id: str, worker: int, opened: Opened) -> OpenExchange:
+    def opened(self, id: str, pid: int, opened: Opened) -> OpenExchange:
         """Enter an exchange. Telling again of a known one changes its model alone, which may have become known."""
         known = self._open.get(id)
         if known is None:
             self._numbers += 1
-            known = self._open[id] = OpenExchange(self._numbers, worker, opened.at, max(0, opened.request_bytes))
+            known = self._open[id] = OpenExchange(self._numbers, pid, opened.at, max(0, opened.request_bytes))
             trace = traceparent(opened.traceparent) if opened.traceparent else None
             known.trace_id = trace.trace_id if trace else ""
         known.model = opened.model or known.model
@@ -64,16 +65,16 @@ class Roster:
     def progressed(self, at: float) -> None:
         self.progress_at = max(self.progress_at, at)
 
-    def forget_worker(self, worker: int) -> None:
-        for id in [id for id, exchange in self._open.items() if exchange.worker == worker]:
+    def forget_worker(self, pid: int) -> None:
+        for id in [id for id, exchange in self._open.items() if exchange.pid == pid]:
             del self._open[id]
 
     def forget_all(self) -> None:
         self._open.clear()
         self.progress_at = -math.inf
 
-    def of_worker(self, worker: int) -> int:
-        return sum(exchange.worker == worker for exchange in self._open.values())
+    def of_worker(self, pid: int) -> int:
+        return sum(exchange.pid == pid for exchange in self._open.values())
 
     def oldest_opened_at(self) -> float | None:
         return min((exchange.opened_at for exchange in self._open.values()), default=None)

@@ -93,10 +93,10 @@ class Windows:
                     self._intake.frame(fact)
                     self._workload.frame(fact)
             case RelayHello():
-                self._intake.relays.connected(fact.worker)
+                self._intake.relays.connected(fact.pid)
             case RelayGone():
-                self._intake.relays.gone(fact.worker, fact.at)
-                self._intake.roster.forget_worker(fact.worker)
+                self._intake.relays.gone(fact)
+                self._intake.roster.forget_worker(fact.pid)
             case EngineScrape():
                 self._scrapes.scraped(fact)
             case CanaryStarted():
