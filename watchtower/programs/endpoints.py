@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import Progress
 
-from watchtower.adapters.engine.vllm import VllmEngine, VllmEngineSettings
+from watchtower.catalogue import load, settings_of
 from watchtower.clock import boottime_ns, sleep_blocking
+from watchtower.knobs import EngineSettings
+from watchtower.ports import Engine
 from watchtower.scoring.measures.logprobs import Shift, shift
 from watchtower.services.comparing.answer_files import FileAnswer
 from watchtower.vocabulary.errors import BadInput, NotReachable, Problem
@@ -83,7 +85,7 @@ def ask_both(
 ) -> PairedAnswers:
     """At most ``concurrency`` requests at a time, over both. Raises NotReachable at the first question that stays
     without an answer: half a comparison would be of the easy half."""
-    engines = [VllmEngine(VllmEngineSettings(url=url)).ask for url in (baseline, candidate)]
+    engines = [_engine(url).ask for url in (baseline, candidate)]
     sides = [_patient(ask, url) for ask, url in zip(engines, (baseline, candidate), strict=True)]
     console = Console(stderr=True)
     with (
@@ -100,6 +102,13 @@ def ask_both(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return _paired(trials)
+
+
+def _engine(url: str) -> Engine:
+    """Of the kind that is meant where none is written."""
+    settings = settings_of("engines", EngineSettings().kind).model_validate({"url": url})
+    engine: Engine = load("engines", settings.kind)(settings)
+    return engine
 
 
 def _patient(ask: Callable[[Question], EngineAnswer], url: str) -> Callable[[Question, str], EngineAnswer]:
