@@ -74,7 +74,7 @@ class ChoiceStream(EventStreamReader[_ChoicesPart]):
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange, _decode_part)
-        self._told: dict[int | None, int] | None = None  # by choice, where usage is continuous
+        self._counted: dict[int | None, int] | None = None  # by choice, where usage is continuous
         self._estimating = False
 
     def _found(self, part: _ChoicesPart) -> None:
@@ -93,15 +93,15 @@ class ChoiceStream(EventStreamReader[_ChoicesPart]):
         if exact >= 0:
             exchange.fresh += exact
         elif usage is not None and usage.completion_tokens is not None and not self._estimating:
-            told = self._told
-            if told is None:
-                told = self._told = {}
+            counted = self._counted
+            if counted is None:
+                counted = self._counted = {}
             index, total = choices[0].index, usage.completion_tokens
-            before = told.get(index, 0)
-            told[index] = total
+            before = counted.get(index, 0)
+            counted[index] = total
             if total > before:
                 exchange.fresh += total - before
-        elif self._told is None:
+        elif self._counted is None:
             for choice in choices:
                 if _says_something(choice):
                     self._estimating = exchange.estimated = True

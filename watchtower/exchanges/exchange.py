@@ -33,13 +33,13 @@ class Exchange:
     __slots__ = (
         "_closed",
         "_first_ns",
+        "_first_reported",
         "_first_tokens",
         "_gaps",
         "_last_ns",
+        "_open_reported",
         "_table",
         "_tokens",
-        "_told_first",
-        "_told_open",
         "_waiting",
         "backlog",
         "completion_tokens",
@@ -86,8 +86,8 @@ class Exchange:
         self._gaps: list[int] = []
         self._tokens: list[int] = []
         self._closed: Closed | None = None
-        self._told_open = False
-        self._told_first = False
+        self._open_reported = False
+        self._first_reported = False
         self._waiting = False
         self.touch()
 
@@ -106,7 +106,7 @@ class Exchange:
         if (model and model != self.model) or (stream and not self.stream):
             self.model = model or self.model
             self.stream = stream or self.stream
-            self._told_open = False
+            self._open_reported = False
             self.touch()
 
     def tokens_read(self, ns: int) -> None:
@@ -139,8 +139,8 @@ class Exchange:
 
     def restate(self) -> None:
         """A new reader knows nothing: tell the opening and the first token again, without the tokens counted then."""
-        self._told_open = False
-        self._told_first = False
+        self._open_reported = False
+        self._first_reported = False
         self.touch()
 
     def shed(self) -> int:
@@ -158,8 +158,8 @@ class Exchange:
         """Everything since the last time."""
         self._waiting = False
         opened = None
-        if not self._told_open:
-            self._told_open = True
+        if not self._open_reported:
+            self._open_reported = True
             opened = Opened(
                 self.opened_ns * NANO,
                 self.path,
@@ -170,8 +170,8 @@ class Exchange:
                 self.traceparent,
             )
         first_at = None
-        if self._first_ns and not self._told_first:
-            self._told_first = True
+        if self._first_ns and not self._first_reported:
+            self._first_reported = True
             first_at = self._first_ns * NANO
         news = ExchangeNews(
             id=self.id,

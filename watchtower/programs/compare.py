@@ -63,11 +63,11 @@ def main(options: CompareOptions) -> int:
     baseline, candidate, again = _read(options) if live is None else (live.baseline, live.candidate, live.again)
     paired = pairs(baseline, candidate)
     if again is not None:
-        paired = [(one, other) for one, other in paired if one.id in again]
+        paired = [(answer, other) for answer, other in paired if answer.id in again]
     if not paired:
         cure = "both files need the same ids for the same prompts"
         raise BadInput([Problem(options.candidate, "id", f"no id is also in {options.baseline}", cure)])
-    reruns = [again[one.id].output for one, _ in paired] if again is not None else None
+    reruns = [again[answer.id].output for answer, _ in paired] if again is not None else None
     vectors, encoder, because = asyncio.run(_embedded(paired, reruns, settings))
     found = judge(
         paired,
@@ -149,7 +149,7 @@ async def _embedded(
     encoder, tasks = chosen(settings, clock), TaskGroup(clock.sleep)
     progress = Console(stderr=True, highlight=False)
     sides = [
-        [one.output for one, _ in paired],
+        [answer.output for answer, _ in paired],
         [other.output for _, other in paired],
         *([list(again)] if again else []),
     ]

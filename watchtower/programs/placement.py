@@ -38,8 +38,8 @@ def _print(out: Console, answer: dict[str, Any], findings: list[dict[str, Any]])
     for finding in findings:
         word, colour = WORDS[finding["ok"]]
         question = finding["question"].replace("_", " ")
-        told = (finding["stage"], finding["gpu"] or "all", question, finding["expected"], finding["real"])
-        table.add_row(*map(Text, told), Text(word, style=colour))
+        cells = (finding["stage"], finding["gpu"] or "all", question, finding["expected"], finding["real"])
+        table.add_row(*map(Text, cells), Text(word, style=colour))
     for gpu in answer["gpus"] if not findings else ():
         table.add_row("", gpu["uuid"], "seen", "", gpu["name"] or "unnamed", Text(gpu["because"] or "ok"))
     out.print(table)

@@ -78,11 +78,11 @@ def _print_list(console: Console, answer: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("set", "captured (UTC)", "questions", "repeats", "log-probs", "encoder", ""):
         table.add_column(name, no_wrap=name in ("set", "captured (UTC)"), overflow="fold")
-    for one in answer["sets"]:
-        state = "in force" if one["id"] == answer["in_force"] else "retired" if one["retired"] else "another key"
-        day = datetime.fromtimestamp(one["captured_wall"], UTC).strftime("%m-%d %H:%M")
-        numbers = (str(one["size"]), str(one["repeats"]), str(one["with_logprobs"]))
-        table.add_row(one["id"], day, *numbers, one["encoder"] or "none", state)
+    for stored in answer["sets"]:
+        state = "in force" if stored["id"] == answer["in_force"] else "retired" if stored["retired"] else "another key"
+        day = datetime.fromtimestamp(stored["captured_wall"], UTC).strftime("%m-%d %H:%M")
+        numbers = (str(stored["size"]), str(stored["repeats"]), str(stored["with_logprobs"]))
+        table.add_row(stored["id"], day, *numbers, stored["encoder"] or "none", state)
     if answer["sets"]:
         console.print(table)
     if answer["because"]:
@@ -110,13 +110,15 @@ def _show(console: Console, answer: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("question", "tokens", "same first 16 words", "", "similarity", "noise (nats)"):
         table.add_column(name, justify="right" if name in ("tokens", "noise (nats)") else "left")
-    for one in answer["references"]:
-        agreed = one["agreement"]["mean"]
-        noise = "-" if one["noise_nats"] is None else short(one["noise_nats"], 2)
+    for reference in answer["references"]:
+        agreed = reference["agreement"]["mean"]
+        noise = "-" if reference["noise_nats"] is None else short(reference["noise_nats"], 2)
         similar = (
-            "-" if one["similarity"] is None else f"{one['similarity']['mean']:.3f} ± {one['similarity']['sd']:.3f}"
+            "-"
+            if reference["similarity"] is None
+            else f"{reference['similarity']['mean']:.3f} ± {reference['similarity']['sd']:.3f}"
         )
-        table.add_row(one["id"], str(one["tokens"]), _bar(agreed), f"{agreed:.0%}", similar, noise)
+        table.add_row(reference["id"], str(reference["tokens"]), _bar(agreed), f"{agreed:.0%}", similar, noise)
     console.print(table)
 
 

@@ -74,11 +74,11 @@ def _breach(expression: Expression, settings: Settings, rule: Rule, hint: float 
     """(fastest, typical) until the expression turns TRUE."""
     match expression:
         case And(left, right):
-            one, other = _breach(left, settings, rule, hint), _breach(right, settings, rule, hint)
-            return max(one[0], other[0]), max(one[1], other[1])
+            first, second = _breach(left, settings, rule, hint), _breach(right, settings, rule, hint)
+            return max(first[0], second[0]), max(first[1], second[1])
         case Or(left, right):
-            one, other = _breach(left, settings, rule, hint), _breach(right, settings, rule, hint)
-            return min(one[0], other[0]), min(one[1], other[1])
+            first, second = _breach(left, settings, rule, hint), _breach(right, settings, rule, hint)
+            return min(first[0], second[0]), min(first[1], second[1])
         case Not(inner):
             return _breach(inner, settings, rule, hint)
         case Condition():

@@ -54,7 +54,7 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def digest(self) -> str:
         """Of everything but the file descriptor's number."""
-        told = msgspec.to_builtins(msgspec.structs.replace(self, listen_fd=-1))
+        fields = msgspec.to_builtins(msgspec.structs.replace(self, listen_fd=-1))
         if self.protocol == _UNNUMBERED:
-            del told["protocol"]
-        return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]
+            del fields["protocol"]
+        return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()[:16]

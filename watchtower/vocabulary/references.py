@@ -139,4 +139,4 @@ class EngineAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 def digest(prompts: list[Prompt]) -> str:
     """Short name of a prompt set's content."""
-    return sha256(msgspec.json.encode(sorted((one.id, one.text) for one in prompts))).hexdigest()[:12]
+    return sha256(msgspec.json.encode(sorted((prompt.id, prompt.text) for prompt in prompts))).hexdigest()[:12]

@@ -75,24 +75,25 @@ class Track:
 
     def rank(self, after: float, until: float) -> Rank:
         window = [(at, seen) for at, seen in self._history if after < at <= until + 1.0]
-        told = [seen for _, seen in window]
-        last = told[-1] if told else GpuSeen(uuid=self.uuid)
+        reports = [seen for _, seen in window]
+        last = reports[-1] if reports else GpuSeen(uuid=self.uuid)
         return Rank(
             uuid=self.uuid,
             index=last.index,
             busy=self.busyness.between(after, until),
-            sm_clock_hz=_mean(seen.sm_clock_hz for seen in told),
-            sm_active=_mean(seen.sm_active for seen in told),
-            dram_active=_mean(seen.dram_active for seen in told),
-            power_watts=_mean(seen.power_watts for seen in told),
-            power_limit_watts=_newest(seen.power_limit_watts for seen in told),
-            temperature_celsius=_newest(seen.temperature_celsius for seen in told),
+            sm_clock_hz=_mean(seen.sm_clock_hz for seen in reports),
+            sm_active=_mean(seen.sm_active for seen in reports),
+            dram_active=_mean(seen.dram_active for seen in reports),
+            power_watts=_mean(seen.power_watts for seen in reports),
+            power_limit_watts=_newest(seen.power_limit_watts for seen in reports),
+            temperature_celsius=_newest(seen.temperature_celsius for seen in reports),
             throttled=_throttled(window),
-            link_errors=_rise(told, lambda seen: seen.nvlink_errors) + _rise(told, lambda seen: seen.pcie_replays),
-            memory_errors=_rise(told, lambda seen: seen.ecc_corrected),
-            damage=_damage(told),
-            pcie=_newest(_pair(seen.pcie_generation, seen.pcie_width) for seen in told),
-            nvlinks=_newest(_pair(seen.nvlink_active, seen.nvlink_total) for seen in told),
+            link_errors=_rise(reports, lambda seen: seen.nvlink_errors)
+            + _rise(reports, lambda seen: seen.pcie_replays),
+            memory_errors=_rise(reports, lambda seen: seen.ecc_corrected),
+            damage=_damage(reports),
+            pcie=_newest(_pair(seen.pcie_generation, seen.pcie_width) for seen in reports),
+            nvlinks=_newest(_pair(seen.nvlink_active, seen.nvlink_total) for seen in reports),
         )
 
 
@@ -109,8 +110,8 @@ def _pair(first: int | None, second: int | None) -> tuple[int, int] | None:
     return None if first is None or second is None else (first, second)
 
 
-def _rise(told: list[GpuSeen], counter: Callable[[GpuSeen], int | None]) -> int:
-    values = [value for value in map(counter, told) if value is not None]
+def _rise(reports: list[GpuSeen], counter: Callable[[GpuSeen], int | None]) -> int:
+    values = [value for value in map(counter, reports) if value is not None]
     return sum(max(0, after - before) for before, after in pairwise(values))
 
 
@@ -129,15 +130,15 @@ def _throttled(window: list[tuple[float, GpuSeen]]) -> dict[str, float]:
     return shares
 
 
-def _damage(told: list[GpuSeen]) -> str:
-    last = told[-1] if told else None
+def _damage(reports: list[GpuSeen]) -> str:
+    last = reports[-1] if reports else None
     if last is None:
         return ""
-    if _rise(told, lambda seen: seen.ecc_uncorrected):
+    if _rise(reports, lambda seen: seen.ecc_uncorrected):
         return "uncorrected memory errors"
     if last.remap_failed:
         return "remapping of memory rows failed"
     if last.remap_pending:
         return "memory rows wait for a reset to be remapped"
-    action = _newest(seen.recovery_action for seen in told)
+    action = _newest(seen.recovery_action for seen in reports)
     return f"the driver asks for {action}" if action not in (None, "", "none") else ""

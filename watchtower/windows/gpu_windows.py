@@ -212,16 +212,16 @@ class GpuWindows:
         reason = _unread(track, now)
         until = min(now, track.busyness.newest)
         busy = track.busyness.between(until - over, until)
-        told = busy.seconds >= self._settings.gpu_coverage_ratio * over and reason is None
+        covered = busy.seconds >= self._settings.gpu_coverage_ratio * over and reason is None
         return {
             "uuid": seen.uuid,
             "index": seen.index,
             "name": seen.name,
             "because": _text(reason),
             "trouble": seen.trouble,
-            "utilization": round(busy.mean, 4) if told else None,
-            "utilization_deviation": round(busy.deviation, 4) if told else None,
-            **{name: _told(getattr(seen, name)) for name in _SHOWN},
+            "utilization": round(busy.mean, 4) if covered else None,
+            "utilization_deviation": round(busy.deviation, 4) if covered else None,
+            **{name: _shown(getattr(seen, name)) for name in _SHOWN},
             "throttled_ns": dict(seen.throttled_ns),
             "unavailable": {name: trouble.value for name, trouble in seen.unavailable.items()},
             "xids": self.xids.counts(seen.uuid),
@@ -237,7 +237,7 @@ _SHOWN = (
 )
 
 
-def _told(value: Any) -> Any:
+def _shown(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

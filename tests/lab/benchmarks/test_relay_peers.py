@@ -12,7 +12,7 @@ from watchtower.lab.benchmarks.relay_peers import DIRECT, FORWARDING, OBSERVING,
 
 def leg(name: str, round_: int, cpu: float, p99: float, complete: int = 4) -> Leg:
     heard = LoadResult(complete=complete, chunks=40, p50_us=p99 / 2, p99_us=p99, max_us=p99)
-    return Leg(name=name, round=round_, streams=4, heard=heard, cpu_us=cpu, rss_bytes=30_000_000, tokens_told=40)
+    return Leg(name=name, round=round_, streams=4, heard=heard, cpu_us=cpu, rss_bytes=30_000_000, tokens_reported=40)
 
 
 def comparison(*legs: Leg) -> RelayComparison:
@@ -65,8 +65,8 @@ async def test_a_comparison_from_start_to_end() -> None:
 
     assert {DIRECT, OBSERVING, FORWARDING} <= set(found.names)
     assert all(leg.whole and leg.heard.chunks == 30 for leg in found.legs)
-    assert [leg.tokens_told for leg in found.of(OBSERVING)] == [30]
-    assert [leg.tokens_told for leg in found.of(FORWARDING)] == [0], "that path is forwarded, not read"
+    assert [leg.tokens_reported for leg in found.of(OBSERVING)] == [30]
+    assert [leg.tokens_reported for leg in found.of(FORWARDING)] == [0], "that path is forwarded, not read"
     assert all(leg.cpu_us > 0 and leg.rss_bytes > 0 for leg in found.legs if leg.name != DIRECT)
     assert len(found.names) + len(found.missing) == 5
     assert len(told) == len(found.legs) + len(found.missing)

@@ -68,7 +68,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     """CPU of the program's processes per chunk that the clients got, connections and idle ticks included."""
     rss_bytes: int
     """After the leg."""
-    tokens_told: int = 0
+    tokens_reported: int = 0
     """Our relay only: tokens that its facts reported for this leg."""
 
     @property
@@ -130,7 +130,7 @@ class RelayComparison(msgspec.Struct, frozen=True, kw_only=True):
         noise = beside or "too noisy: direct alone has a long p99, or what was added drowns in it"
         rss = max((leg.rss_bytes for leg in self.of(OBSERVING)), default=0)
         lost = sum(leg.streams - leg.heard.complete for leg in self.legs if leg.name in (OBSERVING, FORWARDING))
-        untold = sum(leg.heard.chunks - leg.tokens_told for leg in self.of(OBSERVING))
+        untold = sum(leg.heard.chunks - leg.tokens_reported for leg in self.of(OBSERVING))
         return [
             _times("CPU per chunk, forwarding only, against the better peer", 1.25, self.ratio_cpu(FORWARDING), beside),
             _times("CPU per chunk, observing, against the better peer", 1.5, self.ratio_cpu(OBSERVING), beside),
@@ -191,7 +191,7 @@ async def compare(plan: LoadPlan, clock: Clock, tell: Callable[[str], None]) -> 
 
 async def _leg(plan: LoadPlan, subject: _Subject, round_: int, sink: FactSink, clock: Clock) -> Leg:
     pids = subject.proxy.pids if subject.proxy else []
-    told, cpu = sink.tokens, process_costs.cpu_ns(pids)
+    before, cpu = sink.tokens, process_costs.cpu_ns(pids)
     heard = await _listen(plan, subject)
     cpu = process_costs.cpu_ns(pids) - cpu
     if subject.name == OBSERVING:
@@ -203,7 +203,7 @@ async def _leg(plan: LoadPlan, subject: _Subject, round_: int, sink: FactSink, c
         heard=heard,
         cpu_us=cpu / 1e3 / max(1, heard.chunks),
         rss_bytes=process_costs.rss_bytes(pids),
-        tokens_told=sink.tokens - told,
+        tokens_reported=sink.tokens - before,
     )
 
 

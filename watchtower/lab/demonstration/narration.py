@@ -53,10 +53,12 @@ def changes(before: Look | None, after: Look) -> list[ScreenLine]:
 
 
 def _rules(before: Look | None, after: Look) -> list[ScreenLine]:
-    told = {rule["rule"]: (rule["verdict"], rule["firing"]) for rule in before.status["rules"]} if before else {}
+    before_by_name = (
+        {rule["rule"]: (rule["verdict"], rule["firing"]) for rule in before.status["rules"]} if before else {}
+    )
     lines = []
     for rule in after.status["rules"]:
-        was_verdict, was_firing = told.get(rule["rule"], ("unknown", False))
+        was_verdict, was_firing = before_by_name.get(rule["rule"], ("unknown", False))
         if rule["firing"] and not was_firing:
             lines.append(ScreenLine("sees", f"{rule['rule']} FIRES: {rule['sentence']}"))
         elif rule["verdict"] != was_verdict and rule["severity"] != "info":
@@ -66,10 +68,10 @@ def _rules(before: Look | None, after: Look) -> list[ScreenLine]:
 
 
 def _incidents(before: Look | None, after: Look) -> list[ScreenLine]:
-    told = _newest(before.incidents) if before else {}
+    before_by_name = _newest(before.incidents) if before else {}
     lines = []
     for incident in reversed(_newest(after.incidents).values()):
-        was = told.get(incident["id"], {"state": "", "held": []})
+        was = before_by_name.get(incident["id"], {"state": "", "held": []})
         if incident["state"] != was["state"]:
             again = f" (recurrence {incident['recurrences']})" if incident["recurrences"] else ""
             lines.append(ScreenLine("decides", f"incident {incident['state'].upper()}{again}: {incident['title']}"))
@@ -91,7 +93,7 @@ def _newest(incidents: list[Json]) -> dict[str, Json]:
 
 
 def _actions(before: Look | None, after: Look) -> list[ScreenLine]:
-    told = {action["op_id"]: action["state"] for action in before.actions} if before else {}
+    before_by_name = {action["op_id"]: action["state"] for action in before.actions} if before else {}
     last = before.journal[-1].seq if before and before.journal else 0
     lines = [
         ScreenLine("does", f"nothing; it would have: {entry.sentence}")
@@ -99,7 +101,7 @@ def _actions(before: Look | None, after: Look) -> list[ScreenLine]:
         if entry.kind == "action.would_act" and entry.seq > last
     ]
     for action in reversed(after.actions):
-        if told.get(action["op_id"]) == action["state"]:
+        if before_by_name.get(action["op_id"]) == action["state"]:
             continue
         name = f"{action['verb']} (attempt {action['attempt']})"
         match action["state"]:

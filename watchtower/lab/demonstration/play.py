@@ -58,7 +58,7 @@ class Play:
     last: Look | None = None
     engine_version: str = ""
     first_incarnation: Json | None = None
-    notices_told: int = 0
+    notices_shown: int = 0
 
     def __post_init__(self) -> None:
         self.injector = self.make_injector(self._engine_pid)
@@ -78,9 +78,9 @@ class Play:
         self.last = look
         self.engine_version = look.status["engine"]["version"] or self.engine_version
         arrived = self.notices.all()
-        for notice in arrived[self.notices_told :]:
+        for notice in arrived[self.notices_shown :]:
             self.screen.tell(ScreenLine("tells", f"{notice['type']}, signature valid: {notice['title']}"))
-        self.notices_told = len(arrived)
+        self.notices_shown = len(arrived)
         self.screen.show(look, self.traffic)
         return look
 
@@ -180,7 +180,7 @@ class Play:
             facts = ", ".join(f"{key} {value}" for key, value in proof.evidence.items())
             self.screen.tell(ScreenLine("demo", f"the fault is proven: {facts}"))
             if name in TOLD_ONLY:
-                seen = await self._told(proof)
+                seen = await self._alerted_only(proof)
             else:
                 seen = await (self._observed(proof) if self.mode == "observe" else self._cured(proof))
             after, firing = self.incarnation, self._firing(RULES[name])
@@ -238,7 +238,7 @@ class Play:
         await self.watch(UNCURED_SECONDS, never)
         return seen
 
-    async def _told(self, proof: Proof) -> Sighting:
+    async def _alerted_only(self, proof: Proof) -> Sighting:
         """A fault that no restart cures: it is detected, and nothing is done."""
         seen = NOTHING
 

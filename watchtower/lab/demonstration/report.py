@@ -69,7 +69,7 @@ class FaultReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False
     failed_by_kind: dict[str, int]
     would_act: bool
     acted: bool
-    told: str
+    title: str
     """The sentence that people were told when it was detected."""
     still_firing: bool
     """Mode observe: its rule still fired when the demo took the fault away."""
@@ -114,7 +114,7 @@ def report(
         failed_by_kind=dict(counts.failed),
         would_act=seen.would_act,
         acted=seen.acted,
-        told=(seen.incident or {}).get("title", ""),
+        title=(seen.incident or {}).get("title", ""),
         still_firing=still_firing,
         process_before=before,
         process_after=after,
@@ -134,7 +134,7 @@ def as_promised(reports: list[FaultReport], mode: str, faults: int) -> list[str]
         if shown.detected_s is None:
             wrong.append(f"{shown.fault}: not detected")
         if shown.fault in TOLD_ONLY:
-            wrong += _told_only(shown)
+            wrong += _alert_only(shown)
             continue
         if mode == "observe":
             if not shown.would_act:
@@ -153,11 +153,11 @@ def as_promised(reports: list[FaultReport], mode: str, faults: int) -> list[str]
     return wrong
 
 
-def _told_only(shown: FaultReport) -> list[str]:
+def _alert_only(shown: FaultReport) -> list[str]:
     wrong = []
     if shown.acted or shown.process_replaced:
         wrong.append(f"{shown.fault}: something was done about it, and nothing should have been")
-    if shown.detected_s is not None and str(shown.proof.evidence["gpu"]) not in shown.told:
+    if shown.detected_s is not None and str(shown.proof.evidence["gpu"]) not in shown.title:
         wrong.append(f"{shown.fault}: the alert does not name {shown.proof.evidence['gpu']}")
     if shown.failed_requests:
         wrong.append(f"{shown.fault}: {shown.failed_requests} requests failed")
