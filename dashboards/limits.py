@@ -36,7 +36,7 @@ def read_limits(rules: Path = SHIPPED) -> Limits:
     found: dict[str, Limit] = {}
     for rule in load_rules([rules]).rules:
         for leaf in leaves(rule.when):
-            if isinstance(leaf, Comparison):
+            if isinstance(leaf, Comparison) and not leaf.signal.labelled:  # dashboards show all traffic
                 limit = Limit(rule.name, leaf.reading, leaf.limit.value, leaf.operator.upward)
                 found.setdefault(leaf.reading, limit)
     return found

@@ -64,6 +64,11 @@ def test_the_objective_is_the_promise_of_the_latency_rule() -> None:
     assert 'le="0.2"' in text and "ratio_rate1h > 1.44" in text
 
 
+def test_a_promise_to_one_tag_is_no_objective_because_buckets_are_of_all_traffic() -> None:
+    text = "version: 1\nrules:\n  - {name: slow, when: inter_token_latency_seconds.p95 > 130ms, tag: live}\n"
+    assert latency_objective(read_rules(text, "x")) is None
+
+
 def test_without_a_latency_rule_there_is_no_objective() -> None:
     rules = read_rules("version: 1\nrules: [{name: a, when: engine.absent > 5s}]\n", "x")
     assert [group["name"] for group in prometheus(rules)["groups"]] == ["watchtower-rules", "watchtower-itself"]

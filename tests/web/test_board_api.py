@@ -7,6 +7,8 @@ import json
 import httpx
 
 from tests.web.house import House
+from watchtower.vocabulary.readings import Reading, RuleVerdict, Severity, Verdict
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 
 
 async def test_an_incident_comes_with_its_actions_and_its_records(tcp: httpx.AsyncClient) -> None:
@@ -60,3 +62,24 @@ async def test_the_console_finds_the_latency_of_the_last_minutes_and_unknown_is_
     assert len(points) == 300
     assert points[-1] == {"wall": 399.0, "p95": None}
     assert points[0] == {"wall": 100.0, "p95": 0.03}
+
+
+async def test_status_names_the_kind_of_every_reason_beside_its_sentence(house: House, tcp: httpx.AsyncClient) -> None:
+    silent = Reason(ReasonKind.UNREADABLE, "relay worker 0 has been silent for 4.0 s", "relay")
+    name = "inter_token_latency_seconds.p95"
+    house.board.readings = (
+        Reading(name=name, over=60, at=0, value=None, reason=silent),
+        Reading(name="exchanges.open", over=60, at=0, value=3.0),
+    )
+    house.board.verdicts = (
+        RuleVerdict(
+            rule="slow", verdict=Verdict.UNKNOWN, firing=False, severity=Severity.PAGE, reasons=(silent,), sentence="?"
+        ),
+    )
+    status = (await tcp.get("/api/v1/status")).json()
+    assert [(reading["because"], reading["kind"]) for reading in status["readings"]] == [
+        (silent.text, "unreadable"),
+        ("", None),
+    ]
+    assert status["rules"][0]["reasons"] == [{"kind": "unreadable", "part": "relay", "because": silent.text}]
+    assert status["watching"] == "blind"

@@ -19,7 +19,7 @@ def test_telling_again_of_an_exchange_changes_its_model_and_nothing_else() -> No
     first = roster.opened("a", 0, opened(model="asked", traceparent=TRACE))
     again = roster.opened("a", 1, opened(at=99.0, model="answered"))
     assert again is first
-    assert (again.model, again.opened_at, again.worker) == ("answered", 10.0, 0)
+    assert (again.model, again.opened_at, again.pid) == ("answered", 10.0, 0)
     assert again.trace_id == TRACE.split("-")[1]
     assert again.request_bytes == 0
     assert roster.opened("a", 0, opened()).model == "answered", "a model that is known stays"

@@ -16,6 +16,7 @@ from watchtower.windows.relay_workers import RelayWorkers
 from watchtower.windows.roster import OpenExchange, Roster
 from watchtower.windows.series import MOST_TOKENS_IN_A_READ
 from watchtower.windows.totals import TotalsByModel
+from watchtower.windows.traffic_counts import TrafficSlot
 from watchtower.windows.window_settings import WindowSettings
 
 
@@ -31,6 +32,7 @@ class Intake:
         self.first_token_totals = TotalsByModel(settings.first_token_bounds, settings.model)
         self.all = Observations(settings, self.inter_token_totals, self.first_token_totals)
         """Of every exchange."""
+        self._traffic, self._inter_token = self.all.traffic, self.all.inter_token
         self.labelled = LabelledSeries(settings)
         self.others = 0
         """Exchanges that no labelled series was named for."""
@@ -44,13 +46,13 @@ class Intake:
             return
         if heard.fresh:
             self.roster.forget_worker(frame.pid)
-        slot = self.all.traffic.at(frame.at)
+        slot = self._traffic.at(frame.at)
         if slot is not None:
             if heard.watched_seconds:
                 slot.watched(frame.pid, heard.watched_open, heard.watched_seconds)
             slot.lag(frame.loop_lag_seconds if math.isfinite(frame.loop_lag_seconds) else math.inf, self._late(frame))
         for news in frame.news:
-            self._news(frame, news)
+            self._news(frame, news, slot)
         if heard.shed and self.roster.of_worker(frame.pid) > frame.open_exchanges:
             self.roster.forget_worker(frame.pid)  # an ending was among what was shed: better none than a ghost
 
@@ -61,7 +63,8 @@ class Intake:
     def new_incarnation(self) -> None:
         self.roster.forget_all()
 
-    def _news(self, frame: RelayFrame, news: ExchangeNews) -> None:
+    def _news(self, frame: RelayFrame, news: ExchangeNews, slot: TrafficSlot | None) -> None:
+        """``slot``: the sub-window of the frame."""
         exchange = self.roster.find(news.id)
         if exchange is None:
             if news.opened is None or not self._continuity.changed_at < news.opened.at <= frame.at:
@@ -73,13 +76,13 @@ class Intake:
         elif news.opened is not None:
             self.roster.opened(news.id, frame.pid, news.opened)
             exchange.labelled = self.labelled.of_exchange(news.opened.tag, exchange.model)
-        slot = self.all.traffic.at(frame.at)
         if slot is not None:
             slot.heard += 1
-        for some in exchange.labelled:
-            slot = some.traffic.at(frame.at)
-            if slot is not None:
-                slot.heard += 1
+        if exchange.labelled:
+            for some in exchange.labelled:
+                part = some.traffic.at(frame.at)
+                if part is not None:
+                    part.heard += 1
         self._first_token(frame, news, exchange)
         self._tokens(frame, news, exchange)
         if news.closed is not None:
@@ -114,14 +117,17 @@ class Intake:
         last = _instant(frame.at if news.last_token_at is None else news.last_token_at, frame)
         at = last
         if len(news.gaps_ns) != len(news.tokens):
-            self.all.inter_token.invalid += 1
-        late, inter_token, labelled = self._late(frame), self.all.inter_token, exchange.labelled
+            self._inter_token.invalid += 1
+        late, labelled = self._late(frame), exchange.labelled
         for gap_ns, tokens in zip(reversed(news.gaps_ns), reversed(news.tokens), strict=False):
             if not late:
                 gap = gap_ns / 1e9
-                inter_token.add(at, gap, tokens, exchange.number, model=exchange.model, trace_id=exchange.trace_id)
-                for some in labelled:
-                    some.inter_token.add(at, gap, tokens, exchange.number)
+                self._inter_token.add(
+                    at, gap, tokens, exchange.number, model=exchange.model, trace_id=exchange.trace_id
+                )
+                if labelled:
+                    for some in labelled:
+                        some.inter_token.add(at, gap, tokens, exchange.number)
             self._count(exchange, at, tokens)
             at -= max(0, gap_ns) / 1e9
         if exchange.last_token_at is None or last > exchange.last_token_at:
@@ -146,7 +152,7 @@ class Intake:
         self.roster.closed(news.id)
 
     def _prompt_done(self, exchange: OpenExchange, at: float) -> None:
-        slot = self.all.traffic.at(at)
+        slot = self._traffic.at(at)
         if slot is not None:
             slot.answered_bytes += exchange.request_bytes
 
@@ -154,13 +160,14 @@ class Intake:
         if not 0 < tokens <= MOST_TOKENS_IN_A_READ:
             return
         self.roster.progressed(at)
-        slot = self.all.traffic.at(at)
+        slot = self._traffic.at(at)
         if slot is not None:
             slot.tokens += tokens
-        for some in exchange.labelled:
-            slot = some.traffic.at(at)
-            if slot is not None:
-                slot.tokens += tokens
+        if exchange.labelled:
+            for some in exchange.labelled:
+                slot = some.traffic.at(at)
+                if slot is not None:
+                    slot.tokens += tokens
 
 
 def _instant(at: float, frame: RelayFrame) -> float:
