@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel
 from typer.main import get_command
 
+from watchtower.catalogue import CATALOGUE, settings_of
 from watchtower.cli import app
 from watchtower.configuration import read_settings
 from watchtower.rules.rule_files import load_rules
@@ -28,6 +29,11 @@ def groups(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     for field in model.model_fields.values():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from groups(field.annotation)
+
+
+def plugin_groups() -> Iterator[type[BaseModel]]:
+    for socket, kinds in CATALOGUE.items():
+        yield from (settings_of(socket, kind) for kind in kinds)
 
 
 def test_every_knob_has_its_sentence_or_a_name_that_needs_none() -> None:
@@ -50,7 +56,7 @@ def test_every_knob_has_its_sentence_or_a_name_that_needs_none() -> None:
     }
     missing = [
         f"{group.__name__}.{name}"
-        for group in groups(Settings)
+        for group in (*groups(Settings), *plugin_groups())
         for name, field in group.model_fields.items()
         if not field.description and name not in plain | nested
     ]

@@ -50,6 +50,7 @@ class OpsgenieSinkSettings(SinkSettings):
     team: str = ""
     """Who is called; empty: whoever the integration belongs to."""
     tags: Annotated[tuple[Annotated[str, Field(max_length=50)], ...], Field(max_length=20)] = ()
+    """Added to every alert."""
     timeout_seconds: Seconds = 15.0
 
     def mistakes(self) -> Iterator[Mistake]:
