@@ -108,7 +108,7 @@ CALM: dict[str, Any] = {"incident": None, "storage_fault": ""}
 
 
 class Daemon:
-    """What ``cli.client`` returns in these tests."""
+    """Stands in for ``DaemonClient`` in these tests."""
 
     def __init__(self, status: dict[str, Any]) -> None:
         self.status = status
@@ -122,8 +122,8 @@ class Daemon:
 
 
 def ran(monkeypatch: pytest.MonkeyPatch, daemon: Daemon, *arguments: str) -> int:
-    monkeypatch.setattr(cli, "client", lambda config, state_dir: daemon)
-    return outcome(monkeypatch, *arguments)
+    monkeypatch.setattr("watchtower.programs.client.DaemonClient", lambda state_directory: daemon)
+    return outcome(monkeypatch, *arguments, "--state-dir", ".")
 
 
 def outcome(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
