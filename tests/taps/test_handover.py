@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from watchtower.taps.handover import Handed, HandoverServer, WorkerLock, holder, take_over
-from watchtower.taps.listening import adopted, bound, inherited, name_of
+from watchtower.taps.listening import bound, name_of
 from watchtower.taps.socket_addresses import Address
 from watchtower.vocabulary.errors import BadInput, NotReachable, Refused
 
@@ -72,14 +72,3 @@ async def test_a_path_that_is_too_long_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="the system allows 107"):
         HandoverServer(asyncio.get_running_loop(), tmp_path / ("x" * 108), listening, handed)
     listening.close()
-
-
-def test_a_service_managers_socket_is_only_taken_when_it_is_meant_for_us() -> None:
-    for environment in ({}, {"LISTEN_FDS": "1", "LISTEN_PID": "1"}, {"LISTEN_FDS": "0", "LISTEN_PID": "42"}):
-        assert inherited(environment, 42) is None
-        assert environment == {}
-
-
-def test_an_inherited_descriptor_must_be_a_socket() -> None:
-    with open(os.devnull) as file, pytest.raises(BadInput, match="is no socket"):
-        adopted(file.fileno())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import get_args
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from tests.taps.conftest import Start, until
 from watchtower.taps import reports
@@ -59,8 +61,16 @@ class Listener:
             self.writer.close()
 
 
+@pytest_asyncio.fixture
+async def listener(tmp_path: Path) -> AsyncIterator[Listener]:
+    listener = Listener(tmp_path / "facts.sock")
+    yield listener
+    listener.stop()
+    await asyncio.sleep(0.02)
+
+
 async def test_news_gathers_while_the_daemon_is_away_and_is_bounded(
-    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, tmp_path: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reports, "MAX_GAPS_KEPT", 10)
     bench = await start(facts=str(tmp_path / "facts.sock"))
@@ -71,7 +81,6 @@ async def test_news_gathers_while_the_daemon_is_away_and_is_bounded(
         exchange.fresh = 1
         exchange.tokens_read(ns)
     await until(lambda: bench.relay.exchanges.dropped == 18)
-    listener = Listener(tmp_path / "facts.sock")
     await listener.start()
     await until(lambda: bool(listener.frames))
 
@@ -99,9 +108,8 @@ def test_a_worker_names_every_order_that_it_obeys() -> None:
 
 
 async def test_a_hold_is_acknowledged_at_once_an_unknown_order_is_answered_and_garbage_costs_only_the_connection(
-    start: Start, tmp_path: Path
+    start: Start, tmp_path: Path, listener: Listener
 ) -> None:
-    listener = Listener(tmp_path / "facts.sock")
     await listener.start()
     bench = await start(facts=str(tmp_path / "facts.sock"))
     reporter = Reporter(bench.relay, 1, "0", "here")
