@@ -13,6 +13,7 @@ from watchtower.remediation.snapshots import encode
 from watchtower.remediation.state import TargetState
 from watchtower.services.persisting.state_directory import open_storage, supervised
 from watchtower.settings import Settings
+from watchtower.storage.journal import SqliteJournal
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.errors import Refused
 
@@ -59,6 +60,23 @@ async def test_a_state_that_cannot_be_read_is_a_fault_and_not_an_end(tmp_path: P
         storage = open_storage(knobs, stack)
         assert storage.fault and storage.lease_held()
         assert storage.state == TargetState(target=knobs.target)
+
+
+async def test_a_state_that_cannot_be_read_is_left_to_whoever_can_read_it(tmp_path: Path) -> None:
+    knobs = settings(tmp_path / "state")
+    newer = encode(TargetState(target=knobs.target)).replace(b'"schema":2', b'"schema":99')
+    async with AsyncExitStack() as stack:
+        await open_storage(knobs, stack).journal.commit([], newer, [], HandClock().now())
+    for _ in range(2):  # what the first start commits must not make the second one believe that nothing ever was
+        async with AsyncExitStack() as stack:
+            storage = open_storage(knobs, stack)
+            assert "newer Watchtower" in storage.fault and storage.journal.fault
+            await storage.journal.commit([], encode(storage.state), [], HandClock().now())
+    async with AsyncExitStack() as stack:
+        journal, _ = SqliteJournal.open(knobs.state_directory)
+        assert journal is not None
+        stack.push_async_callback(journal.close)
+        assert journal.latest_snapshot() == newer
 
 
 async def test_without_a_directory_it_looks_on_in_one_that_it_takes_along(tmp_path: Path) -> None:

@@ -38,7 +38,9 @@ class Storage:
 
 
 def open_storage(settings: Settings, stack: AsyncExitStack) -> Storage:
-    """Raises Refused when another daemon holds the lease, BadInput when there is no directory to be had at all."""
+    """A state that cannot be read stays on disk untouched, for the version that wrote it or for a person.
+
+    Raises Refused when another daemon holds the lease, BadInput when there is no directory to be had at all."""
     lease, journal, fault = _opened(settings)
     if lease:
         stack.callback(lease.release)
@@ -48,8 +50,10 @@ def open_storage(settings: Settings, stack: AsyncExitStack) -> Storage:
     if (snapshot := journal.latest_snapshot()) is not None:
         try:
             state = decode(snapshot)
-        except StorageFault as problem:
+        except StorageFault as problem:  # the disk keeps it: a first commit of ours would replace it by an empty one
             fault = str(problem)
+            journal = MemoryJournal(fault)
+            stack.push_async_callback(journal.close)
     return Storage(lease, journal, directory, state, fault)
 
 
