@@ -18,6 +18,7 @@ from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import BEFORE_SENDING, TERMINAL_ACTIONS, ActionState, Verb
 from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.incidents import IncidentState
+from watchtower.vocabulary.readings import Severity
 
 GOLDEN = sorted(SNAPSHOTS.glob("schema-*/*.json"))
 
@@ -189,6 +190,14 @@ def test_an_unknown_state_of_the_incident_waits_for_a_person() -> None:
     stored["incident"]["state"] = "delegated"
     state = decode(msgspec.json.encode(stored))
     assert state.incident is not None and state.incident.state is IncidentState.ESCALATED
+
+
+def test_an_unknown_severity_of_the_incident_is_the_worst() -> None:
+    stored = golden(SCHEMA, "held")
+    stored["incident"]["severity"] = "catastrophe"
+    state = decode(msgspec.json.encode(stored))
+    assert state.incident is not None and state.incident.severity == Severity.PAGE
+    assert any("catastrophe" in said for said in state.adapted)
 
 
 def test_an_unknown_reason_to_hold_is_left_out_and_every_gate_is_asked_anew() -> None:

@@ -19,6 +19,7 @@ from watchtower.remediation.state import SCHEMA, TargetState
 from watchtower.vocabulary.actions import ActionState, Verb
 from watchtower.vocabulary.errors import StorageFault
 from watchtower.vocabulary.incidents import HoldReason, IncidentState
+from watchtower.vocabulary.readings import Severity
 
 Json = dict[str, Any]
 
@@ -87,9 +88,11 @@ def adapt(stored: Json) -> Iterator[str]:
     would be safe."""
     if current := stored.get("incident"):
         yield from _known(current, "state", IncidentState, IncidentState.ESCALATED)
+        yield from _known(current, "severity", Severity, Severity.PAGE)
         yield from _known_refusals(current)
     for closed in stored.get("recent", []):
         yield from _known(closed, "state", IncidentState, IncidentState.RESOLVED)
+        yield from _known(closed, "severity", Severity, Severity.PAGE)
         yield from _known_refusals(closed)
     for action in stored.get("actions", []):
         over = action.get("ended_at") is not None
