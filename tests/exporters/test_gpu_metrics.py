@@ -10,7 +10,7 @@ from tests.windows.hardware_scenes import Change, at_work, reports, watched
 from tests.windows.traffic import START
 from watchtower.board import Board
 from watchtower.exporters.gpu_metrics import COUNTERS, GAUGES, GpuCollector
-from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
+from watchtower.exporters.prometheus import BoardCollector, Exposition
 from watchtower.rules.rule_files import load_rules, shipped_rules
 from watchtower.services.judging.gpu_document import gpu_document
 from watchtower.settings import PlacementSettings, StageSettings
@@ -97,7 +97,7 @@ def test_a_full_daemon_with_eight_gpus_stays_within_five_hundred_series() -> Non
     everything: dict[str, Any] = dict.fromkeys((*GAUGES.values(), *COUNTERS.values()), 1.0)
     everything |= {"trouble": None, "because": "", "throttled_ns": dict.fromkeys(THROTTLES, 1)}
     board.gpus["gpus"] = [gpu | everything for gpu in board.gpus["gpus"]]
-    text = Exposition([BoardCollector(board), GpuCollector(board), PROCESS]).render("")[0].decode()
+    text = Exposition([BoardCollector(board), GpuCollector(board)]).render("")[0].decode()
     series = [line for line in text.splitlines() if not line.startswith("#")]
     assert sum(line.startswith("watchtower_gpu_utilization_ratio") for line in series) == 8
     assert 300 < len(series) <= 500, Counter(line.split("{")[0].split(" ")[0] for line in series)

@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
 from watchtower.board import Board, SinkHealth
-from watchtower.exporters.prometheus import BoardCollector, Exposition
+from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
 from watchtower.services.curing.tally import RESULTS
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import ActionState, Verb
@@ -226,6 +226,18 @@ def test_the_dead_mans_handle_is_the_time_of_the_newest_evaluation() -> None:
     assert value(board, "watchtower_last_evaluation_timestamp_seconds") == board.last_tick.wall
     board.last_tick = None
     assert "watchtower_last_evaluation_timestamp_seconds" not in families(board)
+
+
+def test_the_usual_numbers_of_the_process_stand_beside_ours() -> None:
+    text = Exposition([PROCESS]).render("")[0].decode()
+    assert {line.split(" ")[0] for line in text.splitlines() if not line.startswith("#")} == {
+        "process_cpu_seconds_total",
+        "process_max_fds",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_virtual_memory_bytes",
+    }
 
 
 def test_a_name_from_configuration_cannot_break_the_format() -> None:

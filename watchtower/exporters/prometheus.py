@@ -30,21 +30,8 @@ from watchtower.vocabulary.metrics import INTERNAL_EVENTS, METRICS, reading_metr
 from watchtower.vocabulary.readings import READINGS, Verdict
 from watchtower.vocabulary.words import CAUSED, DROPPED, RELAY_COUNTERS
 
-
-class OwnProcess(Collector):
-    """CPU, memory and open files of this process, under the names everybody knows: ``process_…``. Virtual memory is
-    left out: of a process with large mappings it says nothing, and series are few."""
-
-    def __init__(self) -> None:
-        self._standard = ProcessCollector(registry=None)  # the default is the global registry
-
-    def collect(self) -> Iterator[Metric]:
-        for metric in self._standard.collect():
-            if metric.name != "process_virtual_memory_bytes":
-                yield metric
-
-
-PROCESS: Collector = OwnProcess()
+PROCESS: Collector = ProcessCollector(registry=None)  # the default is the global registry
+"""CPU, memory and open files of this process, under the names everybody knows: ``process_…``."""
 
 
 class BoardCollector(Collector):
