@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -19,7 +21,8 @@ FAILED, AGAIN, FINAL = ExitKind.FAILED, ExitKind.AGAIN, ExitKind.FINAL
 class Scripted:
     """Lives as it is told: how long, and how each life ends."""
 
-    name = "scripted child"
+    event = "scripted child gone"
+    labels: Mapping[str, Any] = {"number": 7}
 
     def __init__(self, *lives: tuple[float, ExitKind]) -> None:
         self.clock = HandClock()
@@ -57,8 +60,8 @@ async def test_only_failures_are_logged_and_the_log_names_the_child() -> None:
     child = Scripted((1, AGAIN), (3, FAILED), (1, FINAL))
     with capture_logs() as logs:
         await child.run()
-    assert [(entry["event"], entry["because"], entry["again_in_seconds"]) for entry in logs] == [
-        ("scripted child gone", "lived for 3 s", 1.0)
+    assert [(entry["event"], entry["number"], entry["because"], entry["again_in_seconds"]) for entry in logs] == [
+        ("scripted child gone", 7, "lived for 3 s", 1.0)
     ]
 
 

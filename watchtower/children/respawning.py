@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import structlog
 
@@ -17,8 +18,14 @@ class Respawned(Protocol):
     """One kind of child, as its room knows it."""
 
     @property
-    def name(self) -> str:
-        """In the log: ``gpu child``."""
+    def event(self) -> str:
+        """What the log says when one is gone: ``gpu child gone``. One for all of a kind, so that people can watch for
+        it."""
+        ...
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        """What the log says beside it: which of several, how it ended."""
         ...
 
     async def live(self) -> Exit:
@@ -40,5 +47,5 @@ async def respawn(child: Respawned, backoff: Backoff, clock: Clock) -> None:
             return
         backoff = following.backoff
         if ended.kind is ExitKind.FAILED:
-            log.warning(f"{child.name} gone", because=ended.because, again_in_seconds=following.after_seconds)
+            log.warning(child.event, **child.labels, because=ended.because, again_in_seconds=following.after_seconds)
             await child.pause(ended, following.after_seconds)

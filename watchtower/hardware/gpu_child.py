@@ -42,7 +42,7 @@ log = structlog.get_logger("watchtower.hardware.gpu_child")
 class GpuChild:
     """``run`` keeps a child alive; ``release`` and ``acquire`` say whether there may be one."""
 
-    name = "gpu child"
+    event = "gpu child gone"
 
     def __init__(
         self,
@@ -91,6 +91,11 @@ class GpuChild:
     def abandoned(self) -> int:
         """Children that SIGKILL did not end in time."""
         return self._counts.abandoned
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """For the log."""
+        return {"kills": self.kills, "abandoned": self.abandoned}
 
     @property
     def pid(self) -> int:

@@ -68,7 +68,7 @@ class ScorerReport(msgspec.Struct, frozen=True, kw_only=True):
 class ScorerChild:
     """An ``Encoder``. ``run`` keeps a child alive; ``embed`` may be called before, during and after."""
 
-    name = "scorer child"
+    event = "scorer child gone"
 
     def __init__(
         self,
@@ -100,6 +100,11 @@ class ScorerChild:
         self._ready = Ready()
         self._texts = self._pieces = self._rss_bytes = 0
         self._cpu_seconds = 0.0
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """For the log."""
+        return {"kills": self._counts.kills}
 
     @property
     def report(self) -> ScorerReport:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from watchtower.clock import SystemClock
 from watchtower.services.relaying import worker_plans
@@ -232,9 +233,12 @@ async def test_what_only_a_newer_worker_says_is_skipped_and_counted(begin: Begin
 async def test_a_killed_worker_is_replaced_and_its_end_is_a_fact(begin: Begin) -> None:
     daemon = await begin().ready()
     pid = daemon.hellos[0].pid
-    os.kill(pid, signal.SIGKILL)
-    await until(lambda: len(daemon.hellos) == 2)
+    with capture_logs() as logs:
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: len(daemon.hellos) == 2)
 
+    died = [entry for entry in logs if entry["event"] == "relay worker died"]
+    assert [(entry["worker"], entry["exit_status"]) for entry in died] == [(0, -signal.SIGKILL)]
     gone = [fact for fact in daemon.facts if isinstance(fact, RelayGone)]
     assert [fact.pid for fact in gone] == [pid]
     assert daemon.hellos[1].pid != pid

@@ -126,6 +126,8 @@ class RelayPool:
 class WorkerSlot:
     """The place of worker ``number``: whoever has it is replaced when it dies."""
 
+    event = "relay worker died"
+
     def __init__(
         self,
         number: int,
@@ -134,6 +136,7 @@ class WorkerSlot:
         adopted: OutlivingProcess | None,
     ) -> None:
         self.name = f"relay worker {number}"
+        self.labels: dict[str, int | None] = {"worker": number, "exit_status": None}
         self.process = adopted
         self._number = number
         self._clock = clock
@@ -144,6 +147,7 @@ class WorkerSlot:
             self.process = self._spawn(self._number)
         await self.process.exited()
         status, self.process = self.process.reap(), None
+        self.labels["exit_status"] = status
         return Exit(ExitKind.FAILED, "it was adopted and died" if status is None else f"it ended with status {status}")
 
     async def pause(self, ended: Exit, seconds: float) -> None:
