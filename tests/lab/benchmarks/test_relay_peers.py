@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from watchtower.clock import SystemClock
@@ -28,6 +29,11 @@ def test_ratios_are_taken_inside_a_round_and_then_the_median() -> None:
 
     assert found.ratio_cpu(OBSERVING) == 1.5
     assert found.ratio_added_p99(OBSERVING) == 1.5
+
+
+def test_the_names_in_the_json_are_those_that_others_read() -> None:
+    names = {"name", "round", "streams", "heard", "cpu_us", "rss_bytes", "tokens_told"}
+    assert set(msgspec.to_builtins(leg(OBSERVING, 1, 20.0, 250))) == names
 
 
 @pytest.mark.parametrize(

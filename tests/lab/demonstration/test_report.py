@@ -48,6 +48,14 @@ def test_times_count_from_the_injection() -> None:
     assert found.incident == "inc-1" and found.op_id == "op-1" and found.requests == 9
 
 
+def test_the_names_in_the_json_are_those_that_others_read() -> None:
+    assert set(msgspec.to_builtins(shown())) == {
+        *("fault", "detected_s", "cured_s", "verified", "verified_by", "requests", "failed_requests"),
+        *("failed_by_kind", "would_act", "acted", "told", "still_firing", "process_before"),
+        *("process_after", "process_replaced", "weights_before", "weights_after", "incident", "op_id", "proof"),
+    }
+
+
 def test_what_happened_before_the_injection_does_not_count() -> None:
     seen = sighting(100.0, look(action("effective", started_at=60.0), openings=(55.0,)))
     assert (seen.detected_at, seen.cured_at, seen.incident, seen.acted) == (None, None, None, False)

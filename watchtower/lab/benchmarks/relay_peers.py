@@ -68,7 +68,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     """CPU of the program's processes per chunk that the clients got, connections and idle ticks included."""
     rss_bytes: int
     """After the leg."""
-    tokens_reported: int = 0
+    tokens_reported: int = msgspec.field(default=0, name="tokens_told")  # in the JSON, where others read it
     """Our relay only: tokens that its facts reported for this leg."""
 
     @property

@@ -69,7 +69,7 @@ class FaultReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False
     failed_by_kind: dict[str, int]
     would_act: bool
     acted: bool
-    title: str
+    title: str = msgspec.field(name="told")  # in the JSON, where others read it
     """The sentence that people were told when it was detected."""
     still_firing: bool
     """Mode observe: its rule still fired when the demo took the fault away."""
