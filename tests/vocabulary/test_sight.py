@@ -48,6 +48,9 @@ def known(verdict: Verdict = Verdict.OK, severity: Severity = Severity.PAGE, cur
         ([unknown(ReasonKind.UNREADABLE), unknown(ReasonKind.NOT_CONFIGURED)], BLIND),
         ([unknown(ReasonKind.UNREADABLE), unknown(ReasonKind.IDLE)], PARTLY),
         ([unknown(ReasonKind.UNREADABLE), unknown(ReasonKind.WARMING)], PARTLY),
+        ([unknown(ReasonKind.UNREADABLE), unknown(ReasonKind.IDLE, ReasonKind.LEARNING)], PARTLY),
+        ([unknown(ReasonKind.STALE), unknown(ReasonKind.NOT_CONFIGURED, ReasonKind.IDLE)], PARTLY),
+        ([unknown(ReasonKind.UNREADABLE), unknown(ReasonKind.IDLE, ReasonKind.STALE)], BLIND),
     ],
 )
 def test_what_is_seen(verdicts: list[RuleVerdict], state: WatchState) -> None:

@@ -33,11 +33,12 @@ AT_REST: Final = frozenset({ReasonKind.IDLE, ReasonKind.WARMING, ReasonKind.ELSE
 def watch_state(verdicts: Iterable[RuleVerdict]) -> WatchState:
     """Of one evaluation. An UNKNOWN without a reason counts as one that is loud: ignorance is no excuse."""
     watched = watching(verdicts)
-    kinds = [_kind(verdict) for verdict in watched if verdict.verdict is Verdict.UNKNOWN]
-    judged = len(kinds) < len(watched)
+    unknown = [verdict for verdict in watched if verdict.verdict is Verdict.UNKNOWN]
+    judged = len(unknown) < len(watched)
+    kinds = [_kind(verdict) for verdict in unknown]
     if not any(kind in LOUD for kind in kinds):
         return WatchState.SEEING if judged else WatchState.IDLE
-    at_rest = any(kind in AT_REST for kind in kinds)
+    at_rest = any(map(_at_rest, unknown))
     return WatchState.PARTLY_BLIND if judged or at_rest else WatchState.BLIND
 
 
@@ -63,6 +64,11 @@ def loudest_of(watched: Sequence[RuleVerdict]) -> RuleVerdict:
 def _kind(verdict: RuleVerdict) -> ReasonKind:
     reason = loudest(verdict.reasons)
     return ReasonKind.UNREADABLE if reason is None else reason.kind
+
+
+def _at_rest(verdict: RuleVerdict) -> bool:
+    """A loud reason hides that the engine rests; a silent one (no baseline yet, a part that is off) does not."""
+    return _kind(verdict) not in LOUD and any(reason.kind in AT_REST for reason in verdict.reasons)
 
 
 def _about_cards(verdict: RuleVerdict) -> bool:
