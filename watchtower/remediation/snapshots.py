@@ -22,6 +22,7 @@ from watchtower.vocabulary.incidents import HoldReason, IncidentState
 from watchtower.vocabulary.readings import Severity
 
 Json = dict[str, Any]
+SET_ASIDE = "or go on without it: watchtower journal set-aside --yes"
 
 
 def encode(state: TargetState) -> bytes:
@@ -31,14 +32,14 @@ def encode(state: TargetState) -> bytes:
 
 def decode(snapshot: bytes) -> TargetState:
     """Raises StorageFault for anything that is no snapshot: a damaged memory is never an empty one."""
-    unreadable = "the stored state of remediation cannot be read"
+    unreadable = f"the stored state of remediation cannot be read: look at it, {SET_ASIDE}"
     try:
         stored = msgspec.json.decode(snapshot, type=Json)
         schema = int(stored.get("schema", 1))
         if schema > SCHEMA:
             raise StorageFault(
                 f"a newer Watchtower wrote the stored state (schema {schema}; this one reads up to {SCHEMA}): "
-                "run that version again, or start with another state directory"
+                f"run that version again, {SET_ASIDE}"
             )
         while schema < SCHEMA:
             stored = MIGRATIONS[schema](stored)

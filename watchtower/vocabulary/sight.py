@@ -1,7 +1,7 @@
 """How much of the service the rules can see: the one judge of blindness.
 
-The machine, the metrics and every face ask this function, so that none of them guesses anew. It looks at verdicts and
-at the kinds of their reasons, never at a sentence.
+The machine and the status ask this function, so that neither guesses anew. It looks at verdicts and at the kinds of
+their reasons, never at a sentence.
 """
 
 from __future__ import annotations
