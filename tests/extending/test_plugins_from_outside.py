@@ -52,7 +52,7 @@ def configuration(folder: Path, url: str = "http://127.0.0.1:1", **changes: str)
 
 def read(file: Path, **environ: str) -> Settings:
     found = read_settings(file, environ)
-    assert found.settings is not None, [str(problem) for problem in found.problems]
+    assert found.settings is not None and not found.problems, [str(problem) for problem in found.problems]
     return found.settings
 
 

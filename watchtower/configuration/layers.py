@@ -20,9 +20,10 @@ from watchtower.vocabulary.errors import Problem
 
 @dataclass(frozen=True)
 class SettingsRead:
-    """``settings`` is None exactly when ``problems`` is not empty."""
+    """With ``settings`` there may still be ``problems``: what a plug-in finds wrong with values of the right type."""
 
     settings: Settings | None
+    """None: something has not even the right type, and nothing further can be checked."""
     problems: list[Problem]
     tree: Tree
     """Where everything stands, for those who check further."""
@@ -41,8 +42,10 @@ def read_settings(
         _fill(tree, {change.path: change.demo for change in profiles.DEMO}, Place("profile demo"))
     model, unknown = composed(tree)
     settings, mistakes = validate(model, tree, unknown)
-    problems += mistakes or (plugin_mistakes(settings, tree) if settings else [])
-    return SettingsRead(None if problems else _plain(settings), problems, tree)
+    problems += mistakes
+    if settings is None or problems:
+        return SettingsRead(None, problems, tree)
+    return SettingsRead(_plain(settings), plugin_mistakes(settings, tree), tree)
 
 
 def _kinds_named(tree: Tree, environ: Mapping[str, str], overrides: Mapping[str, str]) -> type[Settings]:
@@ -54,10 +57,8 @@ def _kinds_named(tree: Tree, environ: Mapping[str, str], overrides: Mapping[str,
     return model
 
 
-def _plain(settings: Settings | None) -> Settings | None:
+def _plain(settings: Settings) -> Settings:
     """Without the type that was made for this one document."""
-    if settings is None:
-        return None
     values = {name: getattr(settings, name) for name in Settings.model_fields}
     return Settings.model_construct(settings.model_fields_set, **values)
 

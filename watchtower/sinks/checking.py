@@ -18,7 +18,7 @@ from watchtower.vocabulary.errors import BadInput, Problem
 
 def mistakes(settings: SinkSettings) -> list[Mistake]:
     """Everything that is wrong with one sink: what its kind says, and its templates."""
-    return [*settings.mistakes(), *_in_templates(settings)]
+    return [*settings.mistakes(), *template_mistakes(settings)]
 
 
 def require(settings: SinkSettings) -> None:
@@ -38,6 +38,7 @@ def address_mistakes(url: str | SecretStr, *route: str | int, clear_text: bool =
         yield Mistake(route, *found)
 
 
-def _in_templates(settings: SinkSettings) -> Iterator[Mistake]:
+def template_mistakes(settings: SinkSettings) -> Iterator[Mistake]:
+    """About the words of the user's own, which every sink may have."""
     for field, what in templates.mistakes(settings.templates):
         yield Mistake(("templates", field), what, f"it may name: {', '.join(templates.VARIABLES)}")

@@ -86,7 +86,6 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     problems: list[Problem] = []
     rules = Ruleset()
     read = read_settings(path, environ, overrides)
-    problems += read.problems
     settings = read.settings
     beside = path.parent if path else Path()
     files = [beside / file for file in settings.rules] if settings else []
@@ -108,6 +107,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
         problems += contradictions(settings, read.tree, look_back, name)
         problems += _unknown_modes(settings, read.tree, rules)
         problems += sink_problems(settings, read.tree)
+    problems = [*read.problems, *problems]
     if settings is None or problems:
         raise BadInput(problems)
     return Loaded(settings, rules, (*([path] if path else []), *files), loosened(settings))

@@ -1,4 +1,4 @@
-"""What is wrong with the configured sinks that their types cannot show, each mistake with its place in the file."""
+"""What is wrong with the configured sinks, whatever their kinds: names and templates, each with its place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from watchtower.vocabulary.errors import Problem
 
 
 def sink_problems(settings: Settings, tree: Tree) -> list[Problem]:
-    """All that the types of the settings cannot show: addresses, keys, templates, two sinks of one name."""
+    """Two sinks of one name, templates that say nothing. What only one kind can get wrong, the kind says itself."""
     found = []
     names: Mapping[str, int] = {}
     for index, sink in enumerate(settings.sinks):
@@ -20,7 +20,7 @@ def sink_problems(settings: Settings, tree: Tree) -> list[Problem]:
             what = f"sinks[{names[sink.name]}] has the same name"
             found.append(_problem(tree, (*route, "name"), what, "give each sink a name of its own"))
         names = {sink.name: index, **names}
-        for mistake in checking.mistakes(sink):
+        for mistake in checking.template_mistakes(sink):
             found.append(_problem(tree, (*route, *mistake.route), mistake.what, mistake.cure))
     return found
 
