@@ -121,7 +121,7 @@ class SinkSettings(PluginGroup):
     """The receiver keeps an alert open until it is told of its end."""
     name: SinkName
     templates: TemplateSettings = TemplateSettings()
-    """Your own words in place of the built-in ones."""
+    """Your own words, in Jinja2, sandboxed; empty: the built-in ones. ``docs/alerts.md`` lists what can be named."""
     min_severity: Severity = Severity.INFO
     """Only notices of at least this severity go here: ``page``, ``warn`` or ``info`` (everything). An escalation is
     always a page, and so is the end of an incident that was escalated."""

@@ -92,6 +92,16 @@ def test_every_kind_that_we_have_stands_in_the_schema() -> None:
     assert known >= {kind for kinds in CATALOGUE.values() for kind in kinds}
 
 
+def test_an_editor_is_told_what_each_kind_of_engine_and_supervisor_means() -> None:
+    groups = every_kind().model_json_schema()["$defs"].values()
+    told = {
+        field["const"]: field.get("description")
+        for group in groups
+        if (field := group.get("properties", {}).get("kind"))
+    }
+    assert [kind for socket in ("engines", "supervisors") for kind in CATALOGUE[socket] if not told[kind]] == []
+
+
 def test_what_a_plugin_finds_itself_gets_the_place_of_the_value() -> None:
     tree = read_yaml("sinks:\n- {kind: log}\n- kind: slack\n  url: nowhere\n", "f.yaml")
     settings, _ = validate(composed(tree)[0], tree)

@@ -46,6 +46,7 @@ class VllmEngineSettings(EngineSettings):
     """One vLLM server. It needs nothing that the house does not read as well."""
 
     kind: Literal["vllm"] = "vllm"
+    """vLLM, through its OpenAI-compatible server."""
 
 
 class VllmEngine:

@@ -18,6 +18,7 @@ class NoSupervisorSettings(ProcessKnobs):
     """Nobody. What was written for our keeper may stay in the file while it is switched off."""
 
     kind: Literal["none"] = "none"
+    """Watchtower tells people and never acts."""
 
 
 class NoSupervisor:

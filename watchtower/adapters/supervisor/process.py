@@ -73,6 +73,7 @@ class ProcessSupervisorSettings(ProcessKnobs):
     acts: ClassVar[bool] = True
     starts_engine: ClassVar[bool] = True
     kind: Literal["process"] = "process"
+    """Our keeper starts and owns the engine."""
 
     @model_validator(mode="after")
     def _a_process_needs_a_command(self) -> ProcessSupervisorSettings:
