@@ -13,7 +13,8 @@ from watchtower.profiles import DEMO
 from watchtower.remediation.decision import decide
 from watchtower.remediation.interface import Canaried, EngineObserved, Event, Evidence, Record, Started, Tell
 from watchtower.remediation.state import TargetState
-from watchtower.rules.rule_files import load_rules, shipped_rules
+from watchtower.rules.rule_files import load_rules, read_rules, shipped_rules
+from watchtower.rules.ruleset import Ruleset
 from watchtower.services.judging.baseline_learning import BaselineLearner
 from watchtower.services.judging.pipeline import Pipeline
 from watchtower.settings import Settings
@@ -31,7 +32,7 @@ from watchtower.vocabulary.facts import (
     RelayHello,
 )
 from watchtower.vocabulary.incidents import NoticeKind
-from watchtower.vocabulary.readings import Reading, RuleVerdict, Verdict
+from watchtower.vocabulary.readings import CONDITIONS, Reading, RuleVerdict, Verdict
 from watchtower.windows import Windows, WindowSettings
 
 P95 = "inter_token_latency_seconds.p95"
@@ -59,7 +60,7 @@ class Notebook(LoadExplainsLatency):
 class House:
     """One relay with eight streams in front of one engine, observed by a real pipeline, judged by a real machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Ruleset | None = None) -> None:
         self.clock = HandClock()
         sections: dict[str, Any] = {"remediation": {"profile": "demo"}}
         for path, value, _ in DEMO:
@@ -76,7 +77,7 @@ class House:
         self.lease = True
         self.pipeline = Pipeline(
             settings=self.settings,
-            rules=load_rules([shipped_rules() / "demo.yaml"]),
+            rules=rules or load_rules([shipped_rules() / "demo.yaml"]),
             windows=Windows(
                 WindowSettings(
                     minimum_tokens=evidence.minimum_tokens,
@@ -201,7 +202,7 @@ def test_slow_traffic_becomes_evidence_an_incident_and_a_notice(house: House) ->
 
 
 def test_what_is_published_is_what_was_judged(house: House) -> None:
-    house.seconds(6, SLOW)
+    house.seconds(10, SLOW)
     assert house.found.verdicts == house.pipeline.verdicts == house.evidence.verdicts
     assert house.evidence.lease is not None
     house.lease = False
@@ -287,3 +288,22 @@ def test_nothing_of_a_user_is_in_an_evaluation(house: House) -> None:
     house.seconds(8, SLOW)
     assert house.state.incident is not None
     assert "x1" not in str(house.found)
+
+
+def unless(condition: str) -> Ruleset:
+    rule = f"{{name: slow, when: {P95} > 130ms, over: 5s, unless: {condition}, summary: 'slow: {{value}}'}}"
+    return read_rules(f"version: 1\nrules:\n- {rule}\n", "rules.yaml")
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_every_named_condition_has_somebody_who_answers_it(condition: str) -> None:
+    house = House(unless(condition))
+    house.seconds(10, SLOW)
+    assert house.verdict("slow").verdict is Verdict.BREACH
+
+
+def test_no_condition_is_answered_by_the_detector_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONDITIONS, "backup_runs", "A backup reads the disk.")
+    house = House(unless("backup_runs"))
+    with pytest.raises(LookupError, match="backup_runs"):
+        house.seconds(10, SLOW)

@@ -28,6 +28,7 @@ from watchtower.vocabulary.signals import Signal
 from watchtower.windows.totals import LatencyTotals
 from watchtower.windows.windows import Windows
 
+LOAD_EXPLAINS_LATENCY = "load_explains_latency"
 LATENCY = "inter_token_latency_seconds.p95"
 LOAD = (
     *(Signal("exchanges.open"), Signal(LATENCY), Signal("token_progress.rate")),
@@ -94,7 +95,8 @@ class Pipeline:
             return cache[signal, over]
 
         def condition(name: str) -> Explanation:
-            # the language knows one condition, and loading refuses any other name
+            if name != LOAD_EXPLAINS_LATENCY:
+                raise LookupError(f"nobody answers the condition {name}")
             return self._learner.explain(self._load_now(read))
 
         self._states, verdicts = self._rules.evaluate(read, condition, self._states, now.boot)
