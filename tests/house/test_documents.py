@@ -21,6 +21,7 @@ from watchtower.vocabulary.incidents import HoldReason
 from watchtower.vocabulary.readings import READINGS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+TREES = (*(ROOT / name for name in ("watchtower", "tests", "docs", "scripts")), *ROOT.glob("*.*"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -106,3 +107,22 @@ def test_every_word_stands_in_the_generated_manual(word: str) -> None:
 def test_facts_differ_by_their_tag() -> None:
     tags = [fact.__struct_config__.tag for fact in AnyFact.__args__]
     assert len(tags) == len(set(tags))
+
+
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_path_that_the_guides_name_exists(document: str) -> None:
+    """Written from anywhere on: a file name occurs once. What has a ``<kind>`` in it is the reader's to choose."""
+    quoted = re.findall(r"`([^`\n]+)`", (ROOT / document).read_text(encoding="utf-8"))
+    words = {word for text in quoted for word in text.split()}
+    named = {word for word in words if re.fullmatch(r"\w[\w./-]*/|\w[\w./-]*\.(py|md|toml)", word)}
+    there = [f"/{path.relative_to(ROOT)}" for top in TREES for path in (top, *top.rglob("*"))]
+    assert named
+    assert {name for name in named if not any(path.endswith(f"/{name.rstrip('/')}") for path in there)} == set()
+
+
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "README.md"])
+def test_every_target_of_make_that_the_guides_name_exists(document: str) -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z0-9-]+)", (ROOT / document).read_text(encoding="utf-8"), re.MULTILINE))
+    assert named
+    assert named - targets == set()
