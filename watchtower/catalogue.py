@@ -57,7 +57,7 @@ def load(socket: Socket, kind: str) -> Any:
         raise _bad(socket, *_unknown(socket, kind))
     try:
         return entry.load()
-    except Exception as problem:  # somebody else's code: whatever it raises, the cure is theirs
+    except (Exception, SystemExit) as problem:  # somebody else's code: whatever it does, the cure is theirs
         what = f"kind {kind} cannot be loaded: {type(problem).__name__}"
         raise _bad(socket, what, f"mend {entry.value}, which brings it") from problem
 

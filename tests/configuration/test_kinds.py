@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Literal
+
 import pytest
 
 from watchtower.adapters.engine.vllm import VllmEngineSettings
@@ -11,6 +14,7 @@ from watchtower.catalogue import CATALOGUE
 from watchtower.configuration import read_yaml
 from watchtower.configuration.kinds import composed, every_kind, plugin_mistakes
 from watchtower.configuration.validating import validate
+from watchtower.knobs import Mistake, SinkSettings
 from watchtower.settings import Settings
 from watchtower.sinks.log import LogSinkSettings
 from watchtower.sinks.slack import SlackSinkSettings
@@ -108,6 +112,25 @@ def test_what_a_plugin_finds_itself_gets_the_place_of_the_value() -> None:
     assert settings is not None
     (problem,) = plugin_mistakes(settings, tree)
     assert (problem.where, problem.path) == ("f.yaml:4", "sinks[1].url")
+
+
+class Careless(SinkSettings):
+    """Of a plug-in whose own check has a defect."""
+
+    kind: Literal["careless"] = "careless"
+    name: str = "careless"
+
+    def mistakes(self) -> Iterator[Mistake]:
+        raise ZeroDivisionError(self.name)
+
+
+def test_a_plugin_that_fails_to_check_itself_is_a_mistake_with_its_place() -> None:
+    tree = read_yaml("sinks:\n- {kind: careless}\n", "f.yaml")
+    (problem,) = plugin_mistakes(Settings(sinks=(Careless(),)), tree)
+    assert str(problem) == (
+        "f.yaml:2 · sinks[0] · kind careless cannot check its settings: ZeroDivisionError · "
+        f"mend {Careless.__module__}, which brings it"
+    )
 
 
 def test_a_process_needs_its_command() -> None:

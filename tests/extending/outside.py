@@ -14,9 +14,10 @@ ENTRY_POINTS = {
         "log": "acme_watchtower.diary:Diary",
         "broken": "acme_watchtower.absent:Sink",
         "bare": "acme_watchtower.diary:Written",
+        "leaving": "acme_watchtower.leaving:Sink",
     },
 }
-"""``log`` tries to take a name of ours; ``broken`` is not there; ``bare`` brings no settings."""
+"""``log`` tries to take a name of ours; ``broken`` is not there; ``bare`` brings no settings; ``leaving`` exits."""
 
 
 def installed(site: Path) -> Path:

@@ -63,7 +63,7 @@ def refused(file: Path, **environ: str) -> list[str]:
 def test_they_stand_in_the_catalogue_after_ours_and_cannot_take_our_names() -> None:
     assert kinds("engines") == ["vllm", "parrot"]
     assert kinds("supervisors") == ["none", "process", "notebook"]
-    assert kinds("sinks")[-3:] == ["bare", "broken", "diary"]
+    assert kinds("sinks")[-4:] == ["bare", "broken", "diary", "leaving"]
     assert kinds("sinks").count("log") == 1
     assert load("sinks", "log") is LogSink
     assert settings_of("engines", "parrot").model_fields["perch"].default == "/repeat"
@@ -104,6 +104,13 @@ def test_check_accepts_them_and_says_what_would_run(tmp_path: Path) -> None:
             ],
         ),
         (
+            {"sinks": "\n- {kind: leaving}"},
+            [
+                "5 · sinks[0].kind · kind leaving cannot be loaded: SystemExit · "
+                "mend acme_watchtower.leaving:Sink, which brings it"
+            ],
+        ),
+        (
             {"sinks": "\n- {kind: bare}"},
             [
                 "5 · sinks[0].kind · kind bare brings no settings · "
@@ -111,7 +118,7 @@ def test_check_accepts_them_and_says_what_would_run(tmp_path: Path) -> None:
             ],
         ),
     ],
-    ids=["unknown knob", "its own check", "unknown kind", "missing knob", "cannot be loaded", "no settings"],
+    ids=["unknown knob", "its own check", "unknown kind", "missing knob", "cannot be loaded", "exits", "no settings"],
 )
 def test_a_mistake_in_them_has_its_place_and_its_cure(changes: dict[str, str], said: list[str], tmp_path: Path) -> None:
     assert refused(configuration(tmp_path, **changes)) == said

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, create_model
 
 from watchtower.catalogue import kinds, settings_of
 from watchtower.configuration.tree import MappingNode, Route, ScalarNode, SequenceNode, Tree, at, dotted, place_of
-from watchtower.knobs import PluginGroup, Socket
+from watchtower.knobs import Mistake, PluginGroup, Socket
 from watchtower.settings import Settings
 from watchtower.vocabulary.errors import BadInput, Problem
 
@@ -89,8 +89,16 @@ def plugin_mistakes(settings: Settings, tree: Tree) -> list[Problem]:
     return [
         _problem(tree, (*route, *below), what, cure)
         for route, group in groups
-        for below, what, cure in group.mistakes()
+        for below, what, cure in _own_mistakes(group)
     ]
+
+
+def _own_mistakes(group: PluginGroup) -> list[Mistake]:
+    try:
+        return list(group.mistakes())
+    except Exception as problem:  # somebody else's code: whatever it raises, the cure is theirs
+        what = f"kind {group.kind} cannot check its settings: {type(problem).__name__}"
+        return [Mistake((), what, f"mend {type(group).__module__}, which brings it")]
 
 
 def _slots() -> Iterator[_Slot]:
