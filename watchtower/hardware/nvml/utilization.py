@@ -25,9 +25,10 @@ RING_SECONDS = 10.0
 """How far back the driver remembers."""
 LONGEST_SAMPLE_SECONDS = 1.0
 """nvml.h: between 1/6 s and 1 s, by product."""
-FUTURE_SECONDS = 0.1
+FUTURE_SECONDS = 0.5
 PAST_SECONDS = 3.0
-"""The newest of fresh samples must lie in [now − PAST, now + FUTURE], otherwise somebody set a clock."""
+"""The newest of fresh samples must lie in [now − PAST, now + FUTURE], otherwise somebody set a clock. ``now`` is read
+before the driver is asked, and a busy host may keep us waiting in between."""
 MICROSECONDS = 1_000_000
 
 VALUE = "utilization"
@@ -57,7 +58,7 @@ class Utilization:
         self._mark, self._news_at = stamps[-1], now.boot
         if first:
             return []
-        shift = self._anchored(stamps[-1], now)
+        shift = self._anchored(stamps[-1], lasted[-1], now)
         return [
             UtilizationSample(at=stamp / MICROSECONDS + shift, seconds=seconds, busy=percent / 100)
             for (stamp, percent), seconds in zip(samples, lasted, strict=True)
@@ -97,14 +98,19 @@ class Utilization:
         kind, samples = answer
         return sorted(_valid(kind, samples, mark))
 
-    def _anchored(self, newest: int, now: Instant) -> float:
-        """The shift from stamps to CLOCK_BOOTTIME that puts the newest sample into the present."""
+    def _anchored(self, newest: int, lasted: float, now: Instant) -> float:
+        """The shift from stamps to CLOCK_BOOTTIME that puts the newest sample into the present.
+
+        Under a wrong clock its age is unknown, between nothing and the time that a sample lasts. It is taken for the
+        oldest it can be: put at ``now``, the next one, younger when it is read, would lie in the future and move the
+        anchor again.
+        """
         driver = newest / MICROSECONDS
         for shift in (self._shift, now.boot - now.wall):
             if shift is not None and now.boot - PAST_SECONDS <= driver + shift <= now.boot + FUTURE_SECONDS:
                 self._shift = shift
                 return shift
-        self._shift = now.boot - driver
+        self._shift = now.boot - lasted - driver
         return self._shift
 
 
