@@ -156,7 +156,7 @@ ERROR_EVENT = Recorded(
     ),
     tokens=1,
     estimated=True,
-    ending=Ending.ERROR_EVENT,
+    ending=Ending.ERROR,
 )
 NO_END = Recorded(
     "a stream whose framing ends without its last event",
@@ -190,7 +190,7 @@ MESSAGES_FAILED = Recorded(
     ),
     tokens=1,
     estimated=True,
-    ending=Ending.ERROR_EVENT,
+    ending=Ending.ERROR,
     dialect=ANTHROPIC_MESSAGES,
 )
 RESPONSES = Recorded(
@@ -229,7 +229,7 @@ HTTP_ERROR = Recorded(
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
     tokens=0,
     estimated=False,
-    ending=Ending.HTTP_ERROR,
+    ending=Ending.REFUSED,
 )
 COMPRESSED = Recorded(
     "a compressed answer",

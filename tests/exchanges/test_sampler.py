@@ -134,7 +134,7 @@ def test_a_request_that_cannot_be_read_is_no_sample(content: bytes) -> None:
     assert exchange.sample is None
 
 
-@pytest.mark.parametrize("ending", [Ending.TRUNCATED, Ending.CLIENT_LEFT, Ending.HTTP_ERROR, Ending.UNOBSERVED])
+@pytest.mark.parametrize("ending", [Ending.TRUNCATED, Ending.CLIENT_LEFT, Ending.ERROR, Ending.UNOBSERVED])
 def test_what_did_not_end_well_is_forgotten(ending: Ending) -> None:
     worker = Worker(ALL)
     worker.asked().close(ending, 9)

@@ -70,9 +70,11 @@ def test_without_a_kept_trace_nothing_is_told(header: str) -> None:
 @pytest.mark.parametrize(
     ("ending", "status", "reason"),
     [
-        (Ending.HTTP_ERROR, 500, "500"),
+        (Ending.ERROR, 500, "500"),
+        (Ending.SHED, 429, "429"),
         (Ending.TRUNCATED, 200, "truncated"),
-        (Ending.ERROR_EVENT, 200, "error_event"),
+        (Ending.ERROR, 200, "error"),
+        (Ending.FAILED, 200, "failed"),
     ],
 )
 def test_a_failure_is_an_error_with_its_kind(ending: Ending, status: int, reason: str) -> None:

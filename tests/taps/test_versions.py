@@ -30,6 +30,9 @@ from watchtower.vocabulary.facts import (
 
 RELEASES = sorted(Path(__file__).with_name("recordings").iterdir())
 
+RENAMED = {"error_event": "error", "http_error": "error"}
+"""What was said then, as it is called today."""
+
 each_release = pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
 
 
@@ -39,7 +42,7 @@ def contains(now: Any, then: Any) -> bool:
         return isinstance(now, dict) and all(key in now and contains(now[key], value) for key, value in then.items())
     if isinstance(then, list) and isinstance(now, list):
         return len(now) >= len(then) and all(map(contains, now, then))
-    return bool(now == then)
+    return bool(now == RENAMED.get(then, then))
 
 
 @each_release
@@ -87,6 +90,20 @@ def read_as(kind: Any, value: Any) -> Any:
 
 def test_an_ending_that_only_a_newer_worker_knows_reads_unobserved() -> None:
     assert read_as(Closed, [2.5, "exploded", 200]) == Closed(2.5, Ending.UNOBSERVED, 200)
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "meant"),
+    [
+        ("error_event", 200, Ending.ERROR),
+        ("http_error", 500, Ending.ERROR),
+        ("http_error", 404, Ending.REFUSED),
+        ("http_error", 429, Ending.SHED),
+        ("truncated", 404, Ending.TRUNCATED),
+    ],
+)
+def test_the_endings_of_the_first_release_are_told_apart_by_their_status(said: str, status: int, meant: Ending) -> None:
+    assert read_as(Closed, [2.5, said, status]).as_said_today().ending is meant
 
 
 def test_a_state_of_the_hold_that_only_a_newer_worker_knows_reads_unknown() -> None:

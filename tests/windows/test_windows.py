@@ -93,7 +93,7 @@ def test_the_longest_gap_includes_the_one_still_open() -> None:
 def test_the_error_ratio_leaves_out_our_own_answers_and_clients_that_left() -> None:
     relay = Relay()
     endings = [(Ending.COMPLETE, 200)] * 6 + [
-        (Ending.HTTP_ERROR, 500), (Ending.TRUNCATED, 200), (Ending.ERROR_EVENT, 200), (Ending.HTTP_ERROR, 400),
+        (Ending.ERROR, 500), (Ending.TRUNCATED, 200), (Ending.FAILED, 200), (Ending.REFUSED, 400),
         (Ending.OURS, 502), (Ending.CLIENT_LEFT, 200),
     ]  # fmt: skip
     for number, (ending, status) in enumerate(endings):

@@ -25,7 +25,8 @@ from watchtower.vocabulary.errors import ProtocolFault
 from watchtower.vocabulary.facts import Ending
 
 _MAX_HEAD_BYTES: Final = 256 * 1024
-_SWITCHING: Final = 101
+_TOO_MANY: Final = 429
+_UNAVAILABLE: Final = 503
 
 
 class ResponseReader:
@@ -133,7 +134,7 @@ class ResponseReader:
         exchange, body = self._exchange, self._body
         if exchange is not None:
             if ending is Ending.CLIENT_LEFT and body is not None and body.ended:
-                ending = Ending.ERROR_EVENT if body.errored else Ending.COMPLETE
+                ending = Ending.ERROR if body.errored else Ending.COMPLETE
             exchange.close(ending, ns)
         self._exchange = self._body = None
         self.awaited = self._in_body = self._between_chunks = False
@@ -168,6 +169,13 @@ class ResponseReader:
             return self._skip_head(rest) if rest else b""
         self.awaited = False
         return rest
+
+    def _by_status(self, status: int) -> Ending:
+        if status < 400:
+            return Ending.COMPLETE
+        if status == _TOO_MANY or (status == _UNAVAILABLE and b"retry-after" in self._headers):
+            return Ending.SHED
+        return Ending.REFUSED if status < 500 else Ending.ERROR
 
     # httptools calls these, by these names.
 
@@ -219,7 +227,7 @@ class ResponseReader:
             return  # an interim (1xx) answer
         exchange, body = self._exchange, self._body
         if exchange is not None:
-            ending = Ending.HTTP_ERROR if exchange.status >= 400 else Ending.COMPLETE
+            ending = self._by_status(exchange.status)
             if body is not None:
                 try:
                     body.finish()
@@ -230,7 +238,7 @@ class ResponseReader:
                 if body.malformed:
                     self._count("events_malformed")
                 if body.errored:
-                    ending = Ending.ERROR_EVENT
+                    ending = Ending.ERROR
                 elif not body.ended:
                     ending = Ending.TRUNCATED
             exchange.close(ending, self._ns)

@@ -15,7 +15,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusC
 
 from watchtower.exporters.conventions import EXCHANGE, operation
 from watchtower.exporters.remediation_spans import DerivedIds
-from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened
+from watchtower.vocabulary.facts import BROKEN, Closed, Ending, ExchangeNews, Opened
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.traces import TraceParent, traceparent
 
@@ -23,7 +23,8 @@ MOST_OPEN = 4096
 """Exchanges followed at once; beyond, the oldest leaves no span."""
 NOT_TOLD = (Ending.UNOBSERVED, Ending.OURS)
 """Of these we know nothing, or nothing of the engine."""
-FAILED = (Ending.TRUNCATED, Ending.ERROR_EVENT, Ending.HTTP_ERROR)
+FAILED = BROKEN | {Ending.REFUSED, Ending.SHED}
+"""A client's span is an error when the client got one, whoever is to blame."""
 
 
 class _Followed:
@@ -87,7 +88,7 @@ class ExchangeTraces:
         }
         span.set_attributes({EXCHANGE[key]: value for key, value in known.items() if value is not None})
         if closed.ending in FAILED:
-            reason = str(closed.status) if closed.ending is Ending.HTTP_ERROR else closed.ending.value
+            reason = str(closed.status) if closed.status >= 400 else closed.ending.value
             span.set_attribute(EXCHANGE["failure"], reason)
             span.set_status(StatusCode.ERROR, closed.ending.value)
         elif closed.ending is Ending.CLIENT_LEFT:

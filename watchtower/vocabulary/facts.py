@@ -11,6 +11,7 @@ unobserved or unknown. What a reader cannot know at all, it skips (``watchtower.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -33,24 +34,38 @@ class Ending(StrEnum):
     """How an exchange ended, as seen on the wire."""
 
     COMPLETE = "complete"
-    """The response ended as its framing promised (for a stream: with its last event)."""
+    """The answer was whole: a finish reason for every choice seen, the stream's last event, or a body with an answer
+    in it. The only good ending: continuity and the end of a warm-up are counted by it."""
+    EMPTY = "empty"
+    """Whole, and without a token and without a tool call."""
+    FAILED = "failed"
+    """The engine gave the answer up: finish reason ``abort`` or ``error``."""
+    ERROR = "error"
+    """HTTP 5xx, an error inside a 200 that is not the caller's, or our own 502 for an engine that does not answer."""
+    REFUSED = "refused"
+    """The caller's mistake: HTTP 4xx, or an error inside a 200 with a code of 400 to 499."""
+    SHED = "shed"
+    """Turned away by the engine for want of room: HTTP 429, or 503 with Retry-After."""
     TRUNCATED = "truncated"
-    """The upstream went away, or the stream stopped without its end marker."""
+    """Cut before any of these, or a body that is no answer at all."""
     CLIENT_LEFT = "client_left"
-    ERROR_EVENT = "error_event"
-    """HTTP 200, then an error inside the stream."""
-    HTTP_ERROR = "http_error"
-    """Status 4xx or 5xx from the engine."""
     OURS = "ours"
-    """We answered it ourselves (502, 503, 403): never counted against the engine."""
+    """Refused by us (guard, hold, limits): never counted against the engine."""
     UNOBSERVED = "unobserved"
     """Forwarded on, but in a form we do not read (compressed, not HTTP, another dialect): it says nothing about the
     engine. Closed as soon as that is known, so that it is never read as hung."""
 
     @classmethod
     def _missing_(cls, value: object) -> Ending | None:
-        """An ending that a newer worker knows: it says nothing that we could judge by."""
+        """Older workers say ``error_event`` and ``http_error`` (``Closed.as_said_today`` tells the latter apart). An
+        ending that a newer worker knows says nothing that we could judge by."""
+        if value in ("error_event", "http_error"):
+            return cls.ERROR
         return cls.UNOBSERVED if isinstance(value, str) else None
+
+
+BROKEN: Final = frozenset({Ending.FAILED, Ending.ERROR, Ending.TRUNCATED})
+"""Endings that are the engine's fault."""
 
 
 class Opened(msgspec.Struct, frozen=True, array_like=True):
@@ -78,6 +93,12 @@ class Closed(msgspec.Struct, frozen=True, array_like=True):
     """Total the engine claimed (usage); −1 when it told none."""
     prompt_tokens: int = -1
     finish_reason: str = ""
+
+    def as_said_today(self) -> Closed:
+        """An older worker had one ending for all HTTP errors; a worker of today never calls a 4xx an error."""
+        if self.ending is Ending.ERROR and 400 <= self.status < 500:
+            return msgspec.structs.replace(self, ending=Ending.SHED if self.status == 429 else Ending.REFUSED)
+        return self
 
 
 class ExchangeNews(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

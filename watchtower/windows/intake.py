@@ -135,8 +135,8 @@ class Intake:
         self.roster.progressed(last)
 
     def _closed(self, frame: RelayFrame, news: ExchangeNews, exchange: OpenExchange) -> None:
-        closed = news.closed
-        assert closed is not None
+        assert news.closed is not None
+        closed = news.closed.as_said_today()
         at = _instant(closed.at, frame)
         if exchange.first_token_at is None:  # an answer in one piece: its tokens arrive with its end
             if closed.ending is Ending.COMPLETE:

@@ -7,7 +7,7 @@ from itertools import accumulate
 from operator import add, attrgetter
 from typing import Final
 
-from watchtower.vocabulary.facts import Closed, Ending
+from watchtower.vocabulary.facts import BROKEN, Closed, Ending
 
 Areas = dict[int, tuple[float, float]]
 """Worker → (exchange-seconds, seconds observed)."""
@@ -137,7 +137,6 @@ def _joined(areas: Areas, more: Areas) -> Areas:
 
 
 def failed(closed: Closed) -> bool:
-    """The engine's fault: 5xx, an error inside the stream, a response without its end. A 4xx is the caller's."""
-    return closed.ending in (Ending.TRUNCATED, Ending.ERROR_EVENT) or (
-        closed.ending is Ending.HTTP_ERROR and closed.status >= 500
-    )
+    """The engine's fault: 5xx, an error inside the stream, an answer given up or without its end. A 4xx is the
+    caller's."""
+    return closed.ending in BROKEN
