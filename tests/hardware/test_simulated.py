@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
+import msgspec
 import pytest
 
-from watchtower.hardware.simulated import look
+from tests.closing import closing_server
+from watchtower.hardware.simulated import look, poll
 from watchtower.lab.simulator.app import Identity, make_app
 from watchtower.lab.simulator.loop import EngineLoop, Model
 from watchtower.testing.clock import HandClock
+from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSource, Trouble
 
 
@@ -38,3 +43,13 @@ async def test_an_engine_that_cannot_tell_is_a_reason(answer: httpx.Response | E
     async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as client:
         report = await look("http://engine", HandClock(), client)
     assert (report.trouble, report.because, report.gpus) == (Trouble.STALE, says, [])
+
+
+async def test_an_engine_that_closes_just_when_it_is_asked_costs_no_reading() -> None:
+    answer = msgspec.json.encode(GpuReport(at=1.0, source=GpuSource.SIMULATED))
+    reports = asyncio.Queue[GpuReport]()
+    async with closing_server(answer) as engine:
+        polling = asyncio.get_running_loop().create_task(poll(engine.url, HandClock(), reports.put_nowait))
+        received = [await reports.get() for _ in range(3)]
+        polling.cancel()
+    assert [report.because for report in received if report.trouble is not None] == []

@@ -12,12 +12,13 @@ import pytest
 from pydantic import ValidationError
 
 from tests.adapters.scripted import Script, served
+from tests.closing import closing_server
 from tests.hardware.interpretation.test_dcgm import OLD, page
 from tests.hardware.machine import Machine, sampled, uuid
 from watchtower.clock import SystemClock
 from watchtower.hardware.gpu_child import GpuChild
 from watchtower.hardware.gpu_plan import GpuPlan
-from watchtower.hardware.sources import Hardware
+from watchtower.hardware.sources import DcgmExporter, Hardware
 from watchtower.ports import Clock
 from watchtower.settings import HardwareSettings
 from watchtower.vocabulary.facts import GpuReport
@@ -93,6 +94,18 @@ async def test_an_exporter_that_is_not_there_is_a_fault_without_its_address() ->
         report = await until(reports, lambda report: True)
         assert report.trouble is Trouble.FAULT
         assert "secret" not in report.because
+
+
+async def test_an_exporter_that_closes_just_when_it_is_asked_costs_no_reading() -> None:
+    async with closing_server(page(OLD).encode()) as server:
+        reports: list[GpuReport] = []
+        exporter = DcgmExporter(f"{server.url}/metrics", (), 0.001, SystemClock(), reports.append)
+        scraping = asyncio.get_running_loop().create_task(exporter.run())
+        await until(reports, lambda report: len(reports) >= 3)
+        exporter.close()
+        await scraping
+    assert [report.because for report in reports if report.trouble is not None] == []
+    assert server.connections == len(reports)
 
 
 async def test_none_means_none() -> None:

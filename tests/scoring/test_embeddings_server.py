@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.adapters.scripted import Script, served
+from tests.closing import closing_server
 from watchtower.scoring.embeddings_server import EmbeddingsServer
 from watchtower.scoring.measures.pieces import WORDS_PER_PIECE
 
@@ -88,3 +90,27 @@ async def test_silence_and_absence_are_unknown(script: Script) -> None:
 async def test_no_texts_ask_nobody(script: Script, server: EmbeddingsServer) -> None:
     assert (await server.embed([])).vectors == []
     assert script.asked == []
+
+
+async def test_a_server_that_closes_just_when_it_is_asked_costs_no_answer() -> None:
+    async with closing_server(msgspec.json.encode(reply([1.0, 0.0]))) as other:
+        server = EmbeddingsServer(other.url, "m")
+        answers = [await server.embed(["a"]) for _ in range(3)]
+        await server.close()
+    assert [answer.because for answer in answers if answer.vectors is None] == []
+    assert other.connections == len(answers)
+
+
+async def test_no_proxy_stands_between_us_and_a_server_on_this_machine(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    behind = EmbeddingsServer(script.url + "/v1", "m")
+    assert (await behind.embed(["a"])).vectors is not None
+    await behind.close()
+
+
+async def test_an_address_that_is_none_is_unknown() -> None:
+    nowhere = EmbeddingsServer("http://host:port/v1", "m")
+    assert (await nowhere.embed(["a"])).because == "the embeddings server cannot be reached: InvalidURL"
+    await nowhere.close()

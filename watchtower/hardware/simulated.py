@@ -10,6 +10,7 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
+from watchtower.http_clients import CLOSE, NO_KEEP_ALIVE
 from watchtower.ports import Clock
 from watchtower.vocabulary.facts import GpuReport
 from watchtower.vocabulary.gpus import GpuSource, Trouble
@@ -37,7 +38,7 @@ async def look(url: str, clock: Clock, client: httpx.AsyncClient) -> GpuReport:
 
 async def poll(url: str, clock: Clock, on_report: Callable[[GpuReport], None]) -> None:
     """Twice a second, for ever."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, limits=NO_KEEP_ALIVE, headers=CLOSE) as client:
         while True:
             on_report(await look(url, clock, client))
             await clock.sleep(PERIOD_SECONDS)

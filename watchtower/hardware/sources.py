@@ -13,6 +13,7 @@ import httpx
 from watchtower.hardware.gpu_child import GpuChild
 from watchtower.hardware.gpu_plan import GpuPlan
 from watchtower.hardware.interpretation.dcgm import DcgmReader, trouble
+from watchtower.http_clients import CLOSE, NO_KEEP_ALIVE
 from watchtower.ports import Clock
 from watchtower.settings import HardwareSettings
 from watchtower.vocabulary.facts import GpuReport
@@ -90,7 +91,9 @@ class DcgmExporter:
         self._closed = asyncio.Event()
 
     async def run(self) -> None:
-        async with httpx.AsyncClient(trust_env=False, timeout=SCRAPE_TIMEOUT_SECONDS) as http:
+        async with httpx.AsyncClient(
+            trust_env=False, timeout=SCRAPE_TIMEOUT_SECONDS, limits=NO_KEEP_ALIVE, headers=CLOSE
+        ) as http:
             while not self._closed.is_set():
                 self._on_fact(await self.scrape(http))
                 try:

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import numpy as np
 
+from watchtower.http_clients import CLOSE, NO_KEEP_ALIVE, is_local
 from watchtower.scoring.measures.pieces import WORDS_PER_PIECE, cut_by_words
 from watchtower.vocabulary.embeddings import Embedding
 from watchtower.vocabulary.errors import UNREADABLE
@@ -41,8 +42,13 @@ class EmbeddingsServer:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """``url`` is the base that ends before ``/embeddings``, e.g. ``http://127.0.0.1:8080/v1``."""
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = httpx.AsyncClient(headers=headers, timeout=timeout_seconds, transport=transport)
+        self._http = httpx.AsyncClient(
+            headers={**CLOSE, **({"Authorization": f"Bearer {api_key}"} if api_key else {})},
+            timeout=timeout_seconds,
+            limits=NO_KEEP_ALIVE,
+            trust_env=not is_local(url),  # an egress proxy is welcome, but not between us and ourselves
+            transport=transport,
+        )
         self._url = url.rstrip("/") + "/embeddings"
         self._model = model
         self._identity = f"{model}/server/{WORDS_PER_PIECE} words, overlapping, mean/cosine"
@@ -72,7 +78,7 @@ class EmbeddingsServer:
             reply = await self._http.post(self._url, json={"model": self._model, "input": pieces})
         except httpx.TimeoutException:
             return "the embeddings server did not answer in time"
-        except httpx.HTTPError as problem:
+        except (httpx.HTTPError, httpx.InvalidURL) as problem:
             return f"the embeddings server cannot be reached: {type(problem).__name__}"
         if reply.status_code != httpx.codes.OK:
             return f"the embeddings server answered HTTP {reply.status_code}"

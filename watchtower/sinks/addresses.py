@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import httpx
+
+from watchtower.http_clients import is_local
 
 
 def mistake_in(address: str, *, clear_text: bool = False) -> tuple[str, str] | None:
@@ -18,15 +18,3 @@ def mistake_in(address: str, *, clear_text: bool = False) -> tuple[str, str] | N
     if url.scheme == "http" and not clear_text and not is_local(address):
         return "sends alerts in the clear", "use https:// (http:// only to this machine)"
     return None
-
-
-def is_local(address: str) -> bool:
-    """The address is on this machine."""
-    return is_local_host(httpx.URL(address).host)
-
-
-def is_local_host(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -21,8 +21,8 @@ import httpx
 import msgspec
 
 from watchtower import __version__
+from watchtower.http_clients import CLOSE, NO_KEEP_ALIVE, is_local
 from watchtower.ports import Clock, Delivery
-from watchtower.sinks.addresses import is_local
 from watchtower.sinks.delivery import DELIVERED, final, gone, retry
 
 THROTTLED = frozenset({429, 502, 504})
@@ -74,14 +74,8 @@ class Poster:
             timeout=timeout_seconds,
             verify=_trusted(),
             trust_env=not all(map(is_local, addresses)),  # an egress proxy is welcome, but not between us and ourselves
-            # Notices are rare and receivers close idle connections: one kept open fails the next notice that meets
-            # the close half-way.
-            limits=httpx.Limits(max_keepalive_connections=0),
-            headers={
-                "user-agent": f"watchtower/{__version__}",
-                "content-type": "application/json",
-                "connection": "close",
-            },
+            limits=NO_KEEP_ALIVE,
+            headers={"user-agent": f"watchtower/{__version__}", "content-type": "application/json", **CLOSE},
         )
 
     async def send(

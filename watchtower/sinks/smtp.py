@@ -21,9 +21,9 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from watchtower import __version__
+from watchtower.http_clients import is_local_host
 from watchtower.knobs import Mistake, Seconds, SinkName, SinkSettings
 from watchtower.ports import Clock, Delivery
-from watchtower.sinks.addresses import is_local_host
 from watchtower.sinks.checking import require
 from watchtower.sinks.delivery import DELIVERED, Attempt, final, retry
 from watchtower.sinks.message import Message, Tone, plain

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from watchtower.adapters.engine.questions import Unusable, asked, directed, heard
 from watchtower.adapters.engine.vllm_weights import VllmWeights
 from watchtower.clock import boottime, boottime_ns
+from watchtower.http_clients import CLOSE, NO_KEEP_ALIVE
 from watchtower.knobs import EngineSettings
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, EngineScrape
 from watchtower.vocabulary.references import EngineAnswer, Question
@@ -60,17 +61,16 @@ class VllmEngine:
         self.weights = VllmWeights(self._request, Failed, settings.checkpoint)
         """Takes as long as the engine needs to hash its weights, at most some two minutes."""
         self._model = settings.model
-        headers = {"user-agent": "watchtower"}
+        headers = {"user-agent": "watchtower", **CLOSE}
         if settings.api_key is not None:
             headers["authorization"] = f"Bearer {settings.api_key.get_secret_value()}"
         path = settings.url.removeprefix("unix:")
         is_unix = path != settings.url
-        # no kept connections: each request proves that the engine still accepts; and no proxy of the environment
-        # stands between us and our neighbour
-        fresh = httpx.Limits(max_keepalive_connections=0)
+        # A request over a new connection proves that the engine still accepts; and no proxy of the environment stands
+        # between us and our neighbour.
         self._client = httpx.Client(
             base_url="http://engine" if is_unix else settings.url,
-            transport=httpx.HTTPTransport(uds=path if is_unix else None, limits=fresh, trust_env=False),
+            transport=httpx.HTTPTransport(uds=path if is_unix else None, limits=NO_KEEP_ALIVE, trust_env=False),
             headers=headers,
             trust_env=False,
             follow_redirects=False,
