@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.house.source import circles, functions, modules
+import tomllib
+from importlib.util import find_spec
+
+from tests.house.source import ROOT, circles, functions, modules
 
 MOST_LINES = 80
 """Of one function: what a reader can hold."""
@@ -51,3 +54,10 @@ def test_no_room_of_the_product_knows_the_lab() -> None:
         if not module.place.startswith(allowed)
     }
     assert {place: names for place, names in found.items() if names} == {}
+
+
+def test_types_are_the_same_whether_or_not_a_library_is_installed() -> None:
+    overrides = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]["overrides"]
+    skipped = {name.partition(".")[0] for entry in overrides if "follow_imports" in entry for name in entry["module"]}
+    used = {name.partition(".")[0] for module in modules() for name in module.imports}
+    assert {name for name in used if find_spec(name) is None} <= skipped
