@@ -10,7 +10,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from watchtower.knobs import PluginGroup, Socket
 from watchtower.vocabulary.errors import BadInput, Problem
@@ -68,6 +68,11 @@ def settings_of(socket: Socket, kind: str) -> type[PluginGroup]:
     if not (isinstance(found, type) and issubclass(found, PluginGroup) and found.socket == socket):
         what = f"kind {kind} brings no settings"
         raise _bad(socket, what, f"its class needs Settings, a type for {socket} from watchtower.knobs")
+    written = found.model_fields["kind"].annotation
+    if get_origin(written) is Literal and kind not in get_args(written):
+        what = f"kind {kind} calls itself {', '.join(map(str, get_args(written)))} in its settings"
+        where = f"the entry point in watchtower.{socket}, and kind in {found.__module__}:{found.__name__}"
+        raise _bad(socket, what, f"give both one name: {where}")
     return found
 
 

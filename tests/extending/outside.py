@@ -15,9 +15,11 @@ ENTRY_POINTS = {
         "broken": "acme_watchtower.absent:Sink",
         "bare": "acme_watchtower.diary:Written",
         "leaving": "acme_watchtower.leaving:Sink",
+        "renamed": "acme_watchtower.diary:Diary",
     },
 }
-"""``log`` tries to take a name of ours; ``broken`` is not there; ``bare`` brings no settings; ``leaving`` exits."""
+"""``log`` tries to take a name of ours; ``broken`` is not there; ``bare`` brings no settings; ``leaving`` exits;
+``renamed`` is called otherwise by its settings."""
 
 
 def installed(site: Path) -> Path:

@@ -63,7 +63,7 @@ def refused(file: Path, **environ: str) -> list[str]:
 def test_they_stand_in_the_catalogue_after_ours_and_cannot_take_our_names() -> None:
     assert kinds("engines") == ["vllm", "parrot"]
     assert kinds("supervisors") == ["none", "process", "notebook"]
-    assert kinds("sinks")[-4:] == ["bare", "broken", "diary", "leaving"]
+    assert kinds("sinks")[-5:] == ["bare", "broken", "diary", "leaving", "renamed"]
     assert kinds("sinks").count("log") == 1
     assert load("sinks", "log") is LogSink
     assert settings_of("engines", "parrot").model_fields["perch"].default == "/repeat"
@@ -117,8 +117,25 @@ def test_check_accepts_them_and_says_what_would_run(tmp_path: Path) -> None:
                 "its class needs Settings, a type for sinks from watchtower.knobs"
             ],
         ),
+        (
+            {"sinks": "\n- {kind: renamed, path: d.jsonl}"},
+            [
+                "5 · sinks[0].kind · kind renamed calls itself diary in its settings · "
+                "give both one name: the entry point in watchtower.sinks, "
+                "and kind in acme_watchtower.diary:DiarySettings"
+            ],
+        ),
     ],
-    ids=["unknown knob", "its own check", "unknown kind", "missing knob", "cannot be loaded", "exits", "no settings"],
+    ids=[
+        "unknown knob",
+        "its own check",
+        "unknown kind",
+        "missing knob",
+        "cannot be loaded",
+        "exits",
+        "no settings",
+        "two names",
+    ],
 )
 def test_a_mistake_in_them_has_its_place_and_its_cure(changes: dict[str, str], said: list[str], tmp_path: Path) -> None:
     assert refused(configuration(tmp_path, **changes)) == said
