@@ -21,9 +21,11 @@ from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import ActionState, Cure, Verb
 from watchtower.vocabulary.facts import EngineSeen
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind, Refusal
+from watchtower.vocabulary.ownership import PersonVerb
 from watchtower.vocabulary.readings import RuleVerdict
 
-ORDERS = ("start", "restart", "stop")
+START, STOP = PersonVerb.START, PersonVerb.STOP
+PERSON_ORDERS = (START, "restart", STOP)
 
 
 def refused(step: Step, event: Commanded) -> str:
@@ -37,11 +39,11 @@ def refused(step: Step, event: Commanded) -> str:
         return f"the journal cannot be relied on: {state.storage_fault}"
     if not state.holds_lease(step.now.boot):
         return "another Watchtower holds the lease on this target"
-    if event.verb == "stop":
+    if event.verb == STOP:
         return f"{state.stopped.author} stopped it already: {state.stopped.reason}" if state.stopped else ""
     if not engine.known:
         return f"the engine cannot be identified: {engine.because}"
-    if event.verb == "start" and engine.running:
+    if event.verb == START and engine.running:
         return "" if state.stopped else f"{engine.incarnation} runs already"
     return "" if verb_of(step) else "the supervisor cannot start an engine"
 
@@ -53,11 +55,11 @@ def verb_of(step: Step) -> Verb | None:
 
 def obey(step: Step, event: Commanded) -> None:
     """Durable before it is done, like everything else."""
-    if event.verb == "stop":
+    if event.verb == STOP:
         return stop(step, event)
     step.put(stopped=None)
     verb = verb_of(step)
-    if verb is None or (event.verb == "start" and step.state.engine.running):
+    if verb is None or (event.verb == START and step.state.engine.running):
         return None
     engine = step.state.engine
     what = "restarted" if engine.running else "started"

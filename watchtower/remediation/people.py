@@ -49,7 +49,7 @@ def commanded(step: Step, event: Commanded) -> None:
             blessing.bless(step, event.author, event.reason)
         case "unbless":
             blessing.unbless(step, event.author, event.reason)
-        case order if order in orders.ORDERS:
+        case order if order in orders.PERSON_ORDERS:
             orders.obey(step, event)
         case "ack_resume":
             step.put(streaks={}, cycles=())
@@ -76,7 +76,7 @@ def refused(step: Step, event: Commanded) -> str:
             return "no incident is escalated"
         case "bless" | "unbless":
             return "it needs a reason" if not event.reason else blessing.refused(step, event.verb)
-        case order if order in orders.ORDERS:
+        case order if order in orders.PERSON_ORDERS:
             return orders.refused(step, event)
         case "pause" | "resume" | "breaker_reset" | "ack_resume" | "ack_resolve":
             return ""

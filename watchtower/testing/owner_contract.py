@@ -14,8 +14,8 @@ from watchtower.vocabulary.actions import Reply, ReplyKind
 from watchtower.vocabulary.ownership import Ensured, PersonOrder, PersonVerb
 
 NOW = SystemClock().now
-STOP = PersonOrder(verb=PersonVerb.STOP, name="ann", reason="maintenance")
-START = PersonOrder(verb=PersonVerb.START, name="ann", reason="maintenance is over")
+STOP = PersonOrder(verb=PersonVerb.STOP, author="ann", reason="maintenance")
+START = PersonOrder(verb=PersonVerb.START, author="ann", reason="maintenance is over")
 
 
 class OwnerContract:

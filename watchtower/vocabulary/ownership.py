@@ -21,6 +21,9 @@ class Ensured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersonVerb(StrEnum):
+    """Those of a person's orders that reach the owner. The third, ``restart``, is an action of the machine and reaches
+    the engine by the adapter, as a cure does."""
+
     START = "start"
     STOP = "stop"
 
@@ -29,6 +32,5 @@ class PersonOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A person wants it, whatever the rules say."""
 
     verb: PersonVerb
-    name: str
-    """Whose order."""
+    author: str
     reason: str

@@ -18,7 +18,7 @@ from watchtower.vocabulary.checks import Health
 from watchtower.vocabulary.errors import NotReachable
 from watchtower.vocabulary.ownership import PersonOrder, PersonVerb
 
-STOP = PersonOrder(verb=PersonVerb.STOP, name="ann", reason="maintenance")
+STOP = PersonOrder(verb=PersonVerb.STOP, author="ann", reason="maintenance")
 NOW = SystemClock().now
 
 

@@ -122,7 +122,7 @@ class KeeperOwner:
 
     async def order(self, order: PersonOrder) -> Reply:
         act: Callable[[], Confirmed] = self._start_again if order.verb is PersonVerb.START else self._stop
-        log.info("engine.ordered", verb=order.verb.value, by=order.name, reason=order.reason)
+        log.info("engine.ordered", verb=order.verb.value, by=order.author, reason=order.reason)
         try:
             confirmed = await asyncio.to_thread(act)
         except NotReachable as problem:
