@@ -68,7 +68,7 @@ def limit(rule: str) -> Query:
 def position(name: str, label: str, values: Iterable[str], *, where: str = HERE, by: str = "") -> str:
     """Where in ``values`` the one series of ``name`` with value 1 stands; nothing at all without the metric."""
     each = [metric(name, f'{label}="{value}"', where=where) for value in values]
-    terms = " or ".join(f"{one} * {place}" for place, one in enumerate(each))
+    terms = " or ".join(f"{term} * {place}" for place, term in enumerate(each))
     return f"sum {f'by ({by}) ' if by else ''}({terms})"
 
 

@@ -46,7 +46,7 @@ class Engine:
         return self._said(question)
 
     def _said(self, question: Question) -> EngineAnswer:
-        stale = any(question.salt.startswith(one) for one in self.stale_salts)
+        stale = any(question.salt.startswith(salt) for salt in self.stale_salts)
         voice = f"{self.checkpoint}/stale" if stale else self.checkpoint
         pieces = language.answer(voice, question.text)[: question.max_tokens]
         prompt = language.prompt_tokens(self.template + question.text)

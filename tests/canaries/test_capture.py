@@ -20,9 +20,9 @@ class House:
 async def test_every_question_is_asked_and_read_again_as_often_as_told() -> None:
     house = House()
     collected = await house.capture.run(PROMPTS, 4)
-    assert [one.prompt for one in collected] == PROMPTS
-    assert all(len(one.answers) == len(one.logprobs) == 4 for one in collected)
-    assert all(len(run) == len(one.answers[0].token_ids) for one in collected for run in one.logprobs)
+    assert [reference.prompt for reference in collected] == PROMPTS
+    assert all(len(reference.answers) == len(reference.logprobs) == 4 for reference in collected)
+    assert all(len(run) == len(reference.answers[0].token_ids) for reference in collected for run in reference.logprobs)
     assert house.capture.done == house.capture.total == 2 * 4 * len(PROMPTS)
     assert len({question.salt for question in house.engine.asked}) == len(house.engine.asked)
     assert house.engine.most_at_once == 3
@@ -32,14 +32,14 @@ async def test_the_repeats_of_a_question_are_spread_over_the_capture() -> None:
     house = House()
     await house.capture.run(PROMPTS, 3)
     texts = [question.text for question in house.engine.asked if question.text]
-    assert texts[: len(PROMPTS)] == [one.text for one in PROMPTS]
+    assert texts[: len(PROMPTS)] == [prompt.text for prompt in PROMPTS]
 
 
 async def test_an_engine_without_token_ids_gives_references_without_logprobs_and_says_why() -> None:
     house = House()
     house.engine.token_ids = False
     collected = await house.capture.run(PROMPTS, 3)
-    assert all(not one.logprobs and len(one.answers) == 3 for one in collected)
+    assert all(not reference.logprobs and len(reference.answers) == 3 for reference in collected)
     assert house.capture.no_logprobs == "the engine gives no token ids"
     assert house.capture.done == house.capture.total
 

@@ -10,9 +10,9 @@ from watchtower.vocabulary.references import Prompt, digest
 def test_the_shipped_set_is_diverse_and_every_question_has_a_name_of_its_own() -> None:
     prompts = load_prompts()
     assert len(prompts) >= 20
-    assert len({one.id for one in prompts}) == len({one.text for one in prompts}) == len(prompts)
-    assert sum(len(one.text.split()) > 60 for one in prompts) >= 4, "a cache check needs several whole blocks"
-    assert any(ord(character) > 0x3000 for one in prompts for character in one.text)
+    assert len({prompt.id for prompt in prompts}) == len({prompt.text for prompt in prompts}) == len(prompts)
+    assert sum(len(prompt.text.split()) > 60 for prompt in prompts) >= 4, "a cache check needs several whole blocks"
+    assert any(ord(character) > 0x3000 for prompt in prompts for character in prompt.text)
 
 
 def test_a_file_of_a_persons_own_is_read_and_its_digest_follows_its_texts(tmp_path: Path) -> None:

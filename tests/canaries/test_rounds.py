@@ -92,7 +92,7 @@ class House:
 async def test_a_round_asks_every_reference_once_and_says_so() -> None:
     house = House()
     told = await house.round()
-    assert sorted(one.reference for one in house.answers()) == sorted(one.id for one in PROMPTS)
+    assert sorted(answer.reference for answer in house.answers()) == sorted(prompt.id for prompt in PROMPTS)
     assert (told.asked, told.answered, told.clean, told.because) == (12, 12, True, "")
     assert house.facts[-1] == told and house.rounds.results["clean"] == 1
 
@@ -121,9 +121,9 @@ async def test_a_budget_of_tokens_makes_references_take_turns() -> None:
     for _ in range(4):
         house.facts.clear()
         await house.round()
-        asked.append([one.reference for one in house.answers()])
-    assert all(0 < len(one) < 12 for one in asked)
-    assert {one for some in asked for one in some} == {one.id for one in PROMPTS}
+        asked.append([answer.reference for answer in house.answers()])
+    assert all(0 < len(references) < 12 for references in asked)
+    assert {name for references in asked for name in references} == {prompt.id for prompt in PROMPTS}
     assert house.rounds.tokens <= 4 * 800
 
 
@@ -133,7 +133,7 @@ async def test_the_first_answer_that_does_not_come_ends_the_round() -> None:
     told = await house.round()
     assert len(house.engine.asked) == 1
     assert (told.asked, told.answered, told.clean, told.because) == (1, 0, None, "no answer in time")
-    assert {one.because for one in house.answers()} == {"no answer in time"}
+    assert {answer.because for answer in house.answers()} == {"no answer in time"}
     assert house.rounds.results["unclear"] == 1
 
 
@@ -221,7 +221,9 @@ async def test_each_data_parallel_rank_is_visited_and_judged_alone() -> None:
     await house.run()
     assert [told.rank for told in house.told()] == [0, 1, 2]
     assert all(told.answered == len(PROMPTS) for told in house.told())
-    assert {(one.rank, one.reference) for one in house.answers()} == {(n, one.id) for n in range(3) for one in PROMPTS}
+    assert {(answer.rank, answer.reference) for answer in house.answers()} == {
+        (n, prompt.id) for n in range(3) for prompt in PROMPTS
+    }
     assert {question.rank for question in house.engine.asked} == {0, 1, 2}
 
 

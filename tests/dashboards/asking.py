@@ -63,10 +63,10 @@ def ask(server: Prometheus, target: Json, view: View) -> list[Series]:
     else:
         found = server.over(expression, view.start, view.end, view.step)
     answers = []
-    for one in found:
-        points = one.get("values") or [one["value"]]
+    for result in found:
+        points = result.get("values") or [result["value"]]
         numbers = [(float(at), float(value)) for at, value in points if value != "NaN"]
-        answers.append(Series(target["refId"], _legend(target, one["metric"]), one["metric"], numbers))
+        answers.append(Series(target["refId"], _legend(target, result["metric"]), result["metric"], numbers))
     return answers
 
 

@@ -67,14 +67,16 @@ def lines(
     width, height = size
     config = panel["fieldConfig"]["defaults"]
     custom = config["custom"]
-    overrides = {one["matcher"]["options"]: one["properties"] for one in panel["fieldConfig"]["overrides"]}
+    overrides = {
+        override["matcher"]["options"]: override["properties"] for override in panel["fieldConfig"]["overrides"]
+    }
     logarithmic = custom.get("scaleDistribution", {}).get("type") == "log"
     table = panel["options"]["legend"]["displayMode"] == "table"
     below = 18.0 * (len(series) + 1) if table else 20.0
     plot = max(60.0, height - below)
     if not series:
         return f'<div class="none">{config["noValue"]}</div>'
-    values = [value for one in series for _, value in one.points]
+    values = [value for line in series for _, value in line.points]
     low = config.get("min", min([custom.get("axisSoftMin", math.inf), *(values or [0.0])]))
     high = config.get("max", max(values)) if values else low + 1.0
     high = high if high > low else low + 1.0
@@ -96,22 +98,22 @@ def lines(
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{width - 8}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(text(LEFT - 6, y(tick) + 4, number(tick, config), anchor="end"))
     legend = []
-    for place, one in enumerate(series):
+    for place, line in enumerate(series):
         shade, dash = CLASSIC[place % len(CLASSIC)], ""
-        for look in (*overrides.get(one.query, ()), *overrides.get(one.legend, ())):
+        for look in (*overrides.get(line.query, ()), *overrides.get(line.legend, ())):
             if look["id"] == "color":
                 shade = colour(look["value"]["fixedColor"])
             if look["id"] == "custom.lineStyle":
                 dash = ' stroke-dasharray="8 6"'
-        parts.append(f'<path d="{_path(one, view, width, y)}" stroke="{shade}" stroke-width="2" fill="none"{dash}/>')
-        legend.append((shade, one))
+        parts.append(f'<path d="{_path(line, view, width, y)}" stroke="{shade}" stroke-width="2" fill="none"{dash}/>')
+        legend.append((shade, line))
     svg = f'<svg width="{width:.0f}" height="{plot:.0f}">{"".join(parts)}</svg>'
     return svg + (_legend_table(legend, config) if table else _legend_list(legend))
 
 
-def _path(one: Series, view: View, width: float, y: Any) -> str:
+def _path(line: Series, view: View, width: float, y: Any) -> str:
     parts, before = [], -math.inf
-    for at, value in one.points:
+    for at, value in line.points:
         x = LEFT + (at - view.start) / (view.end - view.start) * (width - LEFT - 8)
         parts.append(f"{'L' if at - before <= view.step * 1.5 else 'M'}{x:.1f},{y(value):.1f}")
         before = at
@@ -119,17 +121,17 @@ def _path(one: Series, view: View, width: float, y: Any) -> str:
 
 
 def _legend_list(legend: Sequence[tuple[str, Series]]) -> str:
-    items = "".join(f'<span><i style="background:{shade}"></i>{escape(one.legend)}</span>' for shade, one in legend)
+    items = "".join(f'<span><i style="background:{shade}"></i>{escape(line.legend)}</span>' for shade, line in legend)
     return f'<div class="legend">{items}</div>'
 
 
 def _legend_table(legend: Sequence[tuple[str, Series]], config: Json) -> str:
     body = "".join(
-        f'<tr><td><i style="background:{shade}"></i>{escape(one.legend)}</td>'
-        f"<td>{number(one.points[-1][1], config)}</td>"
-        f"<td>{number(max(value for _, value in one.points), config)}</td></tr>"
-        for shade, one in legend
-        if one.points
+        f'<tr><td><i style="background:{shade}"></i>{escape(line.legend)}</td>'
+        f"<td>{number(line.points[-1][1], config)}</td>"
+        f"<td>{number(max(value for _, value in line.points), config)}</td></tr>"
+        for shade, line in legend
+        if line.points
     )
     return f'<table class="legend"><tr><th></th><th>Last</th><th>Max</th></tr>{body}</table>'
 
@@ -139,14 +141,14 @@ def bands(panel: Json, series: Sequence[Series], view: View, size: tuple[float, 
     config = panel["fieldConfig"]["defaults"]
     if not series:
         return f'<div class="none">{config["noValue"]}</div>'
-    names = max(len(one.legend) for one in series) * 7.0 + 12
+    names = max(len(line.legend) for line in series) * 7.0 + 12
     row = (height - BOTTOM - 4) / len(series)
     scale = (width - names - 8) / (view.end - view.start)
     parts = []
-    for place, one in enumerate(series):
+    for place, line in enumerate(series):
         top = 4 + place * row + row * 0.08
-        parts.append(text(names - 8, top + row * 0.42 + 4, one.legend, anchor="end"))
-        for start, end, value in _runs(one, view.step):
+        parts.append(text(names - 8, top + row * 0.42 + 4, line.legend, anchor="end"))
+        for start, end, value in _runs(line, view.step):
             shown = show(value, config)
             x, wide = names + (start - view.start) * scale, max(1.0, (end - start) * scale)
             parts.append(rect(x, top, wide, row * 0.84, shown.colour))
@@ -161,9 +163,9 @@ def bands(panel: Json, series: Sequence[Series], view: View, size: tuple[float, 
     return f'<svg width="{width:.0f}" height="{height:.0f}">{"".join(parts)}</svg>'
 
 
-def _runs(one: Series, step: float) -> list[tuple[float, float, float]]:
+def _runs(line: Series, step: float) -> list[tuple[float, float, float]]:
     runs: list[tuple[float, float, float]] = []
-    for at, value in one.points:
+    for at, value in line.points:
         if runs and runs[-1][2] == value and at - runs[-1][1] <= step * 1.5:
             runs[-1] = (runs[-1][0], at, value)
         else:
@@ -176,11 +178,11 @@ def _runs(one: Series, step: float) -> list[tuple[float, float, float]]:
 def heat(panel: Json, series: Sequence[Series], view: View, size: tuple[float, float]) -> str:
     width, height = size
     config = panel["fieldConfig"]["defaults"]
-    bounds = sorted(series, key=lambda one: float(one.labels["le"].replace("+Inf", "inf")))
+    bounds = sorted(series, key=lambda line: float(line.labels["le"].replace("+Inf", "inf")))
     below: dict[float, float] = {}
     cells: list[tuple[int, float, float]] = []
-    for place, one in enumerate(bounds):
-        for at, total in one.points:
+    for place, line in enumerate(bounds):
+        for at, total in line.points:
             if total - below.get(at, 0.0) > 1e-6:
                 cells.append((place, at, total - below.get(at, 0.0)))
             below[at] = total

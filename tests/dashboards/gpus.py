@@ -104,4 +104,4 @@ class Mirror:
 
 def _load(card: GpuSeen) -> float:
     """Of its last second; 0 for one that has not lived so long."""
-    return fmean([one.busy for one in card.utilization[-SECOND_OF_SAMPLES:]] or [0.0])
+    return fmean([sample.busy for sample in card.utilization[-SECOND_OF_SAMPLES:]] or [0.0])

@@ -43,7 +43,7 @@ class Prometheus:
     def newest(self, metric: str = "watchtower_evaluations_total") -> tuple[float, str]:
         """Unix time of the newest sample of ``metric``, and the instance that it is of."""
         found = self._ask("query", query=f"{metric}[12h]", time=time.time())
-        return max((float(one["values"][-1][0]), one["metric"]["instance"]) for one in found)
+        return max((float(result["values"][-1][0]), result["metric"]["instance"]) for result in found)
 
     def _ask(self, what: str, **parameters: str | float) -> list[dict[str, Any]]:
         answer = httpx.post(f"{self.url}/api/v1/{what}", data=parameters, timeout=30, trust_env=False)

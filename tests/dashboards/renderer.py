@@ -89,8 +89,8 @@ def marked(dashboard: Json, server: Prometheus, view: View) -> list[tuple[float,
     """Regions: consecutive samples of a series are one, as in Grafana."""
     regions = []
     for annotation in dashboard["annotations"]["list"]:
-        for one in server.over(view.fill(annotation["expr"]), view.start, view.end, view.step):
-            times = [float(at) for at, _ in one["values"]]
+        for marks in server.over(view.fill(annotation["expr"]), view.start, view.end, view.step):
+            times = [float(at) for at, _ in marks["values"]]
             start = times[0]
             for before, at in zip(times, [*times[1:], float("inf")], strict=True):
                 if at - before > view.step * 1.5:

@@ -34,7 +34,7 @@ promtool = shutil.which("promtool")
 
 def expressions(dashboard: dict[str, Any]) -> list[str]:
     asked = [target["expr"] for panel in panels(dashboard) for target in panel["targets"]]
-    return [*asked, *(one["expr"] for one in dashboard["annotations"]["list"])]
+    return [*asked, *(annotation["expr"] for annotation in dashboard["annotations"]["list"])]
 
 
 EXPRESSIONS = sorted({expression for dashboard in ALL.values() for expression in expressions(dashboard)})
@@ -61,7 +61,7 @@ def test_a_panel_without_data_does_not_look_healthy(panel: dict[str, Any]) -> No
     assert config["noValue"] not in ("", "0", "OK")
     if panel["type"] == "stat":
         assert all(target["instant"] for target in panel["targets"]), "the last value of a range may be an hour old"
-        special = [one["options"]["result"] for one in config["mappings"] if one["type"] == "special"]
+        special = [mapping["options"]["result"] for mapping in config["mappings"] if mapping["type"] == "special"]
         assert special == [{"text": config["noValue"], "color": UNKNOWN}]
         if panel["options"]["colorMode"] != "value":
             assert config["thresholds"]["steps"][0] == {"value": None, "color": UNKNOWN}
@@ -108,10 +108,10 @@ def test_panels_have_numbers_of_their_own_and_do_not_overlap(name: str) -> None:
     assert [panel["id"] for panel in placed] == list(range(1, len(placed) + 1))
     boxes = [panel["gridPos"] for panel in placed]
     assert all(box["x"] + box["w"] <= 24 for box in boxes)
-    for one, other in combinations(boxes, 2):
-        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
-        below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
-        assert beside or below, (one, other)
+    for box, other in combinations(boxes, 2):
+        beside = box["x"] + box["w"] <= other["x"] or other["x"] + other["w"] <= box["x"]
+        below = box["y"] + box["h"] <= other["y"] or other["y"] + other["h"] <= box["y"]
+        assert beside or below, (box, other)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -172,10 +172,10 @@ def test_every_link_to_a_dashboard_leads_to_one() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_a_dashboard_marks_incidents_and_actions_and_leads_to_the_console(name: str) -> None:
     dashboard = ALL[name]
-    assert {"Incident", "Action"} <= {one["name"] for one in dashboard["annotations"]["list"]}
+    assert {"Incident", "Action"} <= {annotation["name"] for annotation in dashboard["annotations"]["list"]}
     assert {link["url"] for link in dashboard["links"] if link["type"] == "link"} == {"${console}/"}
     assert next(link for link in dashboard["links"] if link["type"] == "dashboards")["includeVars"]
-    assert [one["name"] for one in dashboard["templating"]["list"]] == [
+    assert [variable["name"] for variable in dashboard["templating"]["list"]] == [
         "datasource",
         "job",
         "instance",

@@ -30,13 +30,13 @@ def bars(panel: Json, series: Sequence[Series], size: tuple[float, float]) -> st
     config = panel["fieldConfig"]["defaults"]
     if not series:
         return f'<div class="none">{config["noValue"]}</div>'
-    most = max([1e-9, *(one.last or 0.0 for one in series)])
-    row, names = min(34.0, height / len(series)), max(len(one.legend) for one in series) * 7.4 + 14
+    most = max([1e-9, *(line.last or 0.0 for line in series)])
+    row, names = min(34.0, height / len(series)), max(len(line.legend) for line in series) * 7.4 + 14
     parts = []
-    for place, one in enumerate(series):
-        shown, y = show(one.last, config), place * row
-        wide = (one.last or 0.0) / most * (width - names - 60)
-        parts.append(text(names - 8, y + row * 0.6, one.legend, anchor="end"))
+    for place, line in enumerate(series):
+        shown, y = show(line.last, config), place * row
+        wide = (line.last or 0.0) / most * (width - names - 60)
+        parts.append(text(names - 8, y + row * 0.6, line.legend, anchor="end"))
         parts.append(rect(names, y + 3, width - names - 60, row - 6, "#22252b"))
         parts.append(rect(names, y + 3, wide, row - 6, shown.colour))
         parts.append(text(width - 52, y + row * 0.6, shown.text, fill=shown.colour))
@@ -47,11 +47,11 @@ def table(panel: Json, series: Sequence[Series]) -> str:
     """After Grafana's ``merge`` (rows with the same labels are one) and ``organize``."""
     alone = len(panel["targets"]) == 1
     merged: dict[tuple[tuple[str, str], ...], Json] = {}
-    for one in series:
-        row = merged.setdefault(tuple(sorted(one.labels.items())), dict(one.labels))
-        row["Value" if alone else f"Value #{one.query}"] = one.last
+    for line in series:
+        row = merged.setdefault(tuple(sorted(line.labels.items())), dict(line.labels))
+        row["Value" if alone else f"Value #{line.query}"] = line.last
     organize = panel["transformations"][1]["options"]
-    looks = {one["matcher"]["options"]: one["properties"] for one in panel["fieldConfig"]["overrides"]}
+    looks = {override["matcher"]["options"]: override["properties"] for override in panel["fieldConfig"]["overrides"]}
     columns = sorted(organize["renameByName"], key=organize["indexByName"].__getitem__)
     head = "".join(f"<th>{escape(organize['renameByName'][name])}</th>" for name in columns)
     if not merged:

@@ -43,13 +43,13 @@ def with_components(directory: Path, *names: str) -> Objects:
     return rendered(copy)
 
 
-def one(objects: Objects, kind: str) -> dict[str, Any]:
+def only(objects: Objects, kind: str) -> dict[str, Any]:
     (found,) = [item for item in objects if item["kind"] == kind]
     return found
 
 
 def pod(objects: Objects) -> dict[str, Any]:
-    spec: dict[str, Any] = one(objects, "Deployment")["spec"]["template"]["spec"]
+    spec: dict[str, Any] = only(objects, "Deployment")["spec"]["template"]["spec"]
     return spec
 
 
@@ -121,13 +121,13 @@ def test_no_probe_asks_for_what_is_not_there_yet(overlay: Path) -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
 def test_clients_prometheus_and_the_policy_mean_the_same_ports_and_pods(overlay: Path) -> None:
     objects = rendered(overlay)
-    labels = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
-    assert one(objects, "Service")["spec"]["selector"].items() <= labels.items()
-    assert [port["targetPort"] for port in one(objects, "Service")["spec"]["ports"]] == [8100]
-    monitor = one(objects, "PodMonitor")["spec"]
+    labels = only(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert only(objects, "Service")["spec"]["selector"].items() <= labels.items()
+    assert [port["targetPort"] for port in only(objects, "Service")["spec"]["ports"]] == [8100]
+    monitor = only(objects, "PodMonitor")["spec"]
     assert monitor["selector"]["matchLabels"].items() <= labels.items()
     assert [end["port"] for end in monitor["podMetricsEndpoints"]] == ["watchtower"]
-    policy = one(objects, "NetworkPolicy")["spec"]
+    policy = only(objects, "NetworkPolicy")["spec"]
     assert policy["podSelector"]["matchLabels"].items() <= labels.items()
     opened = [port["port"] for rule in policy["ingress"] for port in rule["ports"]]
     assert opened == [8100, 9470], "the engine's own port is not among them"
@@ -137,14 +137,17 @@ def test_the_four_ways_to_the_gpus_differ_as_they_must(tmp_path: Path) -> None:
     seen = {way: with_components(tmp_path / way, way) for way in GPU_WAYS}
 
     def environment(way: str) -> dict[str, Any]:
-        return {one["name"]: one.get("value", one.get("valueFrom")) for one in sidecar(seen[way]).get("env", ())}
+        return {
+            variable["name"]: variable.get("value", variable.get("valueFrom"))
+            for variable in sidecar(seen[way]).get("env", ())
+        }
 
     runtime = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "utility"}
     assert environment("gpu-environment") == runtime
     assert "runtimeClassName" not in pod(seen["gpu-environment"])
     assert environment("gpu-runtime-class") == runtime
     assert pod(seen["gpu-runtime-class"])["runtimeClassName"] == "nvidia"
-    annotations = one(seen["gpu-nri"], "Deployment")["spec"]["template"]["metadata"]["annotations"]
+    annotations = only(seen["gpu-nri"], "Deployment")["spec"]["template"]["metadata"]["annotations"]
     assert annotations == {"nvidia.cdi.k8s.io/container.watchtower": "management.nvidia.com/gpu=all"}
     assert environment("gpu-nri") == {}
     dcgm = environment("gpu-dcgm")
@@ -154,7 +157,7 @@ def test_the_four_ways_to_the_gpus_differ_as_they_must(tmp_path: Path) -> None:
 
 
 def test_a_changed_limit_does_not_roll_the_model_out_anew() -> None:
-    name = one(rendered(KUBERNETES / "overlays" / "observe-only"), "ConfigMap")["metadata"]["name"]
+    name = only(rendered(KUBERNETES / "overlays" / "observe-only"), "ConfigMap")["metadata"]["name"]
     assert name == "watchtower-config"
 
 

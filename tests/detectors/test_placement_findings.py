@@ -21,7 +21,7 @@ EXPECTED = StageSettings(
 
 
 def found(*gpus: GpuSeen, stage: StageSettings = EXPECTED) -> dict[tuple[str, PlacementQuestion], Finding]:
-    return {(one.gpu, one.question): one for one in compare(PlacementSettings(stages=(stage,)), gpus)}
+    return {(finding.gpu, finding.question): finding for finding in compare(PlacementSettings(stages=(stage,)), gpus)}
 
 
 def gpu(index: int, **changes: Any) -> GpuSeen:
@@ -31,7 +31,7 @@ def gpu(index: int, **changes: Any) -> GpuSeen:
 def test_what_is_as_expected_is_ok_also_while_its_links_rest() -> None:
     findings = found(gpu(0), gpu(1))
     assert len(findings) == 1 + 2 * 5
-    assert all(one.ok for one in findings.values())
+    assert all(finding.ok for finding in findings.values())
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_each_difference_is_one_mismatch_of_one_gpu(
     changes: dict[str, Any], question: PlacementQuestion, real: str
 ) -> None:
     findings = found(gpu(0), gpu(1, **changes))
-    wrong = [one for one in findings.values() if not one.ok]
-    assert [(one.gpu, one.question, one.real) for one in wrong] == [("GPU-1", question, real)]
+    wrong = [finding for finding in findings.values() if not finding.ok]
+    assert [(finding.gpu, finding.question, finding.real) for finding in wrong] == [("GPU-1", question, real)]
 
 
 def test_what_cannot_be_read_is_neither_right_nor_wrong() -> None:
@@ -73,9 +73,9 @@ def test_stages_may_have_different_cards() -> None:
             StageSettings(name="second", gpus=("GPU-1",), model="L40S"),
         )
     )
-    assert all(one.ok for one in compare(placement, [gpu(0), gpu(1, name="NVIDIA L40S")]))
+    assert all(finding.ok for finding in compare(placement, [gpu(0), gpu(1, name="NVIDIA L40S")]))
     swapped = compare(placement, [gpu(0, name="NVIDIA L40S"), gpu(1)])
-    assert [one.ok for one in swapped if one.question is PlacementQuestion.MODEL] == [False, False]
+    assert [finding.ok for finding in swapped if finding.question is PlacementQuestion.MODEL] == [False, False]
 
 
 @pytest.mark.parametrize(

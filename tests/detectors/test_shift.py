@@ -37,15 +37,15 @@ def world(
 def test_the_same_model_rarely_seems_to_move_and_seldom_by_much() -> None:
     found = [shift(world(n, 200), world(1000 + n, 100), np.random.default_rng(n), swaps=SWAPS) for n in range(20)]
 
-    assert sum(one is not None and one.p <= 0.05 for one in found) <= 3
-    assert all(one is not None and one.moved["meaning"] < 0.1 for one in found)
+    assert sum(result is not None and result.p <= 0.05 for result in found) <= 3
+    assert all(result is not None and result.moved["meaning"] < 0.1 for result in found)
 
 
 def test_other_prompts_than_then_are_no_shift() -> None:
     mixes = [shift(world(n, 200), world(50 + n, 100, (0.7, 0.1, 0.1, 0.1)), np.random.default_rng(n), swaps=SWAPS)
              for n in range(10)]  # fmt: skip
 
-    assert sum(one is not None and one.p <= 0.05 for one in mixes) <= 2
+    assert sum(result is not None and result.p <= 0.05 for result in mixes) <= 2
 
 
 def test_answers_that_moved_one_way_are_seen_and_sized() -> None:

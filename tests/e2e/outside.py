@@ -162,7 +162,7 @@ class Pager:
 
     def told(self, kind: str) -> list[dict[str, Any]]:
         """Data of the accepted events of one type, each id once."""
-        once = {one.id: one.event for one in self.arrived if one.accepted}
+        once = {arrival.id: arrival.event for arrival in self.arrived if arrival.accepted}
         return [event["data"] for event in once.values() if event["type"] == kind]
 
     @contextmanager

@@ -66,7 +66,7 @@ async def test_sigkill_in_acting_costs_no_request_and_the_next_daemon_cures_that
         assert (await asyncio.to_thread(stack.status))["incident"]["id"] == incident
 
         def cured() -> bool:
-            return any(one["state"] == "effective" for one in stack.api("actions")["actions"])
+            return any(action["state"] == "effective" for action in stack.api("actions")["actions"])
 
         await asyncio.to_thread(stack.until, cured, 70, "an effective cure")
         traffic.stop()

@@ -57,7 +57,7 @@ async def asked(directory: Path) -> Answers:
             if (missing := empty(server, panel, view))
         }
         found.marks = renderer.marked(DASHBOARDS["overview"], server, view)
-        found.pages = {name: renderer.page(one, server, view)[0] for name, one in DASHBOARDS.items()}
+        found.pages = {name: renderer.page(dashboard, server, view)[0] for name, dashboard in DASHBOARDS.items()}
     return found
 
 

@@ -117,7 +117,7 @@ def drift(stack: Stack) -> dict[str, Any]:
 
 
 def readings(stack: Stack) -> dict[str, dict[str, Any]]:
-    return {one["name"]: one for one in stack.status()["readings"]}
+    return {reading["name"]: reading for reading in stack.status()["readings"]}
 
 
 @pytest.fixture(scope="module")
@@ -221,9 +221,9 @@ def everything_written(run: Run) -> dict[str, bytes]:
         *(("status", "--readings"), ("references", "list"), ("references", "show", "--json"), ("incidents",)),
     )
     seen = {
-        "webhooks": b"\n".join(one.body for one in run.pager.arrived),
+        "webhooks": b"\n".join(webhook.body for webhook in run.pager.arrived),
         "daemon log": stack.log.read_bytes(),
-        "commands": "".join(part for one in commands for part in watchtower(*one, *state)[1:]).encode(),
+        "commands": "".join(part for command in commands for part in watchtower(*command, *state)[1:]).encode(),
     }
     paths = ("status", "incidents", f"incidents/{run.incident}", "references", "references/show", "drift", "actions")
     for path in ("metrics", *(f"api/v1/{path}" for path in paths), "api/v1/nothing-here"):

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def readings(stack: Stack) -> dict[str, dict[str, Any]]:
-    return {one["name"]: one for one in stack.status()["readings"]}
+    return {reading["name"]: reading for reading in stack.status()["readings"]}
 
 
 def reads_low(stack: Stack, name: str) -> bool:
@@ -145,7 +145,7 @@ def test_no_word_of_users_or_their_answers_is_kept_or_told(run: Run) -> None:
     state = ("--state-dir", str(run.stack.state))
     web = run.stack.http
     seen: dict[str, bytes] = {
-        "webhooks": b"\n".join(one.body for one in run.pager.arrived),
+        "webhooks": b"\n".join(webhook.body for webhook in run.pager.arrived),
         "daemon log": run.stack.log.read_bytes(),
         "exported set": run.exported.read_bytes(),
         "command line": "".join(

@@ -103,12 +103,12 @@ def test_people_are_told_what_is_wrong_and_what_would_be_done(run: Run) -> None:
 
 def test_every_notice_is_signed_and_keeps_its_id_over_retries(run: Run) -> None:
     first, *later = run.pager.arrived
-    assert all(one.valid for one in (first, *later))
+    assert all(webhook.valid for webhook in (first, *later))
     assert first.accepted is False
-    again = next(one for one in later if one.id == first.id)
+    again = next(webhook for webhook in later if webhook.id == first.id)
     assert again.accepted and again.body == first.body
-    assert [one.id for one in later].count(first.id) == 1, "delivered once"
-    assert all("." not in one.id for one in later)
+    assert [webhook.id for webhook in later].count(first.id) == 1, "delivered once"
+    assert all("." not in webhook.id for webhook in later)
 
 
 def test_no_prompt_no_answer_and_no_secret_is_written_anywhere(run: Run) -> None:
@@ -119,7 +119,7 @@ def test_no_prompt_no_answer_and_no_secret_is_written_anywhere(run: Run) -> None
     seen: dict[str, bytes] = {
         "metrics": web.get(f"{run.stack.web}/metrics").content,
         "status": web.get(f"{run.stack.web}/api/v1/status").content,
-        "webhooks": b"\n".join(one.body for one in run.pager.arrived),
+        "webhooks": b"\n".join(webhook.body for webhook in run.pager.arrived),
         "daemon log": run.stack.log.read_bytes(),
     }
     for path in run.stack.state.iterdir():

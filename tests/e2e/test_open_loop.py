@@ -97,7 +97,7 @@ async def test_a_sickness_that_piles_up_requests_is_not_taken_for_load(stack: St
         await asyncio.to_thread(stack.fault, kind="slow", factor=FACTOR, rank=1)
 
         def cured() -> bool:
-            return any(one["state"] == "effective" for one in stack.api("actions")["actions"])
+            return any(action["state"] == "effective" for action in stack.api("actions")["actions"])
 
         await asyncio.to_thread(stack.until, cured, 60, "an effective cure")
         traffic.stop()

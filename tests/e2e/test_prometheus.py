@@ -146,7 +146,7 @@ class Watched:
         return answer["data"]
 
     def value(self, query: str) -> list[float]:
-        return [float(one["value"][1]) for one in self.ask("query", query=query).get("result", ())]
+        return [float(series["value"][1]) for series in self.ask("query", query=query).get("result", ())]
 
     def firing(self) -> set[str]:
         found = self.ask("alerts").get("alerts", ())
@@ -198,7 +198,7 @@ def test_a_fault_reaches_the_receiver_through_prometheus_and_alertmanager_and_it
 def test_the_cure_is_a_trace_at_the_otlp_collector(watched: Watched) -> None:
     def spans() -> dict[str, Any]:
         messages = [message for path, message, _ in watched.sent if path == "/v1/traces"]
-        return {span.name: span for one in messages for span in one.resource_spans[0].scope_spans[0].spans}
+        return {span.name: span for message in messages for span in message.resource_spans[0].scope_spans[0].spans}
 
     watched.until(lambda: "incident" in spans(), "the incident's root span arrives with its end")
     found = spans()
@@ -232,22 +232,25 @@ def test_prometheus_keeps_the_trace_of_a_client_beside_its_bucket(watched: Watch
             start=time.time() - 300,
             end=time.time() + 60,
         )
-        return [one for series in found or () for one in series["exemplars"]]
+        return [exemplar for series in found or () for exemplar in series["exemplars"]]
 
-    watched.until(lambda: [one for one in exemplars() if one["labels"] == {"trace_id": TRACE}], "the exemplar is kept")
+    watched.until(
+        lambda: [exemplar for exemplar in exemplars() if exemplar["labels"] == {"trace_id": TRACE}],
+        "the exemplar is kept",
+    )
 
 
 def test_the_same_client_finds_the_exchange_below_its_own_span(watched: Watched) -> None:
     def chats() -> list[Any]:
         messages = [message for path, message, _ in watched.sent if path == "/v1/traces"]
-        spans = [span for one in messages for span in one.resource_spans[0].scope_spans[0].spans]
+        spans = [span for message in messages for span in message.resource_spans[0].scope_spans[0].spans]
         return [span for span in spans if span.name == "chat tiny"]
 
     watched.until(chats, "a span of the exchange that told its trace")
     span = chats()[0]
     assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, "00f067aa0ba902b7")
     assert attributes(span)["gen_ai.usage.output_tokens"] == 4
-    assert {one.trace_id.hex() for one in chats()} == {TRACE}, "nobody else's exchange is told"
+    assert {span.trace_id.hex() for span in chats()} == {TRACE}, "nobody else's exchange is told"
 
 
 def test_no_rule_fails_and_nothing_is_silent_about_ourselves(watched: Watched) -> None:

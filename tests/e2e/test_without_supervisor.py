@@ -26,7 +26,7 @@ def engine(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
 
 def reading(stack: Stack, name: str) -> float | None:
-    value: float | None = next(one for one in stack.status()["readings"] if one["name"] == name)["value"]
+    value: float | None = next(reading for reading in stack.status()["readings"] if reading["name"] == name)["value"]
     return value
 
 

@@ -177,14 +177,14 @@ def test_a_stream_in_the_dialect_of_another_route_is_not_counted() -> None:
 
 
 def test_tokens_of_one_read_share_its_gap_and_the_first_read_has_none() -> None:
-    two = event(chat({"content": "a"})) + event(chat({"content": "b"}))
-    one = event(chat({"content": "c"}))
+    pair = event(chat({"content": "a"})) + event(chat({"content": "b"}))
+    single = event(chat({"content": "c"}))
     observed = Observed()
     observed.read(STREAM_HEAD)  # 2 ms
-    observed.read(b"%x\r\n" % len(one) + one + b"\r\n")  # 3 ms: one token
-    observed.read(b"%x\r\n" % len(two) + two + b"\r\n")  # 4 ms: two tokens
-    observed.read(b"%x\r\n" % len(one) + one[:10])  # 5 ms: half a token is none
-    observed.read(one[10:] + b"\r\n")  # 6 ms
+    observed.read(b"%x\r\n" % len(single) + single + b"\r\n")  # 3 ms: one token
+    observed.read(b"%x\r\n" % len(pair) + pair + b"\r\n")  # 4 ms: two tokens
+    observed.read(b"%x\r\n" % len(single) + single[:10])  # 5 ms: half a token is none
+    observed.read(single[10:] + b"\r\n")  # 6 ms
 
     news = observed.news
     assert news.first_token_at == pytest.approx(0.003)

@@ -78,7 +78,7 @@ def test_a_body_in_one_piece_is_sampled_too() -> None:
     reader.finish()
     exchange.close(Ending.COMPLETE, 9)
 
-    assert [(one.question, one.answer, one.finish_reason) for one in worker.sampler.take()] == [
+    assert [(sample.question, sample.answer, sample.finish_reason) for sample in worker.sampler.take()] == [
         ("Once", " upon a time", "length")
     ]
 
@@ -103,7 +103,7 @@ def test_a_greedy_request_that_asks_a_references_question_is_taken_whatever_the_
     worker = Worker(MATCHING)
     stream(worker.asked(max_tokens=5, stream=True), "The Nile")
 
-    assert [(one.reference, one.chosen) for one in worker.sampler.take()] == [("rivers", False)]
+    assert [(sample.reference, sample.chosen) for sample in worker.sampler.take()] == [("rivers", False)]
 
 
 @pytest.mark.parametrize(

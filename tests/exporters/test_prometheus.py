@@ -85,10 +85,10 @@ def families(board: Board, accept: str = "") -> dict[str, Metric]:
 
 def value(board: Board, sample: str, **labels: str) -> float:
     found = [
-        one.value
+        measured.value
         for family in families(board).values()
-        for one in family.samples
-        if one.name == sample and one.labels == labels
+        for measured in family.samples
+        if measured.name == sample and measured.labels == labels
     ]
     assert len(found) == 1, (sample, labels, found)
     return found[0]
@@ -110,9 +110,9 @@ def test_the_content_type_says_which_format_it_is() -> None:
 def test_both_formats_tell_the_same() -> None:
     def samples(accept: str) -> set[tuple[str, str, float]]:
         return {
-            (one.name, str(sorted(one.labels.items())), one.value)
+            (measured.name, str(sorted(measured.labels.items())), measured.value)
             for family in families(full_board(), accept).values()
-            for one in family.samples
+            for measured in family.samples
         }
 
     assert samples("") == samples(OPENMETRICS)

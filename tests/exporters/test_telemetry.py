@@ -60,8 +60,8 @@ def collector(status: int = 200) -> Iterator[tuple[str, Bodies]]:
 
 def board() -> Board:
     totals = LatencyTotals((0.13,))
-    for one in VALUES:
-        totals.add(one)
+    for seconds in VALUES:
+        totals.add(seconds)
     full = full_board()
     *counts, count = totals.cumulative()
     example = full.histograms["inter_token_latency_seconds"][MODEL].exemplars[3]
@@ -81,10 +81,10 @@ def telemetry(url: str, shown: Board, headers: str = "") -> Telemetry:
 
 def attributes(thing: Any) -> dict[str, Any]:
     found = {}
-    for one in thing.attributes:
-        kind = one.value.WhichOneof("value")
-        value = getattr(one.value, kind)
-        found[one.key] = [item.string_value for item in value.values] if kind == "array_value" else value
+    for attribute in thing.attributes:
+        kind = attribute.value.WhichOneof("value")
+        value = getattr(attribute.value, kind)
+        found[attribute.key] = [item.string_value for item in value.values] if kind == "array_value" else value
     return found
 
 
@@ -147,7 +147,9 @@ async def test_a_remediation_is_one_trace_and_its_ids_are_the_same_after_a_resta
             sender = telemetry(url, board())
             tell(sender, REMEDIATION)
             await sender.round()
-    first, again = ([*one.resource_spans[0].scope_spans[0].spans] for path, one, _ in arrived if path == "/v1/traces")
+    first, again = (
+        [*message.resource_spans[0].scope_spans[0].spans] for path, message, _ in arrived if path == "/v1/traces"
+    )
     assert [(span.trace_id, span.span_id) for span in first] == [(span.trace_id, span.span_id) for span in again]
     spans = {span.name: span for span in first}
     assert list(spans) == ["reserved", "intent", "dispatched", "acked", "verifying", "restart_group", "incident"]

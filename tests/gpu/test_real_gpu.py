@@ -31,7 +31,7 @@ def collected(child: Child, seconds: float) -> list[GpuReport]:
 
 
 def samples_of(reports: list[GpuReport], uuid: str) -> list[UtilizationSample]:
-    return [one for report in reports for gpu in report.gpus if gpu.uuid == uuid for one in gpu.utilization]
+    return [sample for report in reports for gpu in report.gpus if gpu.uuid == uuid for sample in gpu.utilization]
 
 
 def healthy(report: GpuReport) -> list[GpuSeen]:
@@ -63,12 +63,12 @@ def test_utilization_samples_cover_the_time_once(child: Child) -> None:
         samples = samples_of(reports, gpu.uuid)
         if "utilization" in gpu.unavailable:
             continue
-        covered = sum(one.seconds for one in samples)
+        covered = sum(sample.seconds for sample in samples)
         elapsed = samples[-1].at - samples[0].at + samples[0].seconds
         print(gpu.uuid, len(samples), "samples", f"{covered:.2f} s of {elapsed:.2f} s")
         assert 0.9 * elapsed <= covered <= 1.05 * elapsed
         assert all(before.at < after.at for before, after in pairwise(samples))
-        assert all(0 <= one.busy <= 1 for one in samples)
+        assert all(0 <= sample.busy <= 1 for sample in samples)
         assert reports[-1].at - 3.5 < samples[-1].at <= reports[-1].at + 0.2
 
 
@@ -88,7 +88,7 @@ def test_a_load_is_seen_in_utilization_and_power(child: Child) -> None:
     gpu = next(gpu for gpu in healthy(reports[-1]) if gpu.index == 0)
     before = next(gpu for gpu in healthy(quiet) if gpu.index == 0)
     samples = samples_of(reports, gpu.uuid)
-    mean = sum(one.busy * one.seconds for one in samples) / sum(one.seconds for one in samples)
+    mean = sum(sample.busy * sample.seconds for sample in samples) / sum(sample.seconds for sample in samples)
     print(f"utilization {mean:.1%}, power {before.power_watts} → {gpu.power_watts} W, SM {gpu.sm_active}")
     assert mean > 0.5
     assert (gpu.power_watts or 0) >= (before.power_watts or 0)

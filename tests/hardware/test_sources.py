@@ -65,7 +65,7 @@ async def test_without_a_driver_the_exporter_speaks_and_nobody_else(machine: Mac
         async with hardware(settings, machine) as reports:
             report = await until(reports, lambda report: report.source is GpuSource.DCGM)
             assert report.gpus[0].power_watts == 421.5
-            assert {one.source for one in reports} == {GpuSource.DCGM}
+            assert {report.source for report in reports} == {GpuSource.DCGM}
 
 
 async def test_beside_a_driver_the_exporter_is_not_listened_to(machine: Machine) -> None:
@@ -73,7 +73,7 @@ async def test_beside_a_driver_the_exporter_is_not_listened_to(machine: Machine)
         settings = HardwareSettings(dcgm_url=f"{script.url}/metrics", poll_seconds=0.2)
         async with hardware(settings, machine) as reports:
             await until(reports, sampled)
-            assert {one.source for one in reports} == {GpuSource.NVML}
+            assert {report.source for report in reports} == {GpuSource.NVML}
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ def _only(thing: Json, *keys: str) -> None:
 
 
 def slack(posted: Sequence[Posted]) -> str:
-    (one,) = posted
-    _only(one.body, "text", "attachments")
-    parts = [f'<div class="who"><b>Watchtower</b> <i>APP</i></div><div>{mrkdwn(one.body["text"])}</div>']
-    for attachment in one.body["attachments"]:
+    (post,) = posted
+    _only(post.body, "text", "attachments")
+    parts = [f'<div class="who"><b>Watchtower</b> <i>APP</i></div><div>{mrkdwn(post.body["text"])}</div>']
+    for attachment in post.body["attachments"]:
         _only(attachment, "color", "fallback", "blocks")
         inner = "".join(_slack_block(block) for block in attachment["blocks"])
         parts.append(f'<div class="bar" style="border-color:{attachment["color"]}">{inner}</div>')
@@ -46,7 +46,7 @@ def _slack_block(block: Json) -> str:
             return f'<div class="section">{text}<div class="fields">{fields}</div></div>'
         case "context":
             _only(block, "type", "elements")
-            return f'<div class="context">{"".join(_slack_text(one) for one in block["elements"])}</div>'
+            return f'<div class="context">{"".join(_slack_text(element) for element in block["elements"])}</div>'
         case other:
             raise NotKnown(f"Slack block {other}")
 
@@ -77,8 +77,8 @@ CARD_COLOURS = {"Attention": "#c4314b", "Warning": "#835c00", "Good": "#237b4b",
 
 
 def teams(posted: Sequence[Posted]) -> str:
-    (one,) = posted
-    (attachment,) = one.body["attachments"]
+    (post,) = posted
+    (attachment,) = post.body["attachments"]
     card = attachment["content"]
     _only(card, "$schema", "type", "version", "body", "msteams", "actions")
     inner = "".join(_card_element(element) for element in card["body"])
@@ -122,8 +122,8 @@ def _card_action(action: Json) -> str:
 
 
 def pagerduty(posted: Sequence[Posted]) -> str:
-    (one,) = posted
-    body = one.body
+    (post,) = posted
+    body = post.body
     _only(body, "routing_key", "event_action", "dedup_key", "payload", "client", "client_url", "links")
     payload = body["payload"]
     _only(payload, "summary", "source", "severity", "timestamp", "component", "class", "custom_details")
@@ -176,14 +176,13 @@ def _links(links: Sequence[Json]) -> str:
 # ── mail and phone ──────────────────────────────────────────────────────────────────────────────
 
 
-def mail(one: EmailMessage) -> str:
-    if one.get_content_type() != "text/plain":
-        raise NotKnown(f"mail of type {one.get_content_type()}")
-    urgent = '<span class="urgent">!</span> ' if one["Importance"] == "high" else ""
-    heads = (
-        f"<h3>{urgent}{escape(one['Subject'])}</h3><div class='heads'>{escape(one['From'])} → {escape(one['To'])}</div>"
-    )
-    return f'<div class="mail">{heads}<pre>{escape(one.get_content())}</pre></div>'
+def mail(message: EmailMessage) -> str:
+    if message.get_content_type() != "text/plain":
+        raise NotKnown(f"mail of type {message.get_content_type()}")
+    urgent = '<span class="urgent">!</span> ' if message["Importance"] == "high" else ""
+    way = f"{escape(message['From'])} → {escape(message['To'])}"
+    heads = f"<h3>{urgent}{escape(message['Subject'])}</h3><div class='heads'>{way}</div>"
+    return f'<div class="mail">{heads}<pre>{escape(message.get_content())}</pre></div>'
 
 
 def phone(text: str) -> str:

@@ -67,7 +67,7 @@ def caption(notice: Notice) -> str:
 async def faces_of(notices: Sequence[Notice]) -> dict[str, list[str]]:
     """Receiver → HTML of each notice; "" where it gets nothing."""
     notices = list(notices)
-    found = {"smtp": [faces.mail(one) for one in await mailed(notices)]}
+    found = {"smtp": [faces.mail(message) for message in await mailed(notices)]}
     for kind in HTTP:
         draw = getattr(faces, kind)
         found[kind] = [draw(requests) if requests else "" for requests in await posted(kind, notices)]

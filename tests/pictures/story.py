@@ -61,7 +61,7 @@ async def posted(kind: str, notices: list[Notice]) -> list[list[Posted]]:
         for notice in notices:
             before = len(receiver.requests)
             assert (await sink.send(notice, 1)).delivered
-            found.append([Posted(one.line, json.loads(one.body)) for one in receiver.requests[before:]])
+            found.append([Posted(request.line, json.loads(request.body)) for request in receiver.requests[before:]])
         await sink.close()
     return found
 

@@ -302,10 +302,10 @@ def test_it_loads_nothing_heavy() -> None:
 
 
 def test_a_plan_tells_itself_apart_without_telling_what_is_in_it(tmp_path: Path) -> None:
-    one = keeper_plan(tmp_path, ProcessSupervisorSettings(command=("x",), environment={"TOKEN": "sesame"}))
-    assert "sesame" not in one.digest()
-    assert one.digest() != msgspec.structs.replace(one, environment={}).digest()
-    assert msgspec.json.decode(msgspec.json.encode(one), type=KeeperPlan) == one
+    plan = keeper_plan(tmp_path, ProcessSupervisorSettings(command=("x",), environment={"TOKEN": "sesame"}))
+    assert "sesame" not in plan.digest()
+    assert plan.digest() != msgspec.structs.replace(plan, environment={}).digest()
+    assert msgspec.json.decode(msgspec.json.encode(plan), type=KeeperPlan) == plan
 
 
 def test_nobody_answers_where_no_keeper_is(tmp_path: Path) -> None:

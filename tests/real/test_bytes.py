@@ -105,7 +105,7 @@ async def async_openai_client(url: str) -> int:
                 assert last_usage([line async for line in answer.iter_lines()]) > 0
 
         for number in range(2):
-            await asyncio.gather(*(stream(number * STREAMS + one) for one in range(STREAMS)))
+            await asyncio.gather(*(stream(number * STREAMS + place) for place in range(STREAMS)))
     return 2 * STREAMS
 
 

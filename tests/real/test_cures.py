@@ -71,7 +71,7 @@ async def calm(stack: Stack) -> None:
         nonlocal counted, last
         status, now = stack.status(), boottime()
         passed, last = now - last, now
-        verdicts = {one["verdict"] for one in status["rules"] if one["rule"] in ("slow_tokens", "hang")}
+        verdicts = {rule["verdict"] for rule in status["rules"] if rule["rule"] in ("slow_tokens", "hang")}
         if status["incident"] is not None or "breach" in verdicts:
             counted = 0.0
         elif verdicts == {"ok"}:
@@ -87,7 +87,7 @@ async def effective(stack: Stack, since: float, seconds: float) -> dict[str, Any
     def cures() -> list[dict[str, Any]]:
         incident, actions = stack.status()["incident"], stack.api("actions")["actions"]
         assert incident is None or incident["state"] != "escalated", incident
-        return [one for one in actions if one["started_at"] >= since and one["state"] == "effective"]
+        return [action for action in actions if action["started_at"] >= since and action["state"] == "effective"]
 
     await asyncio.to_thread(stack.until, cures, seconds, "an effective cure")
     return (await asyncio.to_thread(cures))[0]

@@ -92,16 +92,16 @@ async def after_rounds(http: httpx.AsyncClient, stack: Stack, count: int) -> dic
 
 
 def reading(stack: Stack, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(one for one in stack.status()["readings"] if one["name"] == name)
+    found: dict[str, Any] = next(reading for reading in stack.status()["readings"] if reading["name"] == name)
     return found
 
 
 def breaches(stack: Stack) -> dict[str, str]:
     """Rules about meaning in breach → what each says."""
     return {
-        one["rule"]: one["sentence"]
-        for one in stack.status()["rules"]
-        if one["rule"] in MEANING and one["verdict"] == "breach"
+        rule["rule"]: rule["sentence"]
+        for rule in stack.status()["rules"]
+        if rule["rule"] in MEANING and rule["verdict"] == "breach"
     }
 
 

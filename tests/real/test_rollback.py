@@ -32,7 +32,7 @@ async def swap(stack: Stack, plan: EnginePlan) -> AsyncIterator[CheckpointSwap]:
 
 def judged(stack: Stack) -> bool:
     """The references are in force and say that all is well."""
-    verdicts = {one["rule"]: one["verdict"] for one in stack.status()["rules"]}
+    verdicts = {rule["rule"]: rule["verdict"] for rule in stack.status()["rules"]}
     return bool(verdicts["weights_changed"] == "ok")
 
 
@@ -64,4 +64,4 @@ async def test_another_checkpoint_under_traffic_is_rolled_back_and_costs_no_requ
         f"{now[:12]}; incident after {seen - injected:.1f} s, cured after {cure['ended_at'] - injected:.1f} s; "
         f"{counts.requests} requests, {counts.failed_requests} failed; verified by: {'; '.join(cure['verified_by'])}"
     )
-    assert {phase: dict(one.failed) for phase, one in traffic.phases.items() if one.failed} == {}
+    assert {phase: dict(counts.failed) for phase, counts in traffic.phases.items() if counts.failed} == {}

@@ -80,7 +80,7 @@ async def worker(stack: Stack, tmp_path: Path) -> AsyncIterator[Worker]:
 
 
 def counted(news: list[ExchangeNews]) -> int:
-    return sum(one.first_tokens + sum(one.tokens) for one in news)
+    return sum(part.first_tokens + sum(part.tokens) for part in news)
 
 
 async def test_continuous_usage_makes_the_count_of_every_exchange_exact(worker: Worker, measured: Measured) -> None:
@@ -91,10 +91,10 @@ async def test_continuous_usage_makes_the_count_of_every_exchange_exact(worker: 
     exchanges = await worker.ended(REQUESTS)
     assert told == [TOKENS] * REQUESTS
     assert [counted(news) for news in exchanges.values()] == told
-    assert not any(one.estimated for news in exchanges.values() for one in news)
-    endings = [one.closed for news in exchanges.values() for one in news if one.closed is not None]
+    assert not any(part.estimated for news in exchanges.values() for part in news)
+    endings = [part.closed for news in exchanges.values() for part in news if part.closed is not None]
     assert [(end.ending, end.completion_tokens) for end in endings] == [(Ending.COMPLETE, TOKENS)] * REQUESTS
-    reads = REQUESTS + sum(len(one.gaps_ns) for news in exchanges.values() for one in news)
+    reads = REQUESTS + sum(len(part.gaps_ns) for news in exchanges.values() for part in news)
     measured(f"tokens: {sum(told)} told by usage, as many counted, in {reads} reads; none estimated")
 
 
@@ -102,7 +102,7 @@ async def test_without_usage_the_count_is_marked_as_estimated(worker: Worker, me
     async with httpx.AsyncClient(trust_env=False) as client:
         assert await streamed(client, worker.url, "estimated") == 0
     (news,) = (await worker.ended(1)).values()
-    assert any(one.estimated for one in news)
+    assert any(part.estimated for part in news)
     assert 0 < counted(news) <= TOKENS, "an event with text counts as one token; text may lag behind tokens"
     measured(f"tokens without usage: {counted(news)} estimated of {TOKENS}")
 
@@ -113,7 +113,7 @@ async def test_a_client_that_hangs_up_after_done_had_its_whole_answer(worker: Wo
             chunks = await client.completions.create(model="tiny", prompt=f"bye {number}", max_tokens=8, stream=True)
             assert [chunk.choices[0].finish_reason async for chunk in chunks][-1] is not None
     exchanges = await worker.ended(REQUESTS)
-    endings = [one.closed.ending for news in exchanges.values() for one in news if one.closed is not None]
+    endings = [part.closed.ending for news in exchanges.values() for part in news if part.closed is not None]
     assert endings == [Ending.COMPLETE] * REQUESTS
 
 

@@ -35,7 +35,7 @@ rules:
 
 def rule(name: str) -> dict[str, Any]:
     (group,) = [group for group in prometheus(read_rules(RULES, "x"))["groups"] if group["name"] == "watchtower-rules"]
-    found: dict[str, Any] = next(one for one in group["rules"] if one["alert"] == name)
+    found: dict[str, Any] = next(rule for rule in group["rules"] if rule["alert"] == name)
     return found
 
 
@@ -95,7 +95,7 @@ def test_what_is_shipped_is_what_is_generated(form: Format) -> None:
 
 def test_every_metric_that_the_rules_name_is_exported() -> None:
     text = (SHIPPED / "watchtower.yaml").read_text(encoding="utf-8")
-    expressions = [one["expr"] for group in yaml.safe_load(text)["groups"] for one in group["rules"]]
+    expressions = [rule["expr"] for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
     used = {
         word.removesuffix("_bucket").removesuffix("_count")
         for expr in expressions

@@ -301,8 +301,8 @@ def test_shifting_all_of_time_changes_nothing_but_since(series: list[float | Non
     here, there = Bench(rule(hold_for=5, over=4)), Bench(rule(hold_for=5, over=4))
     there.now += round(shift)
     for value in series:
-        one, other = here.step(value), there.step(value)
-        assert (one.verdict, one.firing, one.sentence) == (other.verdict, other.firing, other.sentence)
+        unmoved, moved = here.step(value), there.step(value)
+        assert (unmoved.verdict, unmoved.firing, unmoved.sentence) == (moved.verdict, moved.firing, moved.sentence)
 
 
 @given(SERIES, st.integers(min_value=0, max_value=60))

@@ -102,10 +102,10 @@ def test_extremes_are_kept_in_the_outer_bins() -> None:
 @given(st.lists(durations, max_size=60), st.lists(durations, max_size=60))
 @settings(max_examples=60)
 def test_merging_is_counting_together_and_subtracting_undoes_it(left: list[float], right: list[float]) -> None:
-    one, other = Histogram.of(left, limits=(0.13, 1.0)), Histogram.of(right, limits=(0.13, 1.0))
+    first, second = Histogram.of(left, limits=(0.13, 1.0)), Histogram.of(right, limits=(0.13, 1.0))
     both = Histogram.of(left + right, limits=(0.13, 1.0))
-    assert one + other == both == other + one
-    assert both - other == one
+    assert first + second == both == second + first
+    assert both - second == first
 
 
 def test_what_was_never_in_cannot_be_taken_out() -> None:

@@ -50,7 +50,7 @@ def test_every_family_has_a_mean_over_the_references_with_its_band() -> None:
     house.answer(100.0)
     read = {name: house.read(name) for name in ALL}
     assert [read[name].value for name in ALL] == pytest.approx([0.97, 0.97, 1.0, 1.0, 0.001, 0.5, 0.0])
-    assert all(one.samples == 10 for one in read.values())
+    assert all(reading.samples == 10 for reading in read.values())
     malformed = read["malformed_output.ratio"]
     assert malformed.low == 0.0 and malformed.high is not None and malformed.high > 0.1
 

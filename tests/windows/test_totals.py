@@ -35,7 +35,11 @@ def test_a_bucket_remembers_the_newest_client_that_told_its_trace() -> None:
     totals.add(0.15, trace_id="a", at=1.0)
     totals.add(0.16, trace_id="b", at=2.0)
     totals.add(0.17)
-    assert [one and (one.trace_id, one.seconds, one.at) for one in totals.examples] == [None, ("b", 0.16, 2.0), None]
+    assert [example and (example.trace_id, example.seconds, example.at) for example in totals.examples] == [
+        None,
+        ("b", 0.16, 2.0),
+        None,
+    ]
 
 
 def test_clients_cannot_make_more_models_than_there_is_room_for() -> None:

@@ -552,10 +552,10 @@ def test_shifting_a_trace_in_time_changes_no_reading(by: float) -> None:
     relay.silence(3)
     here, there = absorbed(relay.facts), absorbed(shifted(relay.facts, by))
     for name in READINGS:
-        one, other = here.read(name, 60, relay.now), there.read(name, 60, relay.now + by)
-        assert one.known == other.known, name
-        if one.value is not None:
-            assert other.value == pytest.approx(one.value, abs=1e-6), name
+        unmoved, moved = here.read(name, 60, relay.now), there.read(name, 60, relay.now + by)
+        assert unmoved.known == moved.known, name
+        if unmoved.value is not None:
+            assert moved.value == pytest.approx(unmoved.value, abs=1e-6), name
 
 
 def random_minute(seed: int, order: int) -> Relay:

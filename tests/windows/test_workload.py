@@ -14,8 +14,8 @@ def frame(at: float, open_exchanges: int, worker: int = 0) -> RelayFrame:
 
 def ratio(frames: list[RelayFrame], over: float = 10, now: float = 20.0) -> float:
     workload = Workload(300)
-    for one in frames:
-        workload.frame(one)
+    for relay_frame in frames:
+        workload.frame(relay_frame)
     return workload.ratio(over, now)
 
 
@@ -34,7 +34,7 @@ def test_half_of_the_seconds() -> None:
 def test_the_workers_share_the_work() -> None:
     first = [frame(9.0 + n / 2, int(n < 11), worker=0) for n in range(24)]
     second = [frame(9.0 + n / 2, int(n >= 11), worker=1) for n in range(24)]
-    assert ratio(sorted(first + second, key=lambda one: one.at)) == 1.0
+    assert ratio(sorted(first + second, key=lambda relay_frame: relay_frame.at)) == 1.0
 
 
 def test_a_silent_worker_does_not_speak_for_its_silence() -> None:

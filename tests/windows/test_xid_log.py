@@ -85,5 +85,5 @@ def test_every_meaning_is_a_short_sentence() -> None:
 
 def test_the_manual_lists_every_number_with_its_meaning() -> None:
     manual = (Path(__file__).resolve().parents[2] / "docs" / "gpu.md").read_text(encoding="utf-8").splitlines()
-    rows = [f"| {number} | {one.kind.value} | {one.text} |" for number, one in XIDS.items()]
+    rows = [f"| {number} | {xid.kind.value} | {xid.text} |" for number, xid in XIDS.items()]
     assert [row for row in rows if row not in manual] == []

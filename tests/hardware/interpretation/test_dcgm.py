@@ -74,7 +74,7 @@ def test_both_spellings_read_the_same(values: dict[str, float], kinds: bool) -> 
     (gpu,) = report.gpus
     assert report.source is GpuSource.DCGM
     assert (gpu.uuid, gpu.index, gpu.name) == (uuid(0), 0, "NVIDIA H100 80GB HBM3")
-    assert [(one.at, one.seconds, one.busy) for one in gpu.utilization] == [(1030.0, 30.0, 0.97)]
+    assert [(sample.at, sample.seconds, sample.busy) for sample in gpu.utilization] == [(1030.0, 30.0, 0.97)]
     assert gpu.point_sampled
     assert (gpu.sm_active, gpu.dram_active) == (0.62, 0.41)
     assert (gpu.sm_clock_hz, gpu.power_watts, gpu.temperature_celsius) == (1980e6, 421.5, 61)
@@ -162,7 +162,7 @@ def test_the_last_xid_is_told_once_although_it_stays_on_the_page() -> None:
     told = []
     for scrape, xid in enumerate([0, 0, 31, 31, 31, 79, 79]):
         report = reader.read(page({**OLD, "DCGM_FI_DEV_XID_ERRORS": xid}), 1000.0 + 5 * scrape, WALL)
-        told += [(one.at, one.number) for one in report.xids]
+        told += [(error.at, error.number) for error in report.xids]
     assert told == [(1010.0, 31), (1025.0, 79)]
 
 

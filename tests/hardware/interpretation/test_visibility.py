@@ -24,7 +24,7 @@ def chosen(environ: dict[str, str] | None, count: int = 4) -> list[int] | str:
     if not selection.known:
         assert selection.uuids == ()
         return selection.because
-    return [next(gpu.index for gpu in seen if gpu.uuid == one) for one in selection.uuids]
+    return [next(gpu.index for gpu in seen if gpu.uuid == uuid) for uuid in selection.uuids]
 
 
 BUS = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}

@@ -16,7 +16,7 @@ ESSAY = " ".join(f"Point {number}: every word here belongs to sentence number {n
 
 
 def named(text: str, *blessed: str, prompt: str = "", finish: str = "") -> list[str]:
-    return faults(Completion(text, finish), [Completion(one) for one in blessed], prompt)
+    return faults(Completion(text, finish), [Completion(answer) for answer in blessed], prompt)
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "\u200b\u200b", "\x00"])

@@ -45,7 +45,7 @@ def test_few_prompts_are_too_little_data() -> None:
 def test_another_model_is_different_and_says_in_what(candidate: dict[str, object], measure: str) -> None:
     found = judged(200, **candidate)
     assert found.outcome is Sameness.DIFFERENT
-    effect = next(one for one in found.effects if one.name == measure)
+    effect = next(effect for effect in found.effects if effect.name == measure)
     assert effect.p < 0.01
     assert not effect.inside
 
@@ -82,7 +82,7 @@ def test_what_moved_most_comes_first_and_faults_before_all() -> None:
     paired[7] = (paired[7][0], FileAnswer("7", "Something else entirely stands here now, all of it."))
     paired[9] = (paired[9][0], FileAnswer("9", ""))
     found = judge(paired)
-    assert [one.id for one in found.per_prompt[:2]] == ["9", "7"]
+    assert [prompt.id for prompt in found.per_prompt[:2]] == ["9", "7"]
     assert found.per_prompt[0].faults == ["empty"]
 
 

@@ -37,7 +37,7 @@ async def test_records_state_and_notices_are_one_step(tmp_path: Path, journal: S
     records = [Record("action.intent", {"incident": "inc-1", "op_id": "op-1", "verb": "restart_group"})]
     await memory.commit(records, b"state", [a_notice()], clock.now())
     entries = await journal.read(kind="action.")
-    assert [(one.kind, one.incident, one.op_id, one.body["verb"]) for one in entries] == [
+    assert [(entry.kind, entry.incident, entry.op_id, entry.body["verb"]) for entry in entries] == [
         ("action.intent", "inc-1", "op-1", "restart_group")
     ]
     assert journal.latest_snapshot() == b"state"
@@ -54,7 +54,7 @@ async def test_a_failed_step_is_raised_and_the_next_one_is_kept_in_memory(tmp_pa
         await memory.commit([Record("a.lost", {})], b"2", [a_notice("ntc-lost")], clock.now())
     await memory.commit([Record("a.kept", {})], b"3", [a_notice("ntc-2")], clock.now())
     assert journal.fault != ""
-    assert [one.kind for one in await journal.read(kind="a.")] == ["a.kept"]
+    assert [entry.kind for entry in await journal.read(kind="a.")] == ["a.kept"]
     assert [pending.notice.id for pending in journal.pending()] == ["ntc-1", "ntc-2"], "people are told all the same"
     await journal.close()
     assert isinstance(verify(tmp_path / "state"), Verified), "what was on disk is as it was"

@@ -133,8 +133,8 @@ class House:
             news.append(ExchangeNews(id=over, closed=Closed(at=at, ending=Ending.COMPLETE, status=200)))
         each = max(1, round(0.25 / gap))
         news += [
-            ExchangeNews(id=one, last_token_at=at, gaps_ns=[round(gap * 1e9)] * each, tokens=[1] * each)
-            for one in self.streams
+            ExchangeNews(id=stream, last_token_at=at, gaps_ns=[round(gap * 1e9)] * each, tokens=[1] * each)
+            for stream in self.streams
         ]
         self.opened += 1
         self.streams.append(f"x{self.opened}")

@@ -32,9 +32,11 @@ class Letters:
         if not self.name:
             return Embedding(None, "no encoder is installed")
         counts = [[text.lower().count(letter) + 0.01 for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
-        lengths = [sum(one * one for one in row) ** 0.5 for row in counts]
+        lengths = [sum(count * count for count in row) ** 0.5 for row in counts]
         return Embedding(
-            [[self.direction * one / n for one in row] for row, n in zip(counts, lengths, strict=True)], "", self.name
+            [[self.direction * count / n for count in row] for row, n in zip(counts, lengths, strict=True)],
+            "",
+            self.name,
         )
 
 
@@ -56,11 +58,13 @@ class House:
         return [
             await self.judge.answer(
                 references,
-                one,
-                await self.asking.again(one, f"fresh {one.prompt.id}", "stable" if one.prompt.id in checked else ""),
+                reference,
+                await self.asking.again(
+                    reference, f"fresh {reference.prompt.id}", "stable" if reference.prompt.id in checked else ""
+                ),
                 1,
             )
-            for one in references.references
+            for reference in references.references
         ]
 
 
@@ -82,11 +86,13 @@ async def test_other_weights_are_told_apart_from_rounding(house: House) -> None:
     house.engine.rounded = True
     judged = await house.round(references)
     assert house.judge.round(judged) == (False, "numerics")
-    assert all(one.fact.logprob_allowed == pytest.approx(1e-3) for one in judged), "it repeats to the last digit"
+    assert all(judgement.fact.logprob_allowed == pytest.approx(1e-3) for judgement in judged), (
+        "it repeats to the last digit"
+    )
     house.engine.rounded, house.engine.checkpoint = False, "other"
     judged = await house.round(references)
     assert house.judge.round(judged) == (False, "weights")
-    assert all(one.fact.cause == "weights" for one in judged)
+    assert all(judgement.fact.cause == "weights" for judgement in judged)
 
 
 async def test_a_sick_prefix_cache_shows_only_where_it_was_read(house: House) -> None:
@@ -94,7 +100,7 @@ async def test_a_sick_prefix_cache_shows_only_where_it_was_read(house: House) ->
     house.engine.stale_salts = ("stable",)
     judged = await house.round(references)
     assert house.judge.round(judged) == (False, "kv_cache")
-    assert sum(one.fact.cause == "kv_cache" for one in judged) == SETTINGS.cache_checks
+    assert sum(judgement.fact.cause == "kv_cache" for judgement in judged) == SETTINGS.cache_checks
 
 
 async def test_another_template_shows_in_the_tokens_of_the_question(house: House) -> None:
@@ -129,7 +135,7 @@ async def test_too_few_answers_say_nothing(house: House) -> None:
 async def test_without_an_encoder_only_similarity_is_missing(house: House) -> None:
     house.encoder.name = ""
     references = await house.blessed()
-    assert references.encoder == "" and all(one.similarity is None for one in references.references)
+    assert references.encoder == "" and all(reference.similarity is None for reference in references.references)
     judged = await house.round(references)
     assert judged[0].fact.similarity is None and judged[0].fact.logprob_shift == 0.0
 

@@ -66,8 +66,8 @@ class House:
     async def take(self, *samples: ExchangeSampled) -> None:
         counts = self.samples.counts
         done = sum(counts.values()) + len(samples)
-        for one in samples:
-            self.samples.take(one)
+        for sample in samples:
+            self.samples.take(sample)
         await until(lambda: sum(counts.values()) >= done)
 
     async def shifted(self) -> dict[str, Any]:
