@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from watchtower.exchanges.dialect import Dialect, Routes
-from watchtower.exchanges.dialects import DIALECTS, UNREAD_ROUTES
+from watchtower.exchanges.dialects import DIALECTS, SESSION_ROUTES, UNREAD_ROUTES
 from watchtower.exchanges.dialects.openai_chat import OPENAI_CHAT
 from watchtower.taps.guard import Guard, normal_path
 
@@ -18,15 +18,54 @@ def test_a_route_has_the_dialect_that_claims_it() -> None:
     routes = Routes(DIALECTS, UNREAD_ROUTES)
 
     assert routes.dialect("/v1/chat/completions") is OPENAI_CHAT
-    assert routes.dialect("/v1/embeddings") is None
-    assert not routes.generates("/v1/embeddings")
+    assert routes.dialect("/v1/models") is None
+    assert not routes.generates("/v1/models")
+
+
+@pytest.mark.parametrize("prefix", ["", "/v3", "/llm/v1", "/openai/deployments/m", "/v1/v1"])
+def test_a_route_is_known_by_how_its_path_ends(prefix: str) -> None:
+    routes = Routes(DIALECTS, UNREAD_ROUTES)
+
+    assert routes.dialect(f"{prefix}/chat/completions") is OPENAI_CHAT
+    assert routes.generates(f"{prefix}/generate")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/models/x/generate-report", "/v1/chat/completions/x", "/v1/chat/completions2", "/x"],
+)
+def test_what_only_looks_like_a_route_is_none(path: str) -> None:
+    routes = Routes(DIALECTS, UNREAD_ROUTES, SESSION_ROUTES)
+
+    assert not routes.generates(path)
+    assert routes.generates("/"), "of which every path is not the ending"
+
+
+def test_the_longest_ending_counts() -> None:
+    longer = replace(OPENAI_CHAT, name="longer", routes=("/b/generate",))
+    shorter = replace(OPENAI_CHAT, name="shorter", routes=("/generate",))
+    routes = Routes([shorter, longer], ["/c/b/generate"])
+
+    assert routes.dialect("/a/b/generate") is longer
+    assert routes.dialect("/x/generate") is shorter
+    assert routes.dialect("/c/b/generate") is None and routes.generates("/c/b/generate")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_work_is_asked_for_with_a_post_or_a_put(method: str) -> None:
+    routes = Routes(DIALECTS, UNREAD_ROUTES, SESSION_ROUTES)
+
+    assert routes.generates("/generate", method)
+    assert not routes.generates("/generate", "GET")
+    assert routes.generates("/v1/realtime", "GET"), "a WebSocket begins with a GET"
+    assert not routes.generates("/v1/realtime", method)
 
 
 def test_what_nobody_reads_costs_tokens_all_the_same() -> None:
     routes = Routes(DIALECTS, UNREAD_ROUTES)
 
-    assert routes.generates("/generate_stream")
-    assert routes.dialect("/generate_stream") is None
+    assert routes.generates("/cohere/v2/chat")
+    assert routes.dialect("/cohere/v2/chat") is None
 
 
 def test_a_dialect_takes_over_a_route_that_nobody_read() -> None:
@@ -36,25 +75,19 @@ def test_a_dialect_takes_over_a_route_that_nobody_read() -> None:
 
 
 def test_two_dialects_cannot_claim_one_route() -> None:
-    with pytest.raises(ValueError, match="/v1/chat/completions is claimed by openai_chat and by again"):
+    with pytest.raises(ValueError, match="/chat/completions is claimed by openai_chat and by again"):
         Routes([OPENAI_CHAT, replace(OPENAI_CHAT, name="again")])
 
 
 def test_today_these_routes_are_read() -> None:
-    """By name and not from the list, so that a line lost from it is seen."""
+    """By name and not from the list, so that a line lost from it is seen. ``tests/taps/routes`` names the rest."""
     assert {route: dialect.name for dialect in DIALECTS for route in dialect.routes} == {
-        "/v1/chat/completions": "openai_chat",
-        "/v1/completions": "openai_completions",
-        "/v1/responses": "openai_responses",
+        "/chat/completions": "openai_chat",
+        "/chat/completions/batch": "openai_chat",
+        "/completions": "openai_completions",
+        "/responses": "openai_responses",
         "/v1/messages": "anthropic_messages",
     }
-    assert {
-        "/generate",
-        "/generate_stream",
-        "/inference/v1/generate",
-        "/api/chat",
-        "/api/generate",
-    } == UNREAD_ROUTES
 
 
 @each_dialect

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.taps.conftest import Start
-from watchtower.taps.guard import CONTROL_PATHS, Guard, normal_path
+from watchtower.taps.guard import CHANGED_PATHS, CONTROL_PATHS, Guard, normal_path
 
 DISGUISES = [
     b"/sleep",
@@ -37,6 +37,12 @@ DISGUISES = [
     b"/sim/fault",
     b"/weight_checker",
     b"/flush_cache",
+    b"/sleep%0A",
+    b"/x%3F/../sleep",
+    b"/adapters",
+    b"/adapters/some-lora",
+    b"/slots/0?action=erase",
+    b"/props",
 ]
 HARMLESS = [
     b"/",
@@ -62,10 +68,21 @@ def test_a_control_path_is_refused_in_every_disguise(target: bytes) -> None:
 
 @pytest.mark.parametrize("target", HARMLESS)
 def test_a_harmless_path_is_not(target: bytes) -> None:
-    assert not Guard().refuses(normal_path(target))
+    assert not Guard().refuses(normal_path(target), "GET")
 
 
-@pytest.mark.parametrize("pattern", CONTROL_PATHS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_settings_may_be_looked_at(method: str) -> None:
+    assert not Guard().refuses("/props", method)
+    assert Guard().refuses("/flush_cache", method), "SGLang obeys a GET"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "get", "QUERY"])
+def test_they_are_changed_by_any_other_method(method: str) -> None:
+    assert Guard().refuses("/props", method)
+
+
+@pytest.mark.parametrize("pattern", CONTROL_PATHS + CHANGED_PATHS)
 def test_every_listed_path_is_refused_framed_and_unframed(pattern: str) -> None:
     path = pattern.removesuffix("*") + ("now" if pattern.endswith("*") else "")
     assert Guard().refuses(normal_path(path.encode()))
@@ -86,6 +103,39 @@ def test_a_control_path_is_found_across_reads(cut: int) -> None:
     data = b"X /sl%65ep \n"
     assert not scanner.finds(data[:cut]) or cut > 9
     assert scanner.finds(data[cut:]) or cut > 9
+
+
+LOOKS = [
+    b"GET /v1/models",
+    b"GET /props?x=1",
+    b"HEAD /lora-adapters",
+    b"POST /v1/models/7/generate",
+    b"GET /models/sse",
+]
+CHANGES = [
+    b"POST /props",
+    b"DELETE /x/models?model=m",
+    b"POST\t/props",
+    b"GET /props HTTP/1.1\r\n\r\nPOST /props",
+    b"POST /%20get%20/../props",
+    b"POST /get%0a/../props",
+    b"POST /props/x/..",
+    b"POST /props%0a",
+    b"POST /" + b"./" * 300 + b"props",
+    b"POST /" + b"x" * 300 + b"/../props",
+]
+
+
+@pytest.mark.parametrize("line", LOOKS)
+def test_looking_passes_in_unframed_bytes(line: bytes) -> None:
+    assert not Guard().scanner().finds(line + b" HTTP/1.1\n\n")
+
+
+@pytest.mark.parametrize("line", CHANGES)
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+def test_a_change_does_not_pass_as_a_look_in_unframed_bytes(line: bytes, step: int) -> None:
+    scanner, data = Guard().scanner(), line + b" HTTP/1.1\n\n"
+    assert any(scanner.finds(data[begin : begin + step]) for begin in range(0, len(data), step))
 
 
 # ── on the wire ─────────────────────────────────────────────────────────────────────────────────

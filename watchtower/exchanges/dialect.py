@@ -7,7 +7,7 @@ may raise anything but ProtocolFault ("this is not my dialect", after which the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -64,7 +64,7 @@ class Dialect:
     name: str
     """That of its file."""
     routes: tuple[str, ...]
-    """Normal paths (``taps.guard.normal_path``) whose POSTs ask in this dialect."""
+    """Endings of normal paths (``taps.guard.normal_path``) whose POSTs ask in this dialect."""
     describe: Callable[[Exchange, bytes], None]
     """The whole request body (at most MAX_REQUEST_BYTES): write down its model and whether it asks for a stream. A
     body that cannot be read is left alone."""
@@ -75,23 +75,44 @@ class Dialect:
     """What the request body asks; raises UNREADABLE. None: its answers are not sampled."""
 
 
-class Routes:
-    """Which dialect a route speaks, and which routes ask for tokens at all."""
+def tails(path: str) -> Iterator[str]:
+    """``path`` and all that it ends with, from segment to segment: engines can be mounted under any prefix.
 
-    def __init__(self, dialects: Iterable[Dialect], unread: Iterable[str] = ()) -> None:
-        """``unread``: routes that ask for tokens in a dialect that nobody reads. Raises ValueError for a route that
-        two dialects claim."""
-        self._dialects: dict[str, Dialect] = {}
+    >>> list(tails("/a/b/c"))
+    ['/a/b/c', '/b/c', '/c']
+    """
+    while path:
+        yield path
+        cut = path.find("/", 1)
+        path = path[cut:] if cut > 0 else ""
+
+
+ASKING: Final = frozenset({"POST", "PUT"})
+"""Methods that ask for work. (SGLang takes either.)"""
+
+
+class Routes:
+    """Which dialect a route speaks, and which routes cost the engine work at all. A route is known by how its path
+    ends, the longest ending first."""
+
+    def __init__(self, dialects: Iterable[Dialect], unread: Iterable[str] = (), sessions: Iterable[str] = ()) -> None:
+        """``unread``: routes that cost work in a dialect that nobody reads; ``sessions``: those of which a GET does.
+        Raises ValueError for a route that two dialects claim."""
+        self._sessions = frozenset(sessions)
+        self._dialects: dict[str, Dialect | None] = {}
         for dialect in dialects:
             for route in dialect.routes:
-                if (other := self._dialects.setdefault(route, dialect)) is not dialect:
+                if (other := self._dialects.setdefault(route, dialect)) is not dialect and other is not None:
                     raise ValueError(f"{route} is claimed by {other.name} and by {dialect.name}")
-        self._generating = frozenset(self._dialects).union(unread)
+        for route in unread:
+            self._dialects.setdefault(route, None)
 
-    def generates(self, path: str) -> bool:
-        """A POST to ``path`` costs the engine tokens: it is counted, and a hold parks it."""
-        return path in self._generating
+    def generates(self, path: str, method: str = "POST") -> bool:
+        """Such a request costs the engine work: it is counted, a hold parks it, a drain waits for its answer."""
+        if method in ASKING:
+            return any(tail in self._dialects for tail in tails(path))
+        return method == "GET" and any(tail in self._sessions for tail in tails(path))
 
     def dialect(self, path: str) -> Dialect | None:
-        """How a POST to ``path`` is asked and answered; None when nobody reads that."""
-        return self._dialects.get(path)
+        """How a request to ``path`` is asked and answered; None when nobody reads that."""
+        return next((self._dialects[tail] for tail in tails(path) if tail in self._dialects), None)

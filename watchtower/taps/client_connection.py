@@ -154,9 +154,9 @@ class ClientConnection(asyncio.Protocol):
         path = normal_path(head.target)
         if self._over_limit:
             self._answer(answers.CONNECTION_LIMIT)
-        elif self._relay.guard.refuses(path):
+        elif self._relay.guard.refuses(path, head.method):
             self._answer(answers.GUARDED)
-        elif head.method == "POST" and self._relay.hold.holding and self._relay.routes.generates(path):
+        elif self._relay.hold.holding and self._relay.routes.generates(path, head.method):
             if self._relay.hold.park(self, len(head.raw) + self._framer.buffered):
                 self._relay.count("parked")
                 self._parked = (head, path)

@@ -3,18 +3,25 @@
 A development-mode engine (and a plain SGLang) takes these without any authentication. The target is normalised as the
 most generous server would read it (absolute form, percent-encoding, dot segments, doubled slashes, case), and a
 control path is refused wherever it ends the target, because engines can be mounted under a prefix. A path that
-merely looks like one costs a client a 403; one that slips through costs the model.
+merely looks like one costs a client a 403; one that slips through costs the model. Only targets are looked at, never
+the body of a request whose framing is intact.
+
+``tests/taps/routes`` holds the routes of released engines, each with what becomes of it; docs/relay-routes.md shows it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from watchtower.exchanges.dialect import tails
+
 CONTROL_PATHS: Final = (
-    # vLLM (development mode, sleep mode, elastic and fault-tolerance routes, run-time LoRA)
+    # vLLM: development mode, sleep mode, elastic and fault-tolerance routes, LoRA at run time (also for SageMaker)
     "/abort_requests",
+    "/adapters*",
     "/collective_rpc",
     "/fault_tolerance/apply",
     "/finish_weight_update",
@@ -37,35 +44,94 @@ CONTROL_PATHS: Final = (
     "/v1/unload_lora_adapter",
     "/wake_up",
     "/weight_checker",
-    # SGLang
+    # SGLang: most of these obey a GET as well
     "/abort_request",
+    "/add_external_corpus",
     "/begin_weight_update",
     "/clear_hicache_storage_backend",
     "/configure_logging",
     "/continue_generation",
     "/destroy_weights_update_group",
+    "/dump_expert_distribution_record",
+    "/dumper/*",
     "/end_weight_update",
     "/flush_cache",
     "/freeze_gc",
+    "/get_remote_instance_transfer_engine_info",
+    "/get_weights_by_name",
+    "/get_weights_checksum",
     "/load_lora_adapter*",
+    "/merge_lora_weights",
     "/pause_generation",
     "/pd_role_switch",
     "/release_memory_occupation",
+    "/remote_instance_transfer_engine_info",
+    "/remove_external_corpus",
     "/resume_memory_occupation",
+    "/send_weights_to_remote_instance",
     "/set_internal_state",
+    "/set_lora",
+    "/set_trace_level",
     "/slow_down",
+    "/start_expert_distribution_record",
+    "/stop_expert_distribution_record",
     "/unload_lora_adapter",
+    "/unmerge_lora_weights",
     "/weights_checker",
+    # llama.cpp: both do what their query or body asks for, and that may be any other route
+    "/cors-proxy",
+    "/predict",
     # TensorRT-LLM
     "/release_memory",
     "/resume_memory",
     # Watchtower's simulator: faults on command
     "/sim/*",
 )
-"""Exact, or ending in ``*``. Reads such as ``/is_paused`` and ``/weight_info`` are not listed: they are harmless."""
+"""Refused whatever the method. Exact, or ending in ``*``. Reads such as ``/is_paused`` and ``/weight_info`` are not
+listed: they are harmless."""
+
+CHANGED_PATHS: Final = (
+    # SGLang
+    "/hicache/*",
+    # llama.cpp: its settings, LoRA scales, saved and erased slots, the router's models, tools that run commands
+    "/lora-adapters",
+    "/models",
+    "/props",
+    "/slots/*",
+    "/tools",
+    # A model is loaded or dropped: llama.cpp's router, Triton, transformers
+    "/load",
+    "/load_model",
+    "/reset",
+    "/unload",
+    # Ollama: a model is fetched, made, copied, given away or deleted
+    "/api/blobs/*",
+    "/api/copy",
+    "/api/create",
+    "/api/delete",
+    "/api/pull",
+    "/api/push",
+    # Triton and TensorRT-LLM: settings of the server
+    "/_resource_governor/*",
+    "/steady_clock_offset",
+    "/trace/setting",
+    "/v2/logging",
+)
+"""Refused but to LOOKING: there a GET only reads."""
+
+LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing, where an engine does not make them to."""
 
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
+_SEGMENT_END = re.compile(rb"[;?#]")
+"""Also where it was percent-encoded: a server may decode before it takes off parameters and query."""
 _DECODINGS: Final = 3
+_LOOKED_AT: Final = re.compile(rb"\s(?:get|head|options) \S*$")
+"""What stands before a path that is only looked at, within _LOOK_BACK bytes."""
+_LOOK_BACK: Final = 256
+_ENCODED_SPACE: Final = re.compile(rb"%(?:0[9a-d]|20)", re.IGNORECASE)
+"""Separates nothing: without this, a path could hold the name of a method."""
+_PATH_END: Final = rb"(?=[/.~]*(?:[\s?#;]|$))"
 
 
 def normal_path(target: bytes) -> str:
@@ -81,8 +147,8 @@ def normal_path(target: bytes) -> str:
             break
         path = decoded
     segments: list[str] = []
-    for part in re.split(rb"[/\\]", re.split(rb"[?#]", path, maxsplit=1)[0]):
-        segment = part.partition(b";")[0].strip().decode("latin-1").lower()
+    for part in re.split(rb"[/\\]", path):
+        segment = _SEGMENT_END.split(part, maxsplit=1)[0].strip().decode("latin-1").lower()
         if segment == "..":
             if segments:
                 segments.pop()
@@ -91,8 +157,20 @@ def normal_path(target: bytes) -> str:
     return "/" + "/".join(segments)
 
 
-def _matches(path: str, pattern: str) -> bool:
-    return path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern
+class _Patterns:
+    """Paths, exact or ending in ``*``, matched in one step each."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        patterns = tuple(patterns)
+        self._whole = frozenset(pattern for pattern in patterns if not pattern.endswith("*"))
+        self._begun = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._whole or path.startswith(self._begun)
+
+
+_CONTROLLING: Final = _Patterns(CONTROL_PATHS)
+_CHANGING: Final = _Patterns(CONTROL_PATHS + CHANGED_PATHS)
 
 
 class Guard:
@@ -100,32 +178,37 @@ class Guard:
 
     def __init__(self, enabled: bool = True, allow_paths: tuple[str, ...] = ()) -> None:
         self._enabled = enabled
-        self._allowed = tuple(pattern.lower() for pattern in allow_paths)
-        refused = [path for path in CONTROL_PATHS if path not in self._allowed] if enabled else []
-        self._needles = tuple(f"/{path.removeprefix('/v1').lstrip('/').removesuffix('*')}".encode() for path in refused)
+        self._allowed = _Patterns(pattern.lower() for pattern in allow_paths)
+        still = {pattern.lower() for pattern in allow_paths}
+        self._controlling = [path for path in CONTROL_PATHS if enabled and path not in still]
+        self._changing = [path for path in CHANGED_PATHS if enabled and path not in still]
 
-    def refuses(self, path: str) -> bool:
-        """``path`` is normal (see ``normal_path``)."""
-        if not self._enabled or any(_matches(path, pattern) for pattern in self._allowed):
+    def refuses(self, path: str, method: str = "POST") -> bool:
+        """``path`` is normal (see ``normal_path``), ``method`` as received."""
+        if not self._enabled or path in self._allowed:
             return False
-        tail = path
-        while tail:
-            if any(_matches(tail, pattern) for pattern in CONTROL_PATHS):
-                return True
-            cut = tail.find("/", 1)
-            tail = tail[cut:] if cut > 0 else ""
-        return False
+        refused = _CONTROLLING if method in LOOKING else _CHANGING
+        return any(tail in refused for tail in tails(path))
 
     def scanner(self) -> Scanner:
-        return Scanner(self._needles)
+        return Scanner(self._controlling, self._changing)
 
 
 class Scanner:
     """Looks for control paths in the unframed bytes of one connection, also across reads."""
 
-    def __init__(self, needles: tuple[bytes, ...]) -> None:
-        self._needles = needles
-        self._keep = 3 * max((len(needle) for needle in needles), default=1)  # every byte may be percent-encoded
+    def __init__(self, controlling: Sequence[str], changing: Sequence[str] = ()) -> None:
+        """Patterns of paths. ``changing``: those that may stand behind the name of a method that only looks."""
+        self._needles = tuple(_needle(pattern) for pattern in controlling)
+        needles = [re.escape(_needle(pattern)) for pattern in changing]
+        ended = [
+            needle + (b"" if pattern.endswith("*") else _PATH_END)
+            for needle, pattern in zip(needles, changing, strict=True)
+        ]
+        self._changed = re.compile(b"|".join(ended) or b"(?!)")
+        self._changed_anywhere = re.compile(b"|".join(needles) or b"(?!)")
+        longest = max((len(pattern) for pattern in (*controlling, *changing)), default=1)
+        self._keep = 3 * longest  # every byte may be percent-encoded
         self._tail = b""
 
     def finds(self, data: bytes) -> bool:
@@ -133,5 +216,15 @@ class Scanner:
         text = self._tail + data
         self._tail = text[-self._keep :]
         # Servers route by path, so a segment after any run of slashes and dots counts.
+        text = _ENCODED_SPACE.sub(b"~", text)
         plain = re.sub(rb"/(?:\.?/)+", b"/", unquote_to_bytes(text).replace(b"\\", b"/")).lower()
-        return any(needle in plain for needle in self._needles)
+        if any(needle in plain for needle in self._needles):
+            return True
+        # Where a path may go up again, none is known by its end.
+        changed = self._changed_anywhere if b".." in plain else self._changed
+        places = (found.start() for found in changed.finditer(plain))
+        return any(not _LOOKED_AT.search(b"\n" + plain[max(0, at - _LOOK_BACK) : at]) for at in places)
+
+
+def _needle(pattern: str) -> bytes:
+    return pattern.removeprefix("/v1").removesuffix("*").encode()

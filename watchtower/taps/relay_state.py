@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from watchtower.exchanges.dialect import Dialect, Routes
-from watchtower.exchanges.dialects import DIALECTS, UNREAD_ROUTES
+from watchtower.exchanges.dialects import DIALECTS, SESSION_ROUTES, UNREAD_ROUTES
 from watchtower.exchanges.exchange import ExchangeTable
 from watchtower.exchanges.sampler import Sampler
 from watchtower.taps.guard import Guard
@@ -45,7 +45,7 @@ class RelayState:
         self.plan = plan
         self.loop = loop
         self.upstream = upstream_address(plan.upstream)
-        self.routes = Routes(dialects, UNREAD_ROUTES)
+        self.routes = Routes(dialects, UNREAD_ROUTES, SESSION_ROUTES)
         self.guard = Guard(plan.guard, plan.allow_paths)
         self.exchanges = ExchangeTable(f"{plan.worker}.{pid}")
         self.on_change: Callable[[], None] = lambda: None

@@ -30,7 +30,7 @@ class RequestObserver:
         relay = self._relay
         relay.count("requests")
         self.exchange = self.dialect = None
-        if head.method != "POST" or not relay.routes.generates(path):
+        if not relay.routes.generates(path, head.method):
             return
         relay.count("generations")
         dialect = relay.routes.dialect(path)

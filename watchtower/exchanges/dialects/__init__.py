@@ -19,11 +19,23 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
 
 UNREAD_ROUTES: Final = frozenset(
     {
-        "/generate",
-        "/generate_stream",
-        "/inference/v1/generate",
-        "/api/chat",
-        "/api/generate",
+        *("/api/chat", "/api/generate", "/cohere/v2/chat", "/completion", "/generate", "/generate_stream", "/infill"),
+        *("/inference/v1/generate", "/invocations", "/vertex", "/vertex_generate", "/"),
+        *("/classify", "/decisions", "/embed", "/embedding", "/embeddings", "/encode", "/generative_scoring"),
+        *("/infer", "/pooling", "/rerank", "/reranking", "/score", "/systemone"),
+        *("/audio/speech", "/audio/transcriptions", "/audio/translations"),
+        *(
+            "/actions/generations",
+            "/images/edits",
+            "/images/generations",
+            "/images/variations",
+            "/meshes",
+            "/rollout/generate",
+        ),
+        *("/videos", "/videos/generations"),
     }
 )
-"""POSTs to these ask for tokens, and no dialect reads the answers: they are forwarded, guarded and held."""
+"""POSTs to these ask for work, and no dialect reads the answers: they are forwarded, guarded, held and drained."""
+
+SESSION_ROUTES: Final = frozenset({"/openpi/policy", "/realtime", "/realtime_video/generate"})
+"""A GET of these opens a WebSocket over which work is asked for; nobody reads it."""

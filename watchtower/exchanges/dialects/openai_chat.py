@@ -10,7 +10,7 @@ from watchtower.exchanges.openai_requests import AskedOfOpenAI, describe_request
 
 OPENAI_CHAT: Final = Dialect(
     name="openai_chat",
-    routes=("/v1/chat/completions",),
+    routes=("/chat/completions", "/chat/completions/batch"),
     describe=describe_request,
     open=open_choices,
     asked=AskedOfOpenAI,

@@ -10,7 +10,7 @@ from watchtower.exchanges.openai_requests import AskedOfOpenAI, describe_request
 
 OPENAI_COMPLETIONS: Final = Dialect(
     name="openai_completions",
-    routes=("/v1/completions",),
+    routes=("/completions",),
     describe=describe_request,
     open=open_choices,
     asked=AskedOfOpenAI,

@@ -10,7 +10,7 @@ from watchtower.exchanges.typed_events import open_typed
 
 OPENAI_RESPONSES: Final = Dialect(
     name="openai_responses",
-    routes=("/v1/responses",),
+    routes=("/responses",),
     describe=describe_request,
     open=open_typed,
 )
