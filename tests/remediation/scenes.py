@@ -40,8 +40,10 @@ def drained(stage: Stage) -> Stage:
     return stage
 
 
-def drifted(**changes: Any) -> Stage:
-    return Stage(limits(**changes), rules=[Rule("meaning_drift", cure=Cure.ROLLBACK)]).blessed().drift()
+def drifted(stage: Stage | None = None, **changes: Any) -> Stage:
+    """Blessed weights served for a while; then others are loaded into the running engine."""
+    stage = stage or Stage(limits(**changes), rules=[Rule("meaning_drift", cure=Cure.ROLLBACK)])
+    return stage.blessed().drift()
 
 
 def ends(stage: Stage, state: IncidentState) -> Stage:
@@ -122,8 +124,9 @@ def inconclusive() -> Stage:
     return stage.tick()
 
 
-def compensating() -> Stage:
-    stage = drifted()
+def compensating(**changes: Any) -> Stage:
+    """A rollback fails half-way; the restart that makes up for it works."""
+    stage = drifted(**changes)
     real = stage.execute
 
     def execute(plan: Any) -> None:
@@ -133,6 +136,12 @@ def compensating() -> Stage:
         real(plan)
 
     stage.execute = execute  # type: ignore[method-assign]
+    return stage
+
+
+def compensation() -> Stage:
+    """Under way, and not proven yet."""
+    stage = compensating()
     stage.canary = CanaryOutcome.REFUSED
     return stage.tick(3)
 
@@ -193,7 +202,7 @@ SCENES: dict[str, Callable[[], Stage]] = {
     "rollback-acked": rollback_acked,
     "rollback-verifying": lambda: ends(drifted(), IncidentState.VERIFYING),
     "rollback-effective": lambda: ends(drifted(), IncidentState.RECOVERING),
-    "compensation": compensating,
+    "compensation": compensation,
     "stopped": lambda: commanded("stop"),
     "ordered-restart": lambda: commanded("restart", silent(Stage().quiet())),
 }

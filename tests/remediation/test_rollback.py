@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.remediation.stage import GOOD, OTHER, SERVED, Rule, Stage, limits
+from tests.remediation.scenes import compensating, drifted
+from tests.remediation.stage import GOOD, OTHER, SERVED, Rule, Stage
 from watchtower.remediation.interface import Dispatch, Drained, EngineObserved, HoldTraffic, ReadBack, ReleaseTraffic
 from watchtower.vocabulary.actions import ActionState, Answer, Cure, Mode, ReplyKind, Verb
 from watchtower.vocabulary.facts import CanaryOutcome, CheckpointSeen, EngineSeen
@@ -14,12 +15,6 @@ from watchtower.vocabulary.incidents import IncidentState, NoticeKind
 from watchtower.vocabulary.readings import Verdict
 
 THIRD = "c" * 64
-
-
-def drifted(stage: Stage | None = None, **changes: Any) -> Stage:
-    """Blessed weights served for a while; then others are loaded into the running engine."""
-    stage = stage or Stage(limits(**changes), rules=[Rule("meaning_drift", cure=Cure.ROLLBACK)])
-    return stage.blessed().drift()
 
 
 def test_other_weights_are_read_back_once_and_then_rolled_back() -> None:
@@ -104,21 +99,6 @@ def test_files_that_changed_on_disk_are_found_out_and_nothing_is_tried_twice() -
     kinds = [(action.verb, action.state) for action in stage.state.actions]
     assert kinds == [(Verb.ROLLBACK, ActionState.HARMFUL), (Verb.RESTART_GROUP, ActionState.INEFFECTIVE)]
     assert "not the blessed" in stage.incident.why
-
-
-def compensating(**changes: Any) -> Stage:
-    """A rollback failed half-way; the restart that makes up for it is under way and works."""
-    stage = drifted(**changes)
-    real = stage.execute
-
-    def execute(plan: Any) -> None:
-        rollback = plan.verb is Verb.ROLLBACK
-        stage.adapter.reply = ReplyKind.FAILED if rollback else ReplyKind.ACKED
-        stage.adapter.carries_out = not rollback
-        real(plan)
-
-    stage.execute = execute  # type: ignore[method-assign]
-    return stage
 
 
 def test_a_reload_that_failed_half_way_is_made_up_for_by_one_restart_with_the_traffic_still_held() -> None:

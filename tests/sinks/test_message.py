@@ -7,8 +7,7 @@ import pytest
 
 from tests.sinks.samples import ESCALATED, HELD, MODE, OPENED, RESOLVED
 from watchtower.sinks.message import HEADLINE_LIMIT, Phase, message_of, plain, shorter
-from watchtower.sinks.templates import samples
-from watchtower.vocabulary.incidents import Notice, NoticeKind
+from watchtower.vocabulary.incidents import Notice, NoticeKind, notices_of_every_kind
 
 CURED = msgspec.structs.replace(
     OPENED, kind=NoticeKind.RESULT, news="restart_group worked: x.", details={"outcome": "effective"}
@@ -62,7 +61,7 @@ def test_the_whole_message_reads_in_the_same_order_and_ends_with_the_command() -
     )
 
 
-@pytest.mark.parametrize("notice", list(samples()), ids=lambda notice: notice.kind.value)
+@pytest.mark.parametrize("notice", list(notices_of_every_kind()), ids=lambda notice: notice.kind.value)
 def test_every_kind_of_notice_has_a_word_and_a_phase_and_the_same_message_each_time(notice: Notice) -> None:
     first = message_of(notice)
     assert first == message_of(notice)

@@ -16,7 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from watchtower.knobs import TemplateSettings
 from watchtower.sinks.message import HEADLINE_LIMIT, TEXT_LIMIT, Message, clock, cut, message_of
-from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind
+from watchtower.vocabulary.incidents import Notice, notices_of_every_kind
 
 log = structlog.get_logger("watchtower.notices")
 
@@ -61,7 +61,7 @@ def mistakes(settings: TemplateSettings) -> Iterator[tuple[str, str]]:
     for field in ("headline", "text"):
         try:
             words = Words(TemplateSettings(**{field: getattr(settings, field)}))
-            for notice in samples():
+            for notice in notices_of_every_kind():
                 words.templated(notice, message_of(notice))
         except TemplateSyntaxError as problem:
             yield field, f"line {problem.lineno}: {problem.message}"
@@ -69,26 +69,6 @@ def mistakes(settings: TemplateSettings) -> Iterator[tuple[str, str]]:
             yield field, str(problem.message or type(problem).__name__)
         except Exception as problem:  # what Python raises inside a template: division by zero, wrong types, …
             yield field, f"cannot be rendered: {type(problem).__name__}"
-
-
-def samples() -> Iterator[Notice]:
-    """One notice of every kind: what a template must be able to say."""
-    for kind in NoticeKind:
-        yield Notice(
-            id="ntc-0000000000000000",
-            kind=kind,
-            target="engine",
-            incident="inc-000000",
-            wall=1_767_225_900.0,
-            severity="page",
-            title=f"engine {kind.value}: p95 per-token latency 254 ms over 130 ms",
-            text="p95 per-token latency 254 ms over 130 ms.",
-            next_command="watchtower explain inc-000000",
-            state=IncidentState.OPEN,
-            what="p95 per-token latency 254 ms over 130 ms",
-            since=1_767_225_600.0,
-            details={"rules": "slow_tokens", "mode": "auto", "action": "", "outcome": ""},
-        )
 
 
 VARIABLES = (

@@ -7,31 +7,10 @@ secret in its settings holds ``SECRET``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from watchtower.ports import Sink
-from watchtower.vocabulary.incidents import IncidentState, Notice, NoticeKind
+from watchtower.vocabulary.incidents import notices_of_every_kind
 
 SECRET = "T0P-S3CRET"  # noqa: S105 - of the tests
-
-
-def notices() -> Iterator[Notice]:
-    """One of every kind."""
-    for kind in NoticeKind:
-        yield Notice(
-            id=f"ntc-{kind.value}",
-            kind=kind,
-            target="engine",
-            incident="inc-000000",
-            wall=1_767_225_900.0,
-            severity="page",
-            title=f"engine {kind.value}: p95 per-token latency 254 ms over 130 ms",
-            text="p95 per-token latency 254 ms over 130 ms.",
-            next_command="watchtower explain inc-000000",
-            state=IncidentState.OPEN,
-            what="p95 per-token latency 254 ms over 130 ms",
-            since=1_767_225_600.0,
-        )
 
 
 class SinkContract:
@@ -41,24 +20,24 @@ class SinkContract:
         assert 0 < len(taking.name) <= 64
 
     async def test_a_notice_of_every_kind_is_taken(self, taking: Sink) -> None:
-        for notice in notices():
+        for notice in notices_of_every_kind():
             result = await taking.send(notice, 1)
             assert result.delivered, (notice.kind, result.because)
 
     async def test_the_same_notice_may_be_sent_twice(self, taking: Sink) -> None:
-        notice = next(notices())
+        notice = next(notices_of_every_kind())
         assert [(await taking.send(notice, attempt)).delivered for attempt in (1, 2)] == [True, True]
 
     async def test_a_receiver_that_is_not_there_is_tried_again_later(self, unreachable: Sink | None) -> None:
         if unreachable is None:
             return
-        result = await unreachable.send(next(notices()), 1)
+        result = await unreachable.send(next(notices_of_every_kind()), 1)
         assert (result.delivered, result.final, result.gone) == (False, False, False)
 
     async def test_what_went_wrong_is_a_kind_and_never_a_secret(self, unreachable: Sink | None) -> None:
         if unreachable is None:
             return
-        because = (await unreachable.send(next(notices()), 1)).because
+        because = (await unreachable.send(next(notices_of_every_kind()), 1)).because
         assert 0 < len(because) <= 200
         assert SECRET not in because
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 import msgspec
@@ -104,3 +105,23 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds at which the incident opened; 0: it has none."""
     details: dict[str, str] = {}
     """More for people, in a few words each: ``rules``, ``action``, ``outcome``, ``mode``, ``release`` (a command)."""
+
+
+def notices_of_every_kind() -> Iterator[Notice]:
+    """One of each: what a template must be able to say, and a sink to take."""
+    for kind in NoticeKind:
+        yield Notice(
+            id=f"ntc-{kind.value}",
+            kind=kind,
+            target="engine",
+            incident="inc-000000",
+            wall=1_767_225_900.0,
+            severity="page",
+            title=f"engine {kind.value}: p95 per-token latency 254 ms over 130 ms",
+            text="p95 per-token latency 254 ms over 130 ms.",
+            next_command="watchtower explain inc-000000",
+            state=IncidentState.OPEN,
+            what="p95 per-token latency 254 ms over 130 ms",
+            since=1_767_225_600.0,
+            details={"rules": "slow_tokens", "mode": "auto", "action": "", "outcome": ""},
+        )

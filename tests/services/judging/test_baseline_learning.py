@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from watchtower.detectors.load_explains_latency import LoadExplainsLatency, LoadNow
+from tests.services.judging.notebook import Notebook
+from watchtower.detectors.load_explains_latency import LoadNow
 from watchtower.detectors.load_settings import LoadSettings
 from watchtower.services.judging.baseline_learning import BaselineLearner, baseline_learner
 from watchtower.storage.baseline_file import BaselineFile
@@ -21,22 +21,6 @@ NOW = LoadNow(
     arrivals_per_second=2.0,
     prompt_bytes_per_second=400.0,
 )
-
-
-class Notebook(LoadExplainsLatency):
-    """The real detector; remembers what it was told to learn and to forget."""
-
-    def __init__(self) -> None:
-        super().__init__("engine", LoadSettings())
-        self.lessons = self.disturbances = 0
-
-    def learn(self, *lesson: Any) -> bool:
-        self.lessons += 1
-        return super().learn(*lesson)
-
-    def disturbed(self) -> None:
-        self.disturbances += 1
-        super().disturbed()
 
 
 def verdict(found: Verdict) -> RuleVerdict:

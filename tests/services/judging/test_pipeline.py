@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from watchtower.detectors.load_explains_latency import LoadExplainsLatency
-from watchtower.detectors.load_settings import LoadSettings
+from tests.services.judging.notebook import Notebook
 from watchtower.profiles import DEMO
 from watchtower.remediation.decision import decide
 from watchtower.remediation.interface import Canaried, EngineObserved, Event, Evidence, Record, Started, Tell
@@ -40,23 +39,6 @@ FAST, SLOW = 0.03, 0.3
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-class Notebook(LoadExplainsLatency):
-    """The real detector; remembers what it was told to learn and to forget."""
-
-    def __init__(self) -> None:
-        super().__init__("engine", LoadSettings(minimum_blocks=3, block_seconds=1, quarantine_seconds=4))
-        self.lessons = 0
-        self.disturbances = 0
-
-    def learn(self, *lesson: Any) -> bool:
-        self.lessons += 1
-        return super().learn(*lesson)
-
-    def disturbed(self) -> None:
-        self.disturbances += 1
-        super().disturbed()
-
-
 class House:
     """One relay with eight streams in front of one engine, observed by a real pipeline, judged by a real machine."""
 
@@ -69,7 +51,7 @@ class House:
                 sections.setdefault(section, {})[name] = value
         self.settings = Settings.model_validate(sections)
         evidence = self.settings.evidence
-        self.notebook = Notebook()
+        self.notebook = Notebook(minimum_blocks=3, block_seconds=1, quarantine_seconds=4)
         self.state = TargetState(target="engine")
         self.events: list[Event] = []
         self.records: list[Record] = []
