@@ -68,6 +68,7 @@ def scripted(text: str) -> tuple[str, ...]:
 
 REPORT = msgspec.json.encode(GpuReport(at=1.0, source="nvml", gpus=[])).decode()  # type: ignore[arg-type]  # wire form
 SILENT = f"import time; print('''{REPORT}''', flush=True); time.sleep(60)"
+STUCK: dict[str, Any] = {"silent_seconds": 0.3, "stop_seconds": 0.2, "kill_seconds": 0.2}
 
 
 async def test_released_gpus_are_held_by_nobody_and_acquired_by_a_new_process(machine: Machine) -> None:
@@ -132,10 +133,7 @@ async def test_a_driver_that_does_not_return_for_long_costs_the_child_its_life(m
 
 async def test_a_child_that_cannot_be_killed_is_abandoned_and_not_replaced_until_it_is_gone() -> None:
     stuck: list[int] = []  # what SIGKILL does to a process in state D: nothing, for now
-    async with running(program=scripted(SILENT), silent_seconds=0.3, kill_seconds=0.2, kill=stuck.append) as (
-        child,
-        heard,
-    ):
+    async with running(program=scripted(SILENT), **STUCK, kill=stuck.append) as (child, heard):
         wedged = await heard.trouble(Trouble.DRIVER_WEDGED)
         assert "SIGKILL waits" in wedged.because
         await asyncio.sleep(0.5)
@@ -149,10 +147,7 @@ async def test_a_child_that_cannot_be_killed_is_abandoned_and_not_replaced_until
 
 async def test_closing_does_not_wait_for_a_child_that_cannot_be_killed() -> None:
     stuck: list[int] = []
-    async with running(program=scripted(SILENT), silent_seconds=0.3, kill_seconds=0.2, kill=stuck.append) as (
-        _,
-        heard,
-    ):
+    async with running(program=scripted(SILENT), **STUCK, kill=stuck.append) as (_, heard):
         await heard.trouble(Trouble.DRIVER_WEDGED)
     kill_group(stuck[0])
 

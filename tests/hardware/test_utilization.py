@@ -64,7 +64,7 @@ def seamless(samples: list[UtilizationSample]) -> bool:
 @pytest.mark.parametrize("period", [SIXTH, 200_000, 1_000_000])
 def test_drained_samples_cover_time_once_at_any_rate(machine: Machine, period: int) -> None:
     machine.scene("gpus 1", f"set 0 period_us {period}", "set 0 util 37")
-    samples, now = collect(machine, 3.0)
+    samples, now = collect(machine, 3 * period / 1e6)
     assert len(samples) >= 2
     assert seamless(samples)
     assert {sample.busy for sample in samples} == {0.37}
@@ -82,7 +82,7 @@ def test_what_the_ring_held_before_us_is_not_told_again(machine: Machine) -> Non
 @pytest.mark.parametrize(("shift", "period"), [(-3_600_000_000, SIXTH), (86_400_000_000, 1_000_000)])
 def test_stamps_of_a_wrong_clock_are_put_into_the_present(machine: Machine, shift: int, period: int) -> None:
     machine.scene("gpus 1", f"set 0 stamp_shift_us {shift}", f"set 0 period_us {period}")
-    samples, now = collect(machine, 3.5)
+    samples, now = collect(machine, 3.5 * period / 1e6)
     assert len(samples) >= 3
     assert seamless(samples), samples
     assert now - 2 < samples[-1].at <= now + FUTURE_SECONDS
@@ -99,14 +99,14 @@ def test_a_clock_set_forward_mid_run_is_followed(machine: Machine) -> None:
         assert report.at - 1 < newest.at <= report.at + FUTURE_SECONDS
 
 
-def test_a_clock_set_back_mid_run_costs_ten_seconds_not_an_hour(machine: Machine) -> None:
+def test_a_clock_set_back_mid_run_costs_what_the_driver_remembers_and_not_an_hour(machine: Machine) -> None:
     machine.scene("gpus 1")
-    with machine.child() as child:
+    with machine.child(msgspec.structs.replace(QUICK, ring_seconds=1.5)) as child:
         child.report(sampled)
         machine.scene("gpus 1", "set 0 stamp_shift_us -3600000000")
         for _ in range(3):
             child.report(lambda report: not sampled(report))
-        report = child.report(sampled, seconds=20)
+        report = child.report(sampled)
         newest = gpu_of(report, 0).utilization[-1]
         assert report.at - 2 < newest.at <= report.at + FUTURE_SECONDS
 

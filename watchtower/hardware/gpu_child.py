@@ -52,6 +52,7 @@ class GpuChild:
         *,
         silent_seconds: float = 10.0,
         wedged_seconds: float = 120.0,
+        stop_seconds: float = STOP_SECONDS,
         kill_seconds: float = KILL_SECONDS,
         backoff: Backoff = BACKOFF,
         program: tuple[str, ...] = (sys.executable, "-m", "watchtower.programs.gpu"),
@@ -65,6 +66,7 @@ class GpuChild:
         self._on_fact = on_fact
         self._patience = Patience(start_seconds=START_SECONDS, silent_seconds=silent_seconds)
         self._wedged_seconds = wedged_seconds
+        self._stop_seconds = stop_seconds
         self._kill_seconds = kill_seconds
         self._backoff = backoff
         self._program = program
@@ -199,7 +201,7 @@ class GpuChild:
 
     async def _reaped(self, child: ChildProcess) -> int:
         """Its exit status, once it is gone; while the kernel cannot end it, the GPUs are reported as wedged."""
-        if not await child.end(STOP_SECONDS, self._kill_seconds):
+        if not await child.end(self._stop_seconds, self._kill_seconds):
             self._stuck = True
             log.error("gpu child cannot be killed: stuck in the driver", pid=child.pid)
             while not self._closed:
@@ -214,7 +216,7 @@ class GpuChild:
         child = self._child
         if child is not None:
             _ask_to_stop(child)
-        for seconds in () if self._stuck else (STOP_SECONDS, self._kill_seconds):
+        for seconds in () if self._stuck else (self._stop_seconds, self._kill_seconds):
             if child is not None:
                 if await child.ended(seconds):
                     return True

@@ -24,7 +24,9 @@ class GpuPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     poll_seconds: float = 1.0
     """A report this often; clocks, throttle reasons, power, temperature, memory with it."""
     samples_seconds: float = 2.0
-    """Utilization and GPM; the driver keeps the last 10 s of samples."""
+    """Utilization and GPM."""
+    ring_seconds: float = 10.0
+    """How far back the driver remembers samples."""
     counters_seconds: float = 5.0
     """Violation times, ECC, links, limits, MIG mode."""
     processes_seconds: float = 60.0

@@ -17,11 +17,11 @@ def test_it_reports_the_share_of_a_core_with_machine_and_library(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(gpu, "WARM_UP_SECONDS", 1.0)
-    cost = gpu.measure(seconds=3.0)
+    monkeypatch.setattr(gpu, "WARM_UP_SECONDS", 0.0)
+    cost = gpu.measure(seconds=2.0)
     assert cost.gpus >= 1
     assert cost.gpus == gpu.STUB_GPUS or cost.nvml == gpu.DRIVER
-    assert 2 <= cost.reports <= 5
+    assert 1 <= cost.reports <= 4
     assert 0 <= cost.core_share < 0.2, "a busy machine may cost a little; a spinning thread costs a core"
     assert [type(budget) for budget in cost.budgets] == [Budget] and cost.budgets[0].unit == "% of a core"
     assert cost.machine.versions["python"]

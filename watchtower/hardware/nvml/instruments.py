@@ -41,7 +41,7 @@ class Instruments:
         self._samples = Period(plan.samples_seconds, plan.poll_seconds)
         self._counters = Period(plan.counters_seconds, plan.poll_seconds)
         self._processes = Period(plan.processes_seconds, plan.poll_seconds)
-        self._utilization = Utilization()
+        self._utilization = Utilization(plan.ring_seconds)
         self._gpm = Gpm()
         self._links = Links()
         self.silent = False

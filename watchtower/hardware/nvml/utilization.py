@@ -21,8 +21,6 @@ from watchtower.hardware.nvml.meanings import NO_NEWS
 from watchtower.vocabulary.gpus import Trouble, UtilizationSample
 from watchtower.vocabulary.instants import Instant
 
-RING_SECONDS = 10.0
-"""How far back the driver remembers."""
 LONGEST_SAMPLE_SECONDS = 1.0
 """nvml.h: between 1/6 s and 1 s, by product."""
 FUTURE_SECONDS = 0.5
@@ -37,7 +35,9 @@ VALUE = "utilization"
 class Utilization:
     """The reader of one GPU."""
 
-    def __init__(self) -> None:
+    def __init__(self, ring_seconds: float) -> None:
+        """``ring_seconds``: how far back the driver remembers."""
+        self._ring_seconds = ring_seconds
         self._mark: int | None = None
         """Stamp of the newest sample we know."""
         self._shift: float | None = None
@@ -81,7 +81,7 @@ class Utilization:
 
     def _fresh(self, gpu: Device, now: Instant) -> list[tuple[int, int]]:
         samples = self._drain(gpu, self._mark or 0)
-        if samples or self._mark is None or now.boot - self._news_at <= RING_SECONDS:
+        if samples or self._mark is None or now.boot - self._news_at <= self._ring_seconds:
             return samples
         # Nothing for as long as the ring lasts: a clock that was set back hides all that is new behind the mark.
         samples = self._drain(gpu, 0)
