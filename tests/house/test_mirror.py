@@ -54,6 +54,7 @@ THROUGH_A_NEIGHBOUR: dict[str, str] = {
     "watchtower/taps/client_connection.py": "tests/taps/test_forwarding.py",
     "watchtower/taps/relay_worker.py": "tests/taps/test_forwarding.py",
     "watchtower/taps/upstream_connection.py": "tests/taps/test_forwarding.py",
+    "watchtower/vocabulary/facts.py": "tests/taps/test_versions.py",
     "watchtower/windows/continuity.py": "tests/windows/test_windows.py",
     "watchtower/windows/intake.py": "tests/windows/test_windows.py",
     "watchtower/windows/probes.py": "tests/windows/test_windows.py",
