@@ -209,3 +209,74 @@ async def test_a_release_for_another_order_releases_nothing(hold: Hold) -> None:
     hold.obey(ReleaseOrder(op_id="op-1"))
 
     assert hold.op_id == "op-2"
+
+
+# ── what a drain waits for ──────────────────────────────────────────────────────────────────────
+
+SSE, NDJSON = b"content-type: text/event-stream\r\n", b"content-type: application/x-ndjson\r\n"
+UNDER_WAY = {
+    "a stream that is read": (b"/v1/chat/completions", SSE),
+    "one that is compressed": (b"/v1/chat/completions", SSE + b"content-encoding: gzip\r\n"),
+    "lines of JSON": (b"/api/chat", NDJSON),
+    "SGLang's own": (b"/generate", SSE),
+    "SageMaker's": (b"/invocations", SSE),
+    "behind a prefix": (b"/llm/v1/chat/completions", SSE),
+    "a transcription": (b"/v1/audio/transcriptions", SSE),
+    "an embedding": (b"/v1/embeddings", b"content-type: application/json\r\n"),
+    "an unknown dialect": (b"/cohere/v2/chat", SSE),
+}
+
+
+@pytest.mark.parametrize(("path", "headers"), UNDER_WAY.values(), ids=UNDER_WAY.keys())
+async def test_work_is_waited_for_until_it_is_answered_observed_or_not(
+    start: Start, path: bytes, headers: bytes
+) -> None:
+    go_on = asyncio.Event()
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n{}")
+        writer.write(b"HTTP/1.1 200 OK\r\n" + headers + b'transfer-encoding: chunked\r\n\r\n5\r\n{"a":\r\n')
+        await go_on.wait()
+        writer.write(b"3\r\n1}\n\r\n0\r\n\r\n")
+
+    bench = await start(slowly)
+    asking = asyncio.create_task(bench.ask(b"POST " + path + b" HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", 1.0))
+    await until(lambda: bool(bench.engine.received) and b"{}" in bench.engine.received[0])
+    await asyncio.sleep(0.05)
+    bench.relay.exchanges.drain()
+
+    assert len(bench.relay.working) == 1
+    go_on.set()
+    assert (await asking).endswith(b"0\r\n\r\n")
+    assert not bench.relay.working
+
+
+@pytest.mark.parametrize("request_", [b"GET /v1/models", b"POST /tokenize", b"GET /v1/chat/completions"])
+async def test_what_is_no_work_is_not_waited_for(start: Start, request_: bytes) -> None:
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    bench = await start(never)
+    _, writer = await bench.client()
+    writer.write(request_ + b" HTTP/1.1\r\n\r\n")
+    await until(lambda: bool(bench.engine.received and bench.engine.received[0]))
+
+    assert not bench.relay.working
+
+
+async def test_work_whose_client_left_or_whose_engine_died_is_not_waited_for(start: Start) -> None:
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n{}")
+        if len(bench.engine.received) == 2:
+            writer.transport.abort()
+        await reader.read()
+
+    bench = await start(never)
+    post = b"POST /generate HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
+    _, writer = await bench.client()
+    writer.write(post)
+    await until(lambda: len(bench.relay.working) == 1)
+    writer.close()
+    await until(lambda: not bench.relay.working)
+    assert b" 502 " in await bench.ask(post)
+    assert not bench.relay.working

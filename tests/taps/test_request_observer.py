@@ -23,8 +23,8 @@ def head(method: str = "POST", length: int = len(BODY), *, chunked: bool = False
     [
         (head(), CHAT, True, (1, 1, 0)),
         (head("GET"), CHAT, False, (1, 0, 0)),
-        (head(), "/v1/embeddings", False, (1, 0, 0)),
-        (head(), "/generate", False, (1, 1, 1)),
+        (head(), "/tokenize", False, (1, 0, 0)),
+        (head(), "/cohere/v2/chat", False, (1, 1, 1)),
     ],
 )
 async def test_only_what_asks_for_tokens_in_a_dialect_that_is_read_is_observed(

@@ -167,6 +167,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _forward_head(self, head: RequestHead, path: str) -> None:
         self._observer.begin(head, path)
+        if self._observer.working:
+            self._relay.working.add(self)
         self._reader.expect(head.method, self._observer.exchange, self._observer.dialect)
         self._forward(head.raw)
 
@@ -220,15 +222,17 @@ class ClientConnection(asyncio.Protocol):
 
     def answer_moved(self) -> None:
         reader = self._reader
-        if not reader.in_sync:
+        if not reader.in_sync:  # nobody knows when such an answer ends: it is waited for until the connection does
             if self._upstream is not None:
                 self._upstream.observing = False
             reader.awaited = False
             self._framer.give_up(Opacity.TUNNEL if reader.switched else Opacity.UNFOLLOWED)
             self._turn_opaque()
-        elif self._relay.draining and self._framer.between_requests:
-            self.close()
-            return
+        else:
+            self._relay.working.discard(self)
+            if self._relay.draining and self._framer.between_requests:
+                self.close()
+                return
         self._rested_ns = boottime_ns()
         self._pump()
 
@@ -238,7 +242,7 @@ class ClientConnection(asyncio.Protocol):
     def upstream_unreachable(self, upstream: UpstreamConnection) -> None:
         if upstream is not self._upstream:
             return
-        self._upstream = None
+        self._upstream_ended()
         if self._reader.awaited:
             self._reader.end(Ending.OURS, boottime_ns())
         if self._framer.opacity is Opacity.TUNNEL:
@@ -250,7 +254,7 @@ class ClientConnection(asyncio.Protocol):
     def upstream_gone(self, upstream: UpstreamConnection, cut: bool) -> None:
         if upstream is not self._upstream:
             return
-        self._upstream = None
+        self._upstream_ended()
         reader = self._reader
         if self._scanner is not None and not reader.awaited:
             self._cut() if cut else self.close()
@@ -326,9 +330,14 @@ class ClientConnection(asyncio.Protocol):
         transport.abort()
 
     def _drop_upstream(self) -> None:
-        upstream, self._upstream = self._upstream, None
+        upstream = self._upstream
         if upstream is not None:
+            self._upstream_ended()
             upstream.drop()
+
+    def _upstream_ended(self) -> None:
+        self._upstream = None
+        self._relay.working.discard(self)
 
     def _pause(self, why: _Pause, on: bool) -> None:
         before = bool(self._pauses)

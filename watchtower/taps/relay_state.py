@@ -55,6 +55,8 @@ class RelayState:
         self.sampler = Sampler(self.count)
         self.draining = False
         self.connections: set[Connection] = set()
+        self.working: set[Connection] = set()
+        """Those whose present request costs the engine work and is not answered yet, observed or not."""
         self.empty = asyncio.Event()
         """There is no connection."""
         self.empty.set()
@@ -75,5 +77,6 @@ class RelayState:
 
     def leave(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        self.working.discard(connection)
         if not self.connections:
             self.empty.set()

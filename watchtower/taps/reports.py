@@ -94,12 +94,15 @@ class Reporter(asyncio.Protocol):
         self._sequence += 1
         self._sent_at = boottime()
         news = relay.exchanges.drain()
+        observed = len(relay.exchanges.open)
+        working = max(observed, len(relay.working))
         message = RelayFrame(
             at=self._sent_at,
             worker=relay.plan.worker,
             pid=self._pid,
             sequence=self._sequence,
-            open_exchanges=len(relay.exchanges.open),
+            open_exchanges=working,
+            open_unobserved=working - observed,
             parked=relay.hold.parked,
             hold=relay.hold.state,
             hold_op=relay.hold.op_id,

@@ -24,13 +24,16 @@ class RequestObserver:
         """Of the present request; None where nothing is observed."""
         self.dialect: Dialect | None = None
         """In which it is asked."""
+        self.working = False
+        """It costs the engine work."""
 
     def begin(self, head: RequestHead, path: str) -> None:
         """The request is about to be forwarded."""
         relay = self._relay
         relay.count("requests")
         self.exchange = self.dialect = None
-        if not relay.routes.generates(path, head.method):
+        self.working = relay.routes.generates(path, head.method)
+        if not self.working:
             return
         relay.count("generations")
         dialect = relay.routes.dialect(path)

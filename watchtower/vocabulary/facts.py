@@ -142,7 +142,9 @@ class RelayFrame(Fact, frozen=True, tag="relay_frame", kw_only=True):
     sequence: int
     """Counts up by one per frame of this process; a gap means dropped frames."""
     open_exchanges: int
-    """Generation exchanges forwarded upstream and not yet ended."""
+    """Requests that cost the engine work, forwarded and not yet answered, observed or not: what a drain waits for."""
+    open_unobserved: int = 0
+    """Of these, those whose answers are not read: no news is told of them."""
     parked: int = 0
     hold: HoldState = HoldState.OPEN
     hold_op: str = ""

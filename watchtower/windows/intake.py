@@ -53,7 +53,7 @@ class Intake:
             slot.lag(frame.loop_lag_seconds if math.isfinite(frame.loop_lag_seconds) else math.inf, self._late(frame))
         for news in frame.news:
             self._news(frame, news, slot)
-        if heard.shed and self.roster.of_worker(frame.pid) > frame.open_exchanges:
+        if heard.shed and self.roster.of_worker(frame.pid) > frame.open_exchanges - frame.open_unobserved:
             self.roster.forget_worker(frame.pid)  # an ending was among what was shed: better none than a ghost
 
     def _late(self, frame: RelayFrame) -> bool:
