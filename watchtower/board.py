@@ -15,6 +15,7 @@ from watchtower.vocabulary.histograms import HistogramTotals
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import Reading, RuleVerdict
 from watchtower.vocabulary.sight import watch_state
+from watchtower.vocabulary.unread import RouteUnread, UnreadCause, by_requests
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,18 @@ class Board:
     latency: deque[tuple[float, float | None]] = field(default_factory=lambda: deque(maxlen=HISTORY))
     """(wall, p95 inter-token latency in seconds; None: UNKNOWN) of the newest evaluations, oldest first."""
     engine: EngineSeen | None = None
+    contacts: list[dict[str, Any]] = field(default_factory=list)
+    """by, kind, seconds_ago: when each of our hands last reached the engine, and last failed to."""
+    serving: dict[str, Any] = field(default_factory=lambda: {"known": False, "serving": True, "reason": "starting"})
+    """The JSON of ``/-/serving``."""
     relay_frames: dict[int, RelayFrame] = field(default_factory=dict)
     """Newest frame of each connected relay process, by pid: one that leaves and its successor share a number."""
     relay_counts: dict[str, int] = field(default_factory=dict)
     """Of all relay processes that reported to this daemon, also those that ended: a count never falls."""
+    relay_unread: dict[tuple[str, UnreadCause], RouteUnread] = field(default_factory=dict)
+    """What passed unread, by route and cause, of the same processes."""
+    relay_bypass: dict[str, Any] | None = None
+    """author, reason, since_wall, ends, workers (that obey), of (how many); None: nobody ordered it."""
     relay_listening: str = ""
     canaries: dict[CanaryOutcome, int] = field(default_factory=dict)
     references: dict[str, Any] = field(default_factory=dict)
@@ -117,14 +126,19 @@ class Board:
                 "incarnation": _incarnation(seen),
                 "serving": bool(seen and seen.serving),
                 "version": seen.version if seen else "",
+                "contacts": self.contacts,
             },
             "relay": {
                 "workers": len(self.relay_frames),
                 "listening": self.relay_listening,
                 "open": sum(frame.open_exchanges for frame in frames),
+                "answering": sum(frame.under_way for frame in frames),
+                "unread": [_unread(passed) for passed in by_requests(self.relay_unread.values())],
+                "bypass": self.relay_bypass,
                 "parked": sum(frame.parked for frame in frames),
                 "hold": max((frame.hold.value for frame in frames), default="open", key=lambda hold: hold == "holding"),
             },
+            "answers_to_serving": self.serving,
             "readings": [_reading(reading) for reading in self.readings],
             "watching": watch_state(self.verdicts).value,
             "rules": [_verdict(verdict) for verdict in self.verdicts],
@@ -136,6 +150,17 @@ class Board:
                 name: self.checkpoints.get(name) for name in ("state", "declared", "observed", "because", "blessed")
             },
         }
+
+
+def _unread(passed: RouteUnread) -> dict[str, Any]:
+    return {
+        "route": passed.route,
+        "cause": passed.cause.value,
+        "requests": passed.requests,
+        "statuses": passed.statuses,
+        "endings": passed.endings,
+        "mean_seconds": passed.mean_seconds,
+    }
 
 
 def _incarnation(seen: EngineSeen | None) -> dict[str, str] | None:

@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
 from watchtower.board import Board, SinkHealth
-from watchtower.exporters.prometheus import PROCESS, BoardCollector, Exposition
+from watchtower.exporters.prometheus import MOST_ROUTES, PROCESS, BoardCollector, Exposition
 from watchtower.services.curing.tally import RESULTS
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import ActionState, Verb
@@ -21,6 +21,7 @@ from watchtower.vocabulary.incidents import HoldReason, IncidentState
 from watchtower.vocabulary.metrics import INTERNAL_EVENTS, LABELS, reading_metric
 from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Verdict
 from watchtower.vocabulary.reasons import Reason, ReasonKind
+from watchtower.vocabulary.unread import RouteUnread, UnreadCause
 from watchtower.vocabulary.words import CAUSED, RELAY_COUNTERS
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -53,6 +54,10 @@ def full_board(rules: int = 6) -> Board:
         pid: RelayFrame(at=0, worker=pid, pid=pid, sequence=1, open_exchanges=2, parked=1) for pid in range(16)
     }
     board.relay_counts = dict.fromkeys([*RELAY_COUNTERS, "dropped_news"], 3)
+    for number in range(2 * MOST_ROUTES):
+        key = (f"/route-{number}", UnreadCause.ROUTE)
+        board.relay_unread[key] = RouteUnread(*key, 5, {"unobserved": 4, "error": 1}, {"2xx": 4, "5xx": 1}, 2.0)
+    board.relay_bypass = {"author": "ann", "reason": "why", "since_wall": 0.0, "ends": False, "workers": 1, "of": 1}
     board.canaries = dict.fromkeys(CanaryOutcome, 4)
     board.references = {
         "usable": 24,
@@ -244,3 +249,14 @@ def test_a_name_from_configuration_cannot_break_the_format() -> None:
     board = full_board()
     board.target = board.mode = 'a"b\\c\nd'
     assert families(board, OPENMETRICS)["watchtower_build"].samples[0].labels["mode"] == 'a"b\\c\nd'
+
+
+def test_a_few_unread_routes_have_a_series_and_keep_it_however_many_come_later() -> None:
+    board = full_board()
+    assert value(board, "watchtower_relay_unread_total", route="/route-0") == 5
+    assert value(board, "watchtower_relay_unread_total", route="other") == 5 * MOST_ROUTES
+    assert value(board, "watchtower_relay_unread_failures_total") == 2 * MOST_ROUTES
+    key = ("/route-99", UnreadCause.ROUTE)
+    board.relay_unread[key] = RouteUnread(*key, 1000)
+    assert value(board, "watchtower_relay_unread_total", route="/route-0") == 5
+    assert value(board, "watchtower_relay_unread_total", route="other") == 5 * MOST_ROUTES + 1000

@@ -17,6 +17,7 @@ from watchtower.vocabulary.actions import Cure, Incarnation
 from watchtower.vocabulary.facts import EngineSeen, HoldState, RelayFrame
 from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Severity, Verdict
 from watchtower.vocabulary.reasons import Reason, ReasonKind
+from watchtower.vocabulary.unread import RouteUnread, UnreadCause
 
 WIDTHS = [72, 80, 200]
 HELD = [
@@ -205,3 +206,34 @@ def test_what_an_engine_says_of_itself_is_text_and_not_markup() -> None:
     status["engine"] = status["engine"] | {"version": "[red]9[/red]", "incarnation": None, "because": "[/] odd"}
     text = printed(show_status, status)
     assert "[red]9[/red]" in text and "[/] odd" in text
+
+
+BYPASS = {"author": "anna", "reason": "is it us?", "since_wall": 1_767_225_600.0, "ends": False, "workers": 1, "of": 2}
+
+
+def test_a_bypass_is_the_first_thing_that_is_said_even_where_all_rules_are_well() -> None:
+    status = calm_status()
+    status["relay"]["bypass"] = BYPASS
+    text = printed(show_status, status)
+    assert text.startswith("chat-7b: BYPASSED · the relay reads nothing")
+    assert "nothing is wrong" not in text
+    assert "bypassed by anna since 2026-01-01 00:00:00: is it us?" in text
+    assert "1 of 2 relay workers only forward; ends with: watchtower bypass --off" in text
+    assert "about to end it" in printed(
+        show_status, status | {"relay": status["relay"] | {"bypass": BYPASS | {"ends": True}}}
+    )
+
+
+def test_what_passes_unread_is_listed_with_status_duration_and_cause() -> None:
+    board = Board(target="t", version="1", mode="auto", profile="demo", started=HandClock().now(), ready_because="")
+    for route, cause, requests in (
+        ("/v1/models", UnreadCause.LOOK, 900),
+        ("/pooling", UnreadCause.ROUTE, 12),
+        ("/v1/chat/completions", UnreadCause.FORM, 20),
+    ):
+        statuses = {"2xx": requests - 1, "5xx": 1}
+        board.relay_unread[route, cause] = RouteUnread(route, cause, requests, {}, statuses, requests * 0.8)
+    text = printed(show_status, board.status(HandClock().now()))
+    assert "/pooling: 12 passed (2xx 11, 5xx 1), 800 ms each; no dialect reads this route" in text
+    order = [text.index(name) for name in ("/v1/chat/completions", "/pooling", "/v1/models")]
+    assert order == sorted(order), "work before looks, and the most first"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.remediation.stage import Stage, limits
-from watchtower.remediation.interface import Commanded
+from watchtower.remediation.interface import BypassSeen, Commanded
+from watchtower.remediation.snapshots import decode, encode
+from watchtower.vocabulary.facts import Bypassed
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
 
 
@@ -129,3 +131,30 @@ def test_another_mode_at_the_next_start_is_told_once() -> None:
     stage.crash()
     (notice,) = stage.notices_of(NoticeKind.MODE_CHANGED)
     assert notice.text == "mode observe → auto. It acts by itself, within its limits."
+
+
+ANNA = Bypassed("anna", "is it us?", 1_767_225_600.0)
+
+
+def test_a_bypass_is_journaled_and_announced_once_whoever_made_it_and_so_is_its_end() -> None:
+    stage = Stage().quiet()
+    for seen in (None, ANNA, ANNA, None):
+        stage.send(BypassSeen(seen))
+    assert [kind for kind in stage.kinds() if kind.startswith("relay.")] == ["relay.bypassed", "relay.bypass_ended"]
+    announced = [notice.title for notice in stage.notices_of(NoticeKind.MODE_CHANGED)]
+    assert ["bypassed by anna" in title for title in announced] == [True, False]
+    assert stage.state.bypassed is None
+
+
+def test_what_fired_before_a_bypass_counts_for_nothing_after_it() -> None:
+    stage = Stage().quiet()
+    stage.breach().tick(1)
+    stage.send(BypassSeen(ANNA))
+    assert stage.state.streaks == {}
+
+
+def test_a_bypass_is_remembered_over_a_restart_so_that_it_is_announced_once() -> None:
+    stage = Stage().quiet()
+    stage.send(BypassSeen(ANNA))
+    state = decode(encode(stage.state))
+    assert state.bypassed == ANNA

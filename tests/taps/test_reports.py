@@ -12,16 +12,20 @@ import pytest
 import pytest_asyncio
 
 from tests.taps.conftest import Start, until
+from watchtower.clock import boottime
 from watchtower.taps import reports
+from watchtower.taps.bypass import bypass_path, write_bypass
 from watchtower.taps.framing import Deframer, frame
 from watchtower.taps.reports import Reporter
 from watchtower.vocabulary.facts import (
     ORDERS,
+    Bypassed,
     HoldOrder,
     OrderNotUnderstood,
     RelayFrame,
     RelayHello,
     RelayMessage,
+    ServingOrder,
     WorkerOrder,
 )
 
@@ -105,6 +109,49 @@ async def test_news_gathers_while_the_daemon_is_away_and_is_bounded(
 
 def test_a_worker_names_every_order_that_it_obeys() -> None:
     assert set(ORDERS) == {order.__struct_config__.tag for order in get_args(WorkerOrder)}
+
+
+async def test_a_frame_tells_what_passed_unread_who_was_reached_and_who_had_it_bypassed(
+    start: Start, tmp_path: Path, listener: Listener
+) -> None:
+    await listener.start()
+    bench = await start(facts=str(tmp_path / "facts.sock"))
+    reporter = Reporter(bench.relay, 1, "0", "here")
+    reporter.start()
+    await until(lambda: bool(listener.frames))
+    await bench.ask(b"POST /pooling HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")
+    await until(lambda: bool(listener.frames[-1].routes), seconds=0.5)
+    told = listener.frames[-1]
+    assert [(route.route, route.requests) for route in told.routes] == [("/pooling", 1)]
+    assert [contact.kind for contact in told.contacts] == ["http"]
+    assert (told.answering, told.unread, told.bypassed) == (0, 0, None)
+
+    anna = Bypassed(author="anna", reason="why", since_wall=1.0)
+    write_bypass(bypass_path(tmp_path), anna)
+    await until(lambda: listener.frames[-1].bypassed == anna, seconds=1.0)
+    assert listener.frames[-1].routes == [], "only what changed"
+    assert listener.writer is not None
+    listener.writer.transport.abort()
+    await until(lambda: sum(isinstance(message, RelayHello) for message in listener.messages) == 2)
+    await until(lambda: bool(listener.frames[-1].routes), seconds=0.5)
+    bench.relay.draining = True
+    reporter.close()
+
+
+async def test_the_daemons_word_on_the_engine_reaches_the_port(
+    start: Start, tmp_path: Path, listener: Listener
+) -> None:
+    await listener.start()
+    bench = await start(facts=str(tmp_path / "facts.sock"))
+    reporter = Reporter(bench.relay, 1, "0", "here")
+    reporter.start()
+    await until(lambda: bool(listener.frames))
+    assert listener.writer is not None
+    order = ServingOrder(known=True, serving=False, reason="it hangs", until=boottime() + 9)
+    listener.writer.write(frame(order))
+    await until(lambda: bench.relay.serving.status(boottime()) == 503, seconds=0.5)
+    bench.relay.draining = True
+    reporter.close()
 
 
 async def test_a_hold_is_acknowledged_at_once_an_unknown_order_is_answered_and_garbage_costs_only_the_connection(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import httpx
+import pytest
 
 from tests.web.house import House
 from watchtower.vocabulary.readings import Reading, RuleVerdict, Severity, Verdict
 from watchtower.vocabulary.reasons import Reason, ReasonKind
+from watchtower.web.board_api import OLD_SECONDS
 
 
 async def test_an_incident_comes_with_its_actions_and_its_records(tcp: httpx.AsyncClient) -> None:
@@ -83,3 +85,28 @@ async def test_status_names_the_kind_of_every_reason_beside_its_sentence(house: 
     ]
     assert status["rules"][0]["reasons"] == [{"kind": "unreadable", "part": "relay", "because": silent.text}]
     assert status["watching"] == "blind"
+
+
+@pytest.mark.parametrize(
+    ("known", "serving", "status"), [(True, True, 200), (True, False, 503), (False, True, 200), (False, False, 200)]
+)
+async def test_serving_is_503_only_for_what_is_known(
+    house: House, tcp: httpx.AsyncClient, known: bool, serving: bool, status: int
+) -> None:
+    house.board.last_tick = house.clock.now()
+    house.board.serving = {"known": known, "serving": serving, "reason": "no engine runs"}
+    reply = await tcp.get("/-/serving")
+    assert (reply.status_code, reply.json()) == (status, house.board.serving)
+
+
+async def test_a_word_on_the_engine_that_nobody_renews_lapses(house: House, tcp: httpx.AsyncClient) -> None:
+    house.board.last_tick = house.clock.now()
+    house.board.serving = {"known": True, "serving": False, "reason": "no engine runs"}
+    house.clock.advance(OLD_SECONDS + 1)
+    reply = await tcp.get("/-/serving")
+    assert (reply.status_code, reply.json()["known"]) == (200, False)
+
+
+async def test_before_the_first_evaluation_nothing_is_known(tcp: httpx.AsyncClient) -> None:
+    reply = await tcp.get("/-/serving")
+    assert (reply.status_code, reply.json()["known"]) == (200, False)

@@ -9,6 +9,7 @@ from collections import deque
 
 from watchtower.vocabulary.facts import AnyFact, EngineScrape, RelayFrame
 from watchtower.vocabulary.quantities import seconds
+from watchtower.vocabulary.unread import UnreadCause
 
 STALE_SECONDS = 30.0
 """An older scrape says nothing about the queue."""
@@ -25,7 +26,7 @@ class Demand:
 
     def absorb(self, fact: AnyFact) -> None:
         match fact:
-            case RelayFrame() if fact.open_exchanges or fact.news:
+            case RelayFrame() if fact.open_exchanges or fact.news or fact.unread or _passed(fact):
                 self._users_at = max(self._users_at, fact.at)
             case EngineScrape() if fact.ok and fact.waiting is not None:
                 self._queues.append((fact.at, fact.waiting - self._own))
@@ -46,3 +47,8 @@ class Demand:
         return (
             f"no request of users for {seconds(quiet)}: canaries rest (references.while_idle)" if quiet > after else ""
         )
+
+
+def _passed(frame: RelayFrame) -> bool:
+    """Work that nobody reads began and ended since the last frame."""
+    return any(route.cause is not UnreadCause.LOOK for route in frame.routes)

@@ -10,10 +10,24 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from watchtower.cli.options import ConfigOption, JsonOption, ReasonOption, StateOption, as_json, client, example
+from watchtower.cli.options import (
+    ConfigOption,
+    JsonOption,
+    ReasonOption,
+    StateOption,
+    as_json,
+    client,
+    example,
+    state_directory,
+)
 from watchtower.vocabulary.errors import Refused
 
 commands = typer.Typer()
+
+
+def author() -> str:
+    """Who orders, as the journal names them."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 def _command(
@@ -25,8 +39,7 @@ def _command(
     *,
     json_: bool = False,
 ) -> None:
-    author = os.environ.get("SUDO_USER") or getpass.getuser()
-    answer = client(config, state_dir).command(verb, author=author, reason=reason, seconds=seconds)
+    answer = client(config, state_dir).command(verb, author=author(), reason=reason, seconds=seconds)
     as_json(answer) if json_ else print(f"{verb.replace('_', ' ')}: done")
 
 
@@ -68,6 +81,29 @@ def ack(
 def breaker_reset(reason: ReasonOption, config: ConfigOption = None, state_dir: StateOption = None) -> None:
     """Close the breaker after too many failed cures. Nothing from before is acted on."""
     _command("breaker_reset", reason, config, state_dir)
+
+
+@commands.command(epilog=example("watchtower bypass --reason 'is it us?'   ·   watchtower bypass --off"))
+def bypass(
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; needed to begin, not to end.")] = "",
+    off: Annotated[bool, typer.Option("--off", help="Read and judge the traffic again.")] = False,
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """The relay only forwards: nothing is read or held, the guard stays. For the night in which we are suspected.
+
+    Cuts no stream, works while the daemon is dead or hangs, and stays until --off. Readings of the traffic are unknown
+    meanwhile, and nothing is cured on their account. By hand: touch the file "bypass" in the state directory, or rm it.
+    """
+    from watchtower.clock import SystemClock
+    from watchtower.programs.bypass import order_bypass, sentence
+
+    if not off and not reason:
+        raise typer.BadParameter("the next on-call engineer needs to know why", param_hint="--reason")
+    directory, wall = state_directory(config, state_dir), SystemClock().now().wall
+    done = order_bypass(directory, on=not off, author=author(), reason=reason, wall=wall)
+    as_json(done) if json_ else print(sentence(done))
 
 
 checkpoints = typer.Typer(help="Weights: declared, in memory, blessed, on trial.", no_args_is_help=True)

@@ -163,6 +163,8 @@ class Daemon:
         tasks.start("canaries", parts.canaries.run)
         parts.references.start()
         tasks.start("samples", parts.samples.run)
+        tasks.start("bypass", parts.bypassing.run)
+        tasks.start("serving", parts.serving.run)
         tasks.start("owner", lambda: keep_owner(owner, clock))
         tasks.start("observe", lambda: observe(parts.adapter, parts.facts.publish, clock, engine.observe_seconds))
         tasks.start("scrape", lambda: scrape(parts.adapter, parts.facts.publish, clock, engine.scrape_seconds))

@@ -25,6 +25,7 @@ from watchtower.daemon.parts import Parts
 from watchtower.exporters.gpu_metrics import GpuCollector
 from watchtower.exporters.prometheus import BoardCollector
 from watchtower.ports import Clock, Encoder, Recorder
+from watchtower.remediation.interface import BypassSeen
 from watchtower.scoring.choosing import NoEncoder, chosen
 from watchtower.scoring.embeddings_server import EmbeddingsServer
 from watchtower.scoring.scorer_child import ScorerChild
@@ -43,12 +44,15 @@ from watchtower.services.meaning.circumstances import Circumstances
 from watchtower.services.meaning.live_samples import Samples
 from watchtower.services.meaning.reference_service import ReferenceService
 from watchtower.services.persisting.state_directory import Storage, supervised
+from watchtower.services.relaying.bypassing import Bypassing
 from watchtower.services.relaying.relay_pool import RelayPool
 from watchtower.services.relaying.relay_roster import RelayRoster
 from watchtower.services.relaying.relay_traffic import RelayTraffic
+from watchtower.services.watching.contact_book import ContactBook
 from watchtower.services.watching.engine_sight import EngineSight
 from watchtower.services.watching.gpu_polling import GpuPolling
 from watchtower.services.watching.readiness import Readiness
+from watchtower.services.watching.serving_watch import ServingWatch
 from watchtower.settings import Settings
 from watchtower.storage.baseline_file import BaselineFile
 from watchtower.storage.recording import NullRecorder, SegmentRecorder, forget
@@ -96,7 +100,7 @@ class _Builder:
         settings, clock = self.settings, self.clock
         telemetry, recorder = self._telemetry(), self._recorder()
         adapter, relays = self._adapter(), self._relays()
-        roster, sight, tally = RelayRoster(), EngineSight(), IncidentTally()
+        roster, sight, tally, contacts = RelayRoster(), EngineSight(), IncidentTally(), ContactBook()
         canaries = Canaries(settings.canary, clock=clock, send=adapter.canary, on_fact=self.facts.publish)
         encoder = chosen(settings.scoring, clock)
         self.stack.push_async_callback(encoder.close)
@@ -113,7 +117,7 @@ class _Builder:
         references = self._references(adapter, encoder, circumstances, samples, archive)
         self.wishes.subscribe(canaries.wish, references.wish)
         self.samples.subscribe(samples.take)
-        self.facts.subscribe(pipeline.on_fact, roster.absorb, sight.absorb, references.demand.absorb)
+        self.facts.subscribe(pipeline.on_fact, roster.absorb, sight.absorb, contacts.absorb, references.demand.absorb)
         self.facts.subscribe(lambda fact: recorder.append(fact.at, fact))
         if telemetry:
             self.facts.subscribe(telemetry.fact)
@@ -126,7 +130,19 @@ class _Builder:
             sight=sight,
             gpus=GpuPolling(settings, clock, self.facts.publish),
             canaries=canaries,
+            contacts=contacts,
             readiness=Readiness(roster.frames, lambda: sight.newest),
+            serving=ServingWatch(
+                clock,
+                engine=lambda: sight.newest,
+                contacts=contacts,
+                verdicts=lambda: pipeline.verdicts,
+                frames=roster.frames,
+                send=relays.serving,
+            ),
+            bypassing=Bypassing(
+                self.storage.directory, clock, roster.frames, lambda seen: runner.submit(BypassSeen(seen))
+            ),
             windows=windows,
             learner=learner,
             pipeline=pipeline,

@@ -75,6 +75,11 @@ def _show_sight(board: Board, parts: Parts) -> None:
     board.ready_because = parts.readiness.because()
     board.relay_frames = {frame.pid: frame for frame in parts.roster.frames()}
     board.relay_counts = dict(parts.roster.counts)
+    board.relay_unread = dict(parts.roster.unread)
+    board.relay_bypass = parts.bypassing.document()
+    board.contacts = parts.contacts.document(board.last_tick.boot if board.last_tick else 0.0)
+    word = parts.serving.word()
+    board.serving = {"known": word.known, "serving": word.serving, "reason": word.reason}
     board.engine = parts.sight.newest
     board.engine_restarts = parts.sight.restarts
     board.engine_scrapes = dict(parts.sight.scrapes)

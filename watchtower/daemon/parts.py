@@ -18,11 +18,14 @@ from watchtower.services.judging.pipeline import Pipeline
 from watchtower.services.meaning.archive import Archive
 from watchtower.services.meaning.live_samples import Samples
 from watchtower.services.meaning.reference_service import ReferenceService
+from watchtower.services.relaying.bypassing import Bypassing
 from watchtower.services.relaying.relay_pool import RelayPool
 from watchtower.services.relaying.relay_roster import RelayRoster
+from watchtower.services.watching.contact_book import ContactBook
 from watchtower.services.watching.engine_sight import EngineSight
 from watchtower.services.watching.gpu_polling import GpuPolling
 from watchtower.services.watching.readiness import Readiness
+from watchtower.services.watching.serving_watch import ServingWatch
 from watchtower.storage.recording import NullRecorder, SegmentRecorder
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.facts import AnyFact
@@ -45,7 +48,10 @@ class Parts:
     sight: EngineSight
     gpus: GpuPolling
     canaries: Canaries
+    contacts: ContactBook
     readiness: Readiness
+    serving: ServingWatch
+    bypassing: Bypassing
     # judging
     windows: Windows
     learner: BaselineLearner

@@ -95,6 +95,11 @@ class Exchange:
     def is_open(self) -> bool:
         return self._closed is None
 
+    @property
+    def was_read(self) -> bool:
+        """It has ended, and its ending tells something of the engine or the client."""
+        return self._closed is not None and self._closed.ending is not Ending.UNOBSERVED
+
     def touch(self) -> None:
         """There is news of this exchange."""
         if not self._waiting:

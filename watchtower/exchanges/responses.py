@@ -32,9 +32,11 @@ _UNAVAILABLE: Final = 503
 class ResponseReader:
     """``expect`` a request's answer, then ``feed`` what arrives."""
 
-    def __init__(self, count: Callable[[str], None]) -> None:
-        """``count`` is told the name of everything that could not be observed (RELAY_COUNTERS)."""
+    def __init__(self, count: Callable[[str], None], on_status: Callable[[int], None] = lambda ns: None) -> None:
+        """``count`` is told the name of everything that could not be observed (RELAY_COUNTERS), ``on_status`` the
+        instant of each status line of an answer."""
         self._count = count
+        self._on_status = on_status
         self._parser = httptools.HttpResponseParser(self)
         self._method = ""
         self._exchange: Exchange | None = None
@@ -52,6 +54,10 @@ class ResponseReader:
         """Bytes of the present answer were seen."""
         self.keeps_alive = False
         """The newest answer has ended, and did not announce that the connection ends with it."""
+        self.status = 0
+        """HTTP status of the present or newest answer; 0 before its head."""
+        self.by_status = Ending.UNOBSERVED
+        """How that answer ended, as far as its status says: what is known of answers that nobody reads."""
         self.in_sync = True
         self.switched = False
         """101, or a CONNECT that succeeded: no more HTTP on this connection."""
@@ -65,6 +71,7 @@ class ResponseReader:
         self.awaited = True
         self.started = False
         self.keeps_alive = False
+        self.status = 0
 
     def feed(self, data: bytes, ns: int) -> None:
         """``data`` was read at ``ns`` (CLOCK_BOOTTIME). Never raises."""
@@ -141,6 +148,7 @@ class ResponseReader:
 
     def _switch(self) -> None:
         self.switched = True
+        self.status = self._parser.get_status_code()
         self.in_sync = False
         self._unobserve()
 
@@ -162,13 +170,18 @@ class ResponseReader:
             if len(self._head_only) > _MAX_HEAD_BYTES:
                 self._lose_sight("responses_malformed")
             return b""
-        rest = bytes(self._head_only[end + 4 :])
-        interim = self._head_only[9:10] == b"1"
+        head, rest = bytes(self._head_only[:end]), bytes(self._head_only[end + 4 :])
+        interim = head[9:10] == b"1"
         self._head_only.clear()
         if interim:
             return self._skip_head(rest) if rest else b""
         self.awaited = False
+        self._status_line(int(head[9:12]) if head[9:12].isdigit() else 0)
         return rest
+
+    def _status_line(self, status: int) -> None:
+        self.status, self.by_status = status, self._by_status(status)
+        self._on_status(self._ns)
 
     def _by_status(self, status: int) -> Ending:
         if status < 400:
@@ -191,6 +204,7 @@ class ResponseReader:
         if status < 200:
             return
         self._in_body = True
+        self._status_line(status)
         if self._method == "CONNECT" and status < 300:
             self._switch()
         exchange = self._exchange

@@ -24,14 +24,19 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as PrometheusExemplar
 
 from watchtower.board import Board
+from watchtower.vocabulary.facts import BROKEN
 from watchtower.vocabulary.histograms import HistogramTotals
 from watchtower.vocabulary.incidents import HoldReason, IncidentState
-from watchtower.vocabulary.metrics import INTERNAL_EVENTS, METRICS, reading_metric, relay_metric
+from watchtower.vocabulary.metrics import INTERNAL_EVENTS, METRICS, OTHER, reading_metric, relay_metric
 from watchtower.vocabulary.readings import READINGS, Verdict
 from watchtower.vocabulary.words import CAUSED, DROPPED, RELAY_COUNTERS
 
 PROCESS: Collector = ProcessCollector(registry=None)  # the default is the global registry
 """CPU, memory and open files of this process, under the names everybody knows: ``process_…``."""
+
+
+MOST_ROUTES = 4
+"""Routes with a series of their own, of those that pass unread; the others are added up as ``other``."""
 
 
 class BoardCollector(Collector):
@@ -130,6 +135,8 @@ class BoardCollector(Collector):
         yield _gauge("watchtower_relay_parked_requests", float(sum(frame.parked for frame in frames)))
         lag = max((frame.loop_lag_seconds for frame in frames), default=0.0)
         yield _gauge("watchtower_relay_loop_lag_seconds", lag)
+        yield _gauge("watchtower_relay_bypassed", float(self._board.relay_bypass is not None))
+        yield from self._unread()
         counts = self._board.relay_counts
         yield _counter("watchtower_relay_dropped_news", counts.get(DROPPED, 0))
         caused = CounterMetricFamily(
@@ -141,6 +148,16 @@ class BoardCollector(Collector):
             else:
                 yield CounterMetricFamily(relay_metric(name), text, value=counts.get(name, 0))
         yield caused
+
+    def _unread(self) -> Iterator[Metric]:
+        passed: dict[str, int] = {}
+        failed = 0
+        for route in self._board.relay_unread.values():  # in the order of their coming, or counters would fall
+            name = route.route if route.route in passed or len(passed) < MOST_ROUTES else OTHER
+            passed[name] = passed.get(name, 0) + route.requests
+            failed += sum(route.endings.get(ending, 0) for ending in BROKEN)
+        yield _counters("watchtower_relay_unread", "route", passed)
+        yield _counter("watchtower_relay_unread_failures", failed)
 
     def _self(self) -> Iterator[Metric]:
         board = self._board

@@ -19,8 +19,10 @@ SOCKET_NAME = "watchtower.sock"
 class DaemonClient:
     """Raises NotReachable when nobody answers or an answer makes no sense, Refused when the daemon says no."""
 
-    def __init__(self, state_directory: Path) -> None:
+    def __init__(self, state_directory: Path, patience_seconds: float = 10.0) -> None:
+        """``patience_seconds``: how long one answer may take."""
         self._path = state_directory / SOCKET_NAME
+        self._patience = patience_seconds
 
     def get(self, path: str) -> dict[str, Any]:
         return self._ask("GET", path, None)
@@ -36,7 +38,7 @@ class DaemonClient:
         try:
             with httpx.HTTPTransport(uds=str(self._path)) as transport, httpx.Client(transport=transport) as http:
                 sent: dict[str, Any] = {"content": document} if document else {"json": body}
-                reply = http.request(method, f"http://watchtower{path}", timeout=10, **sent)
+                reply = http.request(method, f"http://watchtower{path}", timeout=self._patience, **sent)
         except httpx.HTTPError as problem:
             raise NotReachable(
                 f"no Watchtower answers on {self._path} · start one with 'watchtower run', "

@@ -30,6 +30,10 @@ COLOURS = {
 }
 
 
+MOST_ROUTES = 8
+"""Of those that pass unread; ``--json`` has all."""
+
+
 def coloured(word: str) -> str:
     colour = COLOURS.get(word)
     return f"[{colour}]{word}[/{colour}]" if colour else word
@@ -50,8 +54,12 @@ def show_status(console: Console, status: dict[str, Any]) -> None:
         why = f"paused by {paused['author']} until {_day_and_time(paused['until_wall'])}: {paused['reason']}"
         console.print(f"  {escape(why)}", highlight=False)
     facts = _columns("", "", header=False)
+    if bypass := status["relay"].get("bypass"):
+        console.print(f"  [red]{escape(_bypass(bypass))}[/red]", highlight=False)
     for name, text in (("engine", _engine(status["engine"])), ("relay", _relay(status["relay"]))):
         facts.add_row(name, escape(text))
+    for passed in status["relay"].get("unread", [])[:MOST_ROUTES]:
+        facts.add_row("unread", escape(_unread(passed)))
     facts.add_row("mode", f"{status['mode']}, profile {status['profile']}")
     console.print(facts)
     rules = _columns("rule", "verdict", "what it sees")
@@ -64,10 +72,13 @@ def show_status(console: Console, status: dict[str, Any]) -> None:
 
 def _headline(status: dict[str, Any]) -> str:
     target, incident, rules = status["target"], status["incident"], status["rules"]
+    bypass = status["relay"].get("bypass")
     if not status["ready"]:
         return f"{target}: not ready, {status['ready_because']}"
     if incident:
         return f"{target}: {incident['state'].upper()} · {incident['title']}"
+    if bypass:
+        return f"{target}: BYPASSED · the relay reads nothing, so nothing about the traffic is judged"
     if rules and all(rule["verdict"] == "unknown" for rule in rules):
         return f"{target}: no rule can be judged now · {rules[0]['sentence']}"
     return f"{target}: nothing is wrong"
@@ -85,6 +96,32 @@ def _relay(relay: dict[str, Any]) -> str:
     hold = "holding new requests" if relay["hold"] == "holding" else "traffic flows"
     where = f" on {relay['listening']}" if relay["listening"] else ""
     return f"{workers}{where}, {hold}; {relay['open']} open, {relay['parked']} parked"
+
+
+def _bypass(bypass: dict[str, Any]) -> str:
+    who = f"bypassed by {bypass['author']} since {_day_and_time(bypass['since_wall'])}: {bypass['reason']}"
+    obey = f"{bypass['workers']} of {bypass['of']} relay workers only forward"
+    return f"{who} · {obey}" + (
+        " and are about to end it" if bypass["ends"] else "; ends with: watchtower bypass --off"
+    )
+
+
+_CAUSES = {
+    "route": "no dialect reads this route",
+    "form": "compressed, or of an unknown type",
+    "protocol": "not HTTP/1.1",
+    "bypass": "while bypassed",
+    "look": "looks, no work",
+}
+
+
+def _unread(passed: dict[str, Any]) -> str:
+    """``/pooling: 12 passed (2xx 11, 5xx 1), 800 ms each; no dialect reads this route``"""
+    statuses = ", ".join(f"{level} {count}" for level, count in sorted(passed["statuses"].items()))
+    cause = _CAUSES.get(passed["cause"], passed["cause"])
+    return (
+        f"{passed['route']}: {passed['requests']} passed ({statuses}), {seconds(passed['mean_seconds'])} each; {cause}"
+    )
 
 
 def show_readings(console: Console, status: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from watchtower.remediation.incident import came_back, clear, external_change
 from watchtower.remediation.interface import (
     NOBODY,
     Approved,
+    BypassSeen,
     Canaried,
     Commanded,
     Denied,
@@ -99,6 +100,8 @@ def decide(
             arrival.read_back(step, event.fact)
         case Commanded():
             people.commanded(step, event)
+        case BypassSeen():
+            people.bypass_seen(step, event)
         case StorageFailed():
             storage_failed(step, event.because)
     action.overdue(step)

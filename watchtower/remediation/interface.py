@@ -13,7 +13,7 @@ import msgspec
 
 from watchtower.remediation.state import HeldLease
 from watchtower.vocabulary.actions import Answer, Plan, Reply, Verb
-from watchtower.vocabulary.facts import CanaryEnded, CanaryRound, CheckpointSeen, EngineSeen
+from watchtower.vocabulary.facts import Bypassed, CanaryEnded, CanaryRound, CheckpointSeen, EngineSeen
 from watchtower.vocabulary.incidents import Notice
 from watchtower.vocabulary.readings import RuleVerdict
 
@@ -121,6 +121,12 @@ class Commanded(msgspec.Struct, frozen=True, tag="commanded", kw_only=True):
     seconds: float = 0.0
 
 
+class BypassSeen(msgspec.Struct, frozen=True, tag="bypass_seen"):
+    """What the relay's bypass file says by now; None: there is none. It was obeyed already."""
+
+    bypassed: Bypassed | None
+
+
 class StorageFailed(msgspec.Struct, frozen=True, tag="storage_failed"):
     because: str
 
@@ -141,6 +147,7 @@ Event = (
     | Rounded
     | ReadBack
     | Commanded
+    | BypassSeen
     | StorageFailed
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from watchtower.remediation import blessing, orders
 from watchtower.remediation.incident import resolve
-from watchtower.remediation.interface import Commanded
+from watchtower.remediation.interface import BypassSeen, Commanded
 from watchtower.remediation.state import Breaker, Pause
 from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import Mode
@@ -90,6 +90,25 @@ def expire_pause(step: Step) -> None:
         step.put(pause=None, streaks={})
         step.record("command.pause_expired", author=pause.author, reason=pause.reason)
         announce(step, f"the pause of {pause.author} ended ({pause.reason}) · {_ACTS_AGAIN}")
+
+
+def bypass_seen(step: Step, event: BypassSeen) -> None:
+    """A person took the relay's eyes off the traffic, or gave them back: journaled and announced, whoever did it and
+    whether or not we ran then. What was judged before says nothing of what comes after."""
+    before, now = step.state.bypassed, event.bypassed
+    if now == before:
+        return
+    step.put(bypassed=now, streaks={})
+    if now is not None:
+        step.record("relay.bypassed", author=now.author, reason=now.reason, since_wall=now.since_wall)
+        announce(
+            step,
+            f"the relay is bypassed by {now.author}: {now.reason} · It forwards and reads nothing: no rule about "
+            "traffic judges, and nothing is cured on its account. Ends with: watchtower bypass --off",
+        )
+    elif before is not None:
+        step.record("relay.bypass_ended", author=before.author, reason=before.reason)
+        announce(step, f"the relay reads again; {before.author} had it bypassed ({before.reason})")
 
 
 _ACTS_AGAIN = "Watchtower may act again, on fresh evidence."

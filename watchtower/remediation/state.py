@@ -17,6 +17,7 @@ import msgspec
 from watchtower.remediation.checkpoint_registry import Checkpoints
 from watchtower.remediation.terms import Terms
 from watchtower.vocabulary.actions import TERMINAL_ACTIONS, ActionState, Incarnation, Verb
+from watchtower.vocabulary.facts import Bypassed
 from watchtower.vocabulary.incidents import IncidentState, Refusal
 from watchtower.vocabulary.instants import Instant
 
@@ -283,6 +284,8 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     lease: HeldLease | None = HeldLease()
     """None: another Watchtower has it."""
     stopped: Stopped | None = None
+    bypassed: Bypassed | None = None
+    """A person had the relay bypassed, as last noticed."""
     clean_since: float | None = None
     """Readings use nothing older than this."""
     streaks: dict[str, int] = {}

@@ -41,6 +41,9 @@ class RelaySettings(Group):
     """Longest to wait for a connection to the engine; then 502."""
     max_connections: Annotated[int, Field(ge=1)] = 4096
     """Most client connections of one worker; the next gets 503."""
+    known_blind: tuple[str, ...] = ("/tokenize", "/detokenize")
+    """Routes that pass unread on purpose (``/v1/audio/speech``, …), by the name that status lists them under: counted
+    and listed, and never called blindness. Their failures count all the same."""
     hold: HoldSettings = HoldSettings()
 
 

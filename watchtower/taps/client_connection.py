@@ -19,15 +19,19 @@ import struct
 from enum import Enum
 from typing import Final, cast
 
-from watchtower.clock import boottime_ns
+from watchtower.clock import boottime, boottime_ns
 from watchtower.exchanges.requests import End, Opacity, RequestFramer, RequestHead
 from watchtower.exchanges.responses import ResponseReader
 from watchtower.taps import answers
 from watchtower.taps.guard import Scanner, normal_path
 from watchtower.taps.relay_state import RelayState
 from watchtower.taps.request_observer import RequestObserver
+from watchtower.taps.route_counts import Bursts
+from watchtower.taps.serving_answer import asks_serving, serving_answer
 from watchtower.taps.upstream_connection import UpstreamConnection
+from watchtower.vocabulary.contacts import ContactKind
 from watchtower.vocabulary.facts import Ending
+from watchtower.vocabulary.unread import UnreadCause
 
 _MAX_WAITING_BYTES: Final = 256 * 1024
 """More than this from a client whose next request cannot go yet stops reading from it."""
@@ -62,10 +66,12 @@ class ClientConnection(asyncio.Protocol):
         self._relay = relay
         self._framer = RequestFramer(relay.plan.tag_header)
         self._observer = RequestObserver(relay)
-        self._reader = ResponseReader(relay.count)
+        self._reader = ResponseReader(relay.count, relay.contacts.answered)
         self._transport: asyncio.Transport | None = None
         self._upstream: UpstreamConnection | None = None
         self._scanner: Scanner | None = None
+        self._bursts: Bursts | None = None  # while bytes move that are not read
+        self._unfollowed = False  # bypassed: an answer may be under way, and nobody reads where it ends
         self._parked: tuple[RequestHead, str] | None = None
         self._method = ""
         self._over_limit = False
@@ -80,6 +86,7 @@ class ClientConnection(asyncio.Protocol):
         return (
             self._scanner is None
             and self._parked is None
+            and not self._unfollowed
             and not self._reader.awaited
             and self._framer.between_requests
             and not self._framer.buffered
@@ -114,10 +121,13 @@ class ClientConnection(asyncio.Protocol):
             self._upstream.hold_back(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._state is _ClientState.OPEN and not self.idle:
+        if self._state is _ClientState.OPEN and not self.idle and not self._unfollowed:
             self._relay.count("clients_left")
         if self._reader.awaited:
             self._reader.end(Ending.CLIENT_LEFT, boottime_ns())
+        self._observer.answered(self._reader, Ending.CLIENT_LEFT)
+        if self._bursts is not None:
+            self._bursts.end()
         self._state = _ClientState.CLOSED
         if self._timer is not None:
             self._timer.cancel()
@@ -152,10 +162,18 @@ class ClientConnection(asyncio.Protocol):
     def _begin(self, head: RequestHead) -> None:
         self._method = head.method
         path = normal_path(head.target)
-        if self._over_limit:
+        if self._unfollowed and not self._relay.bypassed:
+            self._follow_again()
+        if asks_serving(head.method, head.target):
+            self._cut() if self._unfollowed else self._end_with(serving_answer(self._relay.serving.status(boottime())))
+        elif self._over_limit:
             self._answer(answers.CONNECTION_LIMIT)
         elif self._relay.guard.refuses(path, head.method):
-            self._answer(answers.GUARDED)
+            self._refuse_guarded(untouched=not self._unfollowed)
+        elif self._relay.bypassed:
+            self._relay.count("requests")
+            self._follow_no_more()
+            self._forward(head.raw)
         elif self._relay.hold.holding and self._relay.routes.generates(path, head.method):
             if self._relay.hold.park(self, len(head.raw) + self._framer.buffered):
                 self._relay.count("parked")
@@ -167,8 +185,6 @@ class ClientConnection(asyncio.Protocol):
 
     def _forward_head(self, head: RequestHead, path: str) -> None:
         self._observer.begin(head, path)
-        if self._observer.working:
-            self._relay.working.add(self)
         self._reader.expect(head.method, self._observer.exchange, self._observer.dialect)
         self._forward(head.raw)
 
@@ -178,12 +194,11 @@ class ClientConnection(asyncio.Protocol):
         if self._over_limit:
             self._answer(answers.CONNECTION_LIMIT)
         elif not scanner.finds(piece):
+            if self._bursts is not None:
+                self._bursts.moved(boottime_ns())
             self._forward(piece)
-        elif untouched:
-            self._answer(answers.GUARDED)
         else:
-            self._relay.caused("guarded_opaque")
-            self._cut()
+            self._refuse_guarded(untouched)
 
     def _turn_opaque(self) -> Scanner:
         if self._framer.opacity is Opacity.MALFORMED:
@@ -191,7 +206,16 @@ class ClientConnection(asyncio.Protocol):
         elif self._framer.opacity is Opacity.TUNNEL:
             self._relay.count("relay_tunnels")
         self._scanner = self._relay.guard.scanner()
+        self._bursts = self._bursts or Bursts(self._relay.passing, UnreadCause.PROTOCOL)
         return self._scanner
+
+    def _refuse_guarded(self, untouched: bool) -> None:
+        """``untouched``: no answer can be under way, so that ours does not land inside it."""
+        if untouched:
+            self._answer(answers.GUARDED)
+        else:
+            self._relay.caused("guarded_opaque")
+            self._cut()
 
     def _forward(self, data: bytes) -> None:
         if self._upstream is None:
@@ -200,7 +224,38 @@ class ClientConnection(asyncio.Protocol):
             self._upstream = UpstreamConnection(
                 relay.loop, relay.upstream, relay.plan.connect_seconds, self, self._transport.write, self._reader
             )
+            self._upstream.observing = not self._unfollowed
         self._upstream.send(data)
+
+    # ── the bypass ──────────────────────────────────────────────────────────────────────────────
+
+    def only_forward(self) -> None:
+        """What is under way goes on unread; what waits goes."""
+        if self._state is not _ClientState.OPEN or self._scanner is not None:
+            return
+        if self._reader.awaited:
+            self._reader.end(Ending.UNOBSERVED, boottime_ns())
+            self._follow_no_more()
+        self._pump()
+
+    def _follow_no_more(self) -> None:
+        self._unfollowed = True
+        self._observer.stop()
+        if self._upstream is not None:
+            self._upstream.observing = False
+        self._bursts = self._bursts or Bursts(self._relay.passing, UnreadCause.BYPASS)
+        self._bursts.moved(boottime_ns())
+
+    def _follow_again(self) -> None:
+        """The bypass is over and a request begins, so the answer before it has ended. (Should a client not have waited
+        for that, its next bytes are no answer's beginning: the connection is not followed then, and stays whole.)"""
+        self._unfollowed = False
+        if self._bursts is not None:
+            self._bursts.end()
+            self._bursts = None
+        self._reader = ResponseReader(self._relay.count, self._relay.contacts.answered)
+        if self._upstream is not None:
+            self._upstream.follow(self._reader)
 
     # ── the hold ────────────────────────────────────────────────────────────────────────────────
 
@@ -222,17 +277,17 @@ class ClientConnection(asyncio.Protocol):
 
     def answer_moved(self) -> None:
         reader = self._reader
-        if not reader.in_sync:  # nobody knows when such an answer ends: it is waited for until the connection does
+        if not (reader.awaited and reader.in_sync):
+            self._observer.answered(reader, None if reader.in_sync else Ending.UNOBSERVED)
+        if not reader.in_sync:
             if self._upstream is not None:
                 self._upstream.observing = False
             reader.awaited = False
             self._framer.give_up(Opacity.TUNNEL if reader.switched else Opacity.UNFOLLOWED)
             self._turn_opaque()
-        else:
-            self._relay.working.discard(self)
-            if self._relay.draining and self._framer.between_requests:
-                self.close()
-                return
+        elif self._relay.draining and self._framer.between_requests:
+            self.close()
+            return
         self._rested_ns = boottime_ns()
         self._pump()
 
@@ -242,9 +297,11 @@ class ClientConnection(asyncio.Protocol):
     def upstream_unreachable(self, upstream: UpstreamConnection) -> None:
         if upstream is not self._upstream:
             return
-        self._upstream_ended()
+        self._upstream = None
+        self._relay.contacts.note(ContactKind.TIMEOUT if upstream.timed_out else ContactKind.REFUSED, boottime_ns())
         if self._reader.awaited:
             self._reader.end(Ending.OURS, boottime_ns())
+        self._observer.answered(self._reader, Ending.ERROR)
         if self._framer.opacity is Opacity.TUNNEL:
             self._relay.caused(answers.UNREACHABLE.kind)
             self._cut()
@@ -254,15 +311,19 @@ class ClientConnection(asyncio.Protocol):
     def upstream_gone(self, upstream: UpstreamConnection, cut: bool) -> None:
         if upstream is not self._upstream:
             return
-        self._upstream_ended()
+        self._upstream = None
         reader = self._reader
-        if self._scanner is not None and not reader.awaited:
+        if self._unfollowed or (self._scanner is not None and not reader.awaited):
             self._cut() if cut else self.close()
         elif reader.awaited and not reader.started:
+            self._relay.contacts.note(ContactKind.OK, boottime_ns())
             reader.end(Ending.TRUNCATED, boottime_ns())
+            self._observer.answered(reader, Ending.TRUNCATED)
             self._answer(answers.CLOSED)
         elif reader.awaited:
-            if reader.eof(boottime_ns()) and not cut:
+            ended = reader.eof(boottime_ns())
+            self._observer.answered(reader, None if ended else Ending.TRUNCATED)
+            if ended and not cut:
                 self.close()
             else:
                 self._relay.count("upstream_deaths")
@@ -272,6 +333,9 @@ class ClientConnection(asyncio.Protocol):
 
     def rest(self, now_ns: int) -> None:
         """Called about once a second: let go of what has been idle for long."""
+        if self._bursts is not None:
+            moved_ns = self._upstream.moved_ns if self._upstream is not None else 0
+            self._bursts.rest(now_ns, moved_ns if self._unfollowed else max(moved_ns, self._rested_ns))
         idle_ns = now_ns - self._rested_ns
         if idle_ns < _UPSTREAM_IDLE_NS or not self.idle or self._state is not _ClientState.OPEN:
             return
@@ -301,11 +365,18 @@ class ClientConnection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         self._relay.caused(answer.kind)
+        self._end_with(answer.wire(head_only=self._method == "HEAD"))
+
+    def _end_with(self, answer: bytes) -> None:
+        """An answer of our own, the last on this connection. Only with no byte of another on its way."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
         self._state = _ClientState.ANSWERED
         self._drop_upstream()
         for pause in tuple(self._pauses):
             self._pause(pause, False)
-        transport.write(answer.wire(head_only=self._method == "HEAD"))
+        transport.write(answer)
         transport.write_eof()
         self._timer = self._relay.loop.call_later(_LINGER_SECONDS, transport.abort)
 
@@ -330,14 +401,9 @@ class ClientConnection(asyncio.Protocol):
         transport.abort()
 
     def _drop_upstream(self) -> None:
-        upstream = self._upstream
+        upstream, self._upstream = self._upstream, None
         if upstream is not None:
-            self._upstream_ended()
             upstream.drop()
-
-    def _upstream_ended(self) -> None:
-        self._upstream = None
-        self._relay.working.discard(self)
 
     def _pause(self, why: _Pause, on: bool) -> None:
         before = bool(self._pauses)

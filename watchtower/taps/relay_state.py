@@ -13,10 +13,14 @@ from watchtower.exchanges.dialect import Dialect, Routes
 from watchtower.exchanges.dialects import DIALECTS, SESSION_ROUTES, UNREAD_ROUTES
 from watchtower.exchanges.exchange import ExchangeTable
 from watchtower.exchanges.sampler import Sampler
+from watchtower.taps.contact_log import ContactLog
 from watchtower.taps.guard import Guard
 from watchtower.taps.hold import Hold
 from watchtower.taps.relay_plan import RelayPlan
+from watchtower.taps.route_counts import RouteCounts
+from watchtower.taps.serving_answer import Serving
 from watchtower.taps.socket_addresses import upstream_address
+from watchtower.vocabulary.facts import Bypassed
 from watchtower.vocabulary.words import CAUSED, RELAY_COUNTERS
 
 
@@ -36,6 +40,9 @@ class Connection(Protocol):
     def shut_down(self) -> None:
         """The worker must exit now."""
 
+    def only_forward(self) -> None:
+        """The relay was bypassed: what is under way goes on unread, and nothing waits."""
+
 
 class RelayState:
     def __init__(
@@ -49,14 +56,17 @@ class RelayState:
         self.guard = Guard(plan.guard, plan.allow_paths)
         self.exchanges = ExchangeTable(f"{plan.worker}.{pid}")
         self.on_change: Callable[[], None] = lambda: None
-        """Called when a hold began or ended."""
+        """Called when a hold or the bypass began or ended."""
         self.hold = Hold(loop, lambda: self.on_change())
+        self.serving = Serving(self.hold)
+        self.passing = RouteCounts()
+        self.contacts = ContactLog()
+        self.bypassed: Bypassed | None = None
+        """Who had everything forwarded unread; the guard alone stays."""
         self.counters = dict.fromkeys(RELAY_COUNTERS, 0)
         self.sampler = Sampler(self.count)
         self.draining = False
         self.connections: set[Connection] = set()
-        self.working: set[Connection] = set()
-        """Those whose present request costs the engine work and is not answered yet, observed or not."""
         self.empty = asyncio.Event()
         """There is no connection."""
         self.empty.set()
@@ -68,6 +78,16 @@ class RelayState:
         """A client got an error that we made."""
         self.counters[CAUSED + kind] += 1
 
+    def bypass(self, bypassed: Bypassed | None) -> None:
+        """Forward only from now on, or read again (None). Cuts nothing."""
+        begins = bypassed is not None and self.bypassed is None
+        self.bypassed = bypassed
+        if begins:
+            self.hold.release()
+            for connection in list(self.connections):
+                connection.only_forward()
+        self.on_change()
+
     def join(self, connection: Connection) -> bool:
         """A client connected. False: it is one too many, and should be told so."""
         self.count("connections")
@@ -77,6 +97,5 @@ class RelayState:
 
     def leave(self, connection: Connection) -> None:
         self.connections.discard(connection)
-        self.working.discard(connection)
         if not self.connections:
             self.empty.set()

@@ -10,6 +10,7 @@ from typing import Final
 from watchtower.clock import boottime_ns
 from watchtower.exchanges.dialect import Dialect
 from watchtower.exchanges.dialects import DIALECTS
+from watchtower.taps.bypass import LOOK_SECONDS, bypass_path, read_bypass
 from watchtower.taps.client_connection import ClientConnection
 from watchtower.taps.relay_plan import RelayPlan
 from watchtower.taps.relay_state import RelayState
@@ -25,12 +26,20 @@ class RelayWorker:
         """Raises BadInput for an upstream that cannot be forwarded to."""
         self.state = RelayState(plan, loop, pid, dialects)
         self._server: asyncio.Server | None = None
+        self._bypass_file = bypass_path(plan.run_directory)
 
     async def listen(self, listening: socket.socket) -> None:
         """Accept clients on ``listening``, which stays open in whoever else holds it."""
         loop = self.state.loop
         self._server = await loop.create_server(lambda: ClientConnection(self.state), sock=listening, backlog=2048)
         loop.call_later(_REST_SECONDS, self._rest)
+        self._look_for_bypass()
+
+    def _look_for_bypass(self) -> None:
+        bypassed = read_bypass(self._bypass_file)
+        if bypassed != self.state.bypassed:
+            self.state.bypass(bypassed)
+        self.state.loop.call_later(LOOK_SECONDS, self._look_for_bypass)
 
     def _rest(self) -> None:
         now_ns = boottime_ns()

@@ -17,7 +17,15 @@ from watchtower.clock import boottime, boottime_ns
 from watchtower.taps.framing import Deframer, frame
 from watchtower.taps.relay_state import RelayState
 from watchtower.vocabulary.errors import ProtocolFault
-from watchtower.vocabulary.facts import ORDERS, OrderNotUnderstood, RelayFrame, RelayHello, WorkerOrder
+from watchtower.vocabulary.facts import (
+    ORDERS,
+    HoldState,
+    OrderNotUnderstood,
+    RelayFrame,
+    RelayHello,
+    ServingOrder,
+    WorkerOrder,
+)
 from watchtower.vocabulary.samples import SampleOrder
 
 TICK_SECONDS: Final = 0.05
@@ -84,8 +92,12 @@ class Reporter(asyncio.Protocol):
         self._relay.loop.call_later(TICK_SECONDS, self._tick)
         if self._transport is None or self._full:
             self._relay.exchanges.shed(MAX_GAPS_KEPT)
-        elif now_ns * 1e-9 - self._sent_at >= (FRAME_SECONDS if self._relay.exchanges.has_news else HEARTBEAT_SECONDS):
+        elif now_ns * 1e-9 - self._sent_at >= (FRAME_SECONDS if self._has_news else HEARTBEAT_SECONDS):
             self._send_frame()
+
+    @property
+    def _has_news(self) -> bool:
+        return self._relay.exchanges.has_news or self._relay.passing.has_news
 
     def _send_frame(self) -> None:
         if self._transport is None or self._full:
@@ -95,7 +107,7 @@ class Reporter(asyncio.Protocol):
         self._sent_at = boottime()
         news = relay.exchanges.drain()
         observed = len(relay.exchanges.open)
-        working = max(observed, len(relay.working))
+        working = max(observed, relay.passing.working)
         message = RelayFrame(
             at=self._sent_at,
             worker=relay.plan.worker,
@@ -103,13 +115,18 @@ class Reporter(asyncio.Protocol):
             sequence=self._sequence,
             open_exchanges=working,
             open_unobserved=working - observed,
+            answering=relay.passing.answering,
+            unread=relay.passing.unread,
             parked=relay.hold.parked,
-            hold=relay.hold.state,
+            hold=HoldState.OPEN if relay.bypassed else relay.hold.state,
             hold_op=relay.hold.op_id,
             loop_lag_seconds=max(0, self._lag_ns) * 1e-9,
             dropped_news=relay.exchanges.dropped,
             counters=relay.counters,
             news=news,
+            routes=relay.passing.take(),
+            contacts=relay.contacts.newest(),
+            bypassed=relay.bypassed,
         )
         self._lag_ns = 0
         self._transport.write(frame(message))
@@ -135,6 +152,7 @@ class Reporter(asyncio.Protocol):
         )
         self._transport.write(frame(hello))
         self._relay.exchanges.restate()
+        self._relay.passing.restate()
         self._send_frame()
 
     def data_received(self, data: bytes) -> None:
@@ -142,6 +160,8 @@ class Reporter(asyncio.Protocol):
             for order in self._deframer.feed(data):
                 if isinstance(order, SampleOrder):
                     self._relay.sampler.obey(order)
+                elif isinstance(order, ServingOrder):
+                    self._relay.serving.obey(order)
                 else:
                     self._relay.hold.obey(order)
         except ProtocolFault:

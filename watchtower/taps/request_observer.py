@@ -11,7 +11,10 @@ from watchtower.clock import boottime_ns
 from watchtower.exchanges.dialect import MAX_REQUEST_BYTES, Dialect
 from watchtower.exchanges.exchange import Exchange
 from watchtower.exchanges.requests import RequestHead
+from watchtower.exchanges.responses import ResponseReader
 from watchtower.taps.relay_state import RelayState
+from watchtower.taps.route_counts import Passage
+from watchtower.vocabulary.facts import Ending
 
 
 class RequestObserver:
@@ -24,24 +27,25 @@ class RequestObserver:
         """Of the present request; None where nothing is observed."""
         self.dialect: Dialect | None = None
         """In which it is asked."""
-        self.working = False
-        """It costs the engine work."""
+        self._passage: Passage | None = None
 
     def begin(self, head: RequestHead, path: str) -> None:
         """The request is about to be forwarded."""
         relay = self._relay
         relay.count("requests")
         self.exchange = self.dialect = None
-        self.working = relay.routes.generates(path, head.method)
-        if not self.working:
+        now_ns, dialect = boottime_ns(), relay.routes.dialect(path)
+        works = relay.routes.generates(path, head.method)
+        self._passage = relay.passing.begin(head.method, path, dialect is not None, works, now_ns)
+        if not works:
             return
         relay.count("generations")
-        dialect = relay.routes.dialect(path)
         if dialect is None:
             relay.count("responses_unobserved")
             return
         self.dialect = dialect
-        self.exchange = relay.exchanges.begin(boottime_ns(), path, head.tag)
+        self.exchange = relay.exchanges.begin(now_ns, path, head.tag)
+        self._passage.exchange = self.exchange
         self.exchange.request_bytes = head.content_length
         self.exchange.traceparent = head.traceparent
         if not head.chunked and head.content_length <= MAX_REQUEST_BYTES:
@@ -61,3 +65,19 @@ class RequestObserver:
                 if self._relay.sampler.on:
                     self._relay.sampler.consider(self.exchange, self.dialect, body)
         self._body = None
+
+    def answered(self, reader: ResponseReader, ending: Ending | None = None) -> None:
+        """The answer has ended, or will not come. ``ending``: None, as its status says. Said again, it changes
+        nothing."""
+        passage, self._passage = self._passage, None
+        if passage is None:
+            return
+        if ending is None:
+            ending = Ending.UNOBSERVED if reader.by_status is Ending.COMPLETE else reader.by_status
+        self._relay.passing.ended(passage, boottime_ns(), reader.status, ending)
+
+    def stop(self) -> None:
+        """From here on nothing is observed; what is under way is counted by its bytes instead."""
+        if self._passage is not None:
+            self._relay.passing.forget(self._passage)
+        self._passage = self._body = self.exchange = self.dialect = None

@@ -53,6 +53,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._pending_bytes = 0
         self._paused = False
         self.observing = True
+        self.timed_out = False
+        """It was not reached because nobody answered in time; otherwise it was refused."""
+        self.moved_ns = 0
+        """When bytes last came while nobody observed."""
         self._connecting = loop.create_task(self._connect(loop, address, connect_seconds), name="connect upstream")
 
     async def _connect(self, loop: asyncio.AbstractEventLoop, address: Address, seconds: float) -> None:
@@ -62,7 +66,8 @@ class UpstreamConnection(asyncio.Protocol):
                     await loop.create_unix_connection(lambda: self, address.path)
                 else:
                     await loop.create_connection(lambda: self, address.host, address.port)
-        except (OSError, TimeoutError):
+        except OSError as problem:
+            self.timed_out = isinstance(problem, TimeoutError)
             if self._client is not None:
                 self._client.upstream_unreachable(self)
 
@@ -75,6 +80,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._pending_bytes += len(data)
         if self._pending_bytes > _MAX_PENDING_BYTES and self._client is not None:
             self._client.upstream_full(True)
+
+    def follow(self, reader: ResponseReader) -> None:
+        """The next bytes begin an answer, and ``reader`` reads it."""
+        self._reader = reader
+        self.observing = True
 
     def hold_back(self, paused: bool) -> None:
         """Stop (or go on) reading from the engine: the client's buffer is full (or empty again)."""
@@ -115,6 +125,8 @@ class UpstreamConnection(asyncio.Protocol):
             reader.feed(data, ns)
             if not (reader.awaited and reader.in_sync) and self._client is not None:
                 self._client.answer_moved()
+        else:
+            self.moved_ns = ns
 
     def pause_writing(self) -> None:
         if self._client is not None:

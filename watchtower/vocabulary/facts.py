@@ -16,9 +16,11 @@ from typing import Final
 import msgspec
 
 from watchtower.vocabulary.actions import Incarnation
+from watchtower.vocabulary.contacts import Contact, ContactKind
 from watchtower.vocabulary.gpus import GpuSeen, GpuSource, Trouble, Xid
 from watchtower.vocabulary.reasons import ReasonKind
 from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder
+from watchtower.vocabulary.unread import RouteUnread
 
 
 class Fact(msgspec.Struct, frozen=True, tag_field="fact", omit_defaults=True, kw_only=True):
@@ -134,6 +136,15 @@ class HoldState(StrEnum):
         return cls.UNKNOWN if isinstance(value, str) else None
 
 
+class Bypassed(msgspec.Struct, frozen=True):
+    """Who had the relay bypassed, why, and since when."""
+
+    author: str
+    reason: str
+    since_wall: float
+    """Unix time in seconds."""
+
+
 class RelayFrame(Fact, frozen=True, tag="relay_frame", kw_only=True):
     """One batch from one relay worker: about 5 a second while there is traffic, at least one a second always."""
 
@@ -156,6 +167,21 @@ class RelayFrame(Fact, frozen=True, tag="relay_frame", kw_only=True):
     counters: dict[str, int] = {}
     """Cumulative counts by name (``watchtower.vocabulary.words.RELAY_COUNTERS``)."""
     news: list[ExchangeNews] = []
+    answering: int = -1
+    """Connections with an answer under way, read or not; −1: an older worker, which does not say."""
+    unread: int = 0
+    """Of these, those that ask for something and whose answer nobody reads, known routes or not."""
+    routes: list[RouteUnread] = []
+    """Those that changed since the last frame, all of them in the first after a hello."""
+    contacts: list[Contact] = []
+    """The newest of each kind."""
+    bypassed: Bypassed | None = None
+    """This worker only forwards: it was told to by a person."""
+
+    @property
+    def under_way(self) -> int:
+        """Answers that a restart of the engine would cut."""
+        return max(self.answering, self.open_exchanges)
 
 
 class RelayHello(Fact, frozen=True, tag="relay_hello", kw_only=True):
@@ -212,9 +238,20 @@ class ReleaseOrder(msgspec.Struct, frozen=True, tag="release", tag_field="order"
     op_id: str
 
 
+class ServingOrder(msgspec.Struct, frozen=True, tag="serving", tag_field="order", kw_only=True):
+    """How the engine is, for whoever asks the relay's own port. Renewed by the daemon; not renewed, it lapses."""
+
+    known: bool
+    serving: bool
+    """False: proven dead, or hung and confirmed. Means nothing where it is not ``known``."""
+    reason: str
+    until: float
+    """CLOCK_BOOTTIME seconds."""
+
+
 RelayOrder = HoldOrder | ReleaseOrder
-WorkerOrder = RelayOrder | SampleOrder
-ORDERS: tuple[str, ...] = ("hold", "release", "sample")
+WorkerOrder = RelayOrder | SampleOrder | ServingOrder
+ORDERS: tuple[str, ...] = ("hold", "release", "sample", "serving")
 """The tags of ``WorkerOrder``: what a worker of this version says that it understands."""
 RelayMessage = RelayHello | RelayFrame | OrderNotUnderstood | ExchangeSampled
 
@@ -232,6 +269,8 @@ class EngineScrape(Fact, frozen=True, tag="engine_scrape", kw_only=True):
     kv_cache_ratio: float | None = None
     generation_tokens: float | None = None
     """Cumulative; resets with the engine."""
+    contact: ContactKind | None = None
+    """None: we ourselves could not ask."""
 
 
 class CanaryOutcome(StrEnum):
@@ -258,6 +297,8 @@ class CanaryEnded(Fact, frozen=True, tag="canary_ended", kw_only=True):
     outcome: CanaryOutcome
     seconds: float
     because: str = ""
+    contact: ContactKind | None = None
+    """None: we ourselves could not ask."""
 
 
 class ReferenceAnswered(Fact, frozen=True, tag="reference_answered", kw_only=True):

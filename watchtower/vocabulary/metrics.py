@@ -44,6 +44,10 @@ METRICS: dict[str, str] = {
     "watchtower_relay_loop_lag_seconds": "Longest delay of a relay worker's event loop in its newest report, seconds.",
     "watchtower_relay_dropped_news_total": "Observations that fell off a relay worker's bounded queue.",
     "watchtower_relay_caused_errors_total": "Client errors that the relay itself caused, by kind: never the engine's.",
+    "watchtower_relay_bypassed": "1 while a person has the relay bypassed: it forwards and reads nothing.",
+    "watchtower_relay_unread_total": "Requests that passed and were not read, by route: the first four, and `other`. "
+    "Their cause, status and duration stand in the status.",
+    "watchtower_relay_unread_failures_total": "Of these, those that ended in 5xx or without their end.",
     "watchtower_gpu_source_up": "1 while the hardware source (nvml, dcgm, simulated) can be read.",
     "watchtower_gpu_info": "UUID, model name and source of each GPU; `gpu` is its index on this boot; always 1.",
     "watchtower_gpu_readable": "1 while utilization of this GPU can be read.",
@@ -103,6 +107,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "watchtower_incident_held": ("reason",),
     "watchtower_actions_total": ("verb", "result"),
     "watchtower_relay_caused_errors_total": ("kind",),
+    "watchtower_relay_unread_total": ("route",),
     "watchtower_gpu_source_up": ("source",),
     "watchtower_gpu_info": ("gpu", "uuid", "name", "source"),
     "watchtower_gpu_throttled_seconds_total": ("gpu", "reason"),

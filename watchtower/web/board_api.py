@@ -19,6 +19,8 @@ Render = Callable[[str], tuple[bytes, str]]
 Timeline = Callable[[str], Awaitable[list[dict[str, Any]]]]
 """The journal's records of one incident, oldest first. Raises StorageFault."""
 
+OLD_SECONDS = 15.0
+"""What the board says of the engine lapses after this, as the relay workers' word does."""
 NO_LOOK: dict[str, Any] = {"source": None, "because": "not looked yet", "gpus": [], "placement": []}
 
 
@@ -40,6 +42,7 @@ class BoardApi:
             Route("/metrics", self.metrics),
             Route("/-/healthy", self.healthy),
             Route("/-/ready", self.ready),
+            Route("/-/serving", self.serving),
             Route("/api/v1/status", self.status),
             Route("/api/v1/latency", self.latency),
             Route("/api/v1/incidents", self.incidents),
@@ -61,6 +64,15 @@ class BoardApi:
     async def ready(self, request: Request) -> Response:
         because = self._board.ready_because
         return PlainTextResponse(because or "ready", 503 if because else 200)
+
+    async def serving(self, request: Request) -> Response:
+        """Whether anybody should be sent here, for gateways: 503 only where it is proven that the engine is dead or
+        hangs. Never an engine's liveness probe: whoever restarts by it restarts beside us, and in a hold."""
+        word = self._board.serving
+        last = self._board.last_tick
+        if last is None or self._clock.now().boot - last.boot > OLD_SECONDS:
+            word = {"known": False, "serving": True, "reason": "not known: nothing was evaluated lately"}
+        return JSONResponse(word, 503 if word["known"] and not word["serving"] else 200)
 
     async def status(self, request: Request) -> Response:
         return JSONResponse(self._board.status(self._clock.now()))

@@ -13,7 +13,10 @@ from starlette.routing import Route
 from watchtower.vocabulary.errors import Deadline
 from watchtower.web.permission import Permission
 
-COMMANDS = ("pause", "resume", "ack_resume", "ack_resolve", "breaker_reset", "bless", "unbless")
+COMMANDS = ("pause", "resume", "ack_resume", "ack_resolve", "breaker_reset", "bless", "unbless", "bypass", "bypass_off")
+"""In the words of the API; ``-`` and ``_`` are the same."""
+ENDINGS = ("resume", "bypass_off")
+"""They end what has a reason, and need none of their own."""
 
 LONGEST_TEXT = 500
 """Characters of an author or a reason."""
@@ -36,7 +39,7 @@ class CommandsApi:
         if verb not in COMMANDS:
             raise HTTPException(404, f"no command {verb!r}; there are: {', '.join(COMMANDS)}")
         author, reason, seconds = await _body(request)
-        if not author or (verb != "resume" and not reason):
+        if not author or (verb not in ENDINGS and not reason):
             raise HTTPException(400, "author and reason are required, so that the next on-call engineer knows")
         if verb == "pause" and seconds <= 0:
             raise HTTPException(400, "a pause needs an end: seconds above 0")

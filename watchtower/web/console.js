@@ -39,11 +39,17 @@ function sentence(status) {
   const lines = [];
   const incident = status.incident;
   if (!status.ready) lines.push(element("p", `Not ready: ${status.ready_because}`, "unknown"));
-  else if (!incident) lines.push(element("p", "Nothing is wrong.", "ok"));
+  else if (!incident && !status.relay.bypass) lines.push(element("p", "Nothing is wrong.", "ok"));
   if (incident) {
     lines.push(element("p", `${incident.state.toUpperCase()}: ${incident.title}`, incident.state === "recovering" ? "ok" : "breach"));
     (incident.held || []).forEach((held) => lines.push(element("small", `held by ${held.gate}: ${held.because}`)));
     lines.push(element("code", `watchtower explain ${incident.id}`));
+  }
+  const bypass = status.relay.bypass;
+  if (bypass) {
+    lines.push(element("p", `BYPASSED by ${bypass.author} since ${when(bypass.since_wall)}: ${bypass.reason}. ` +
+      `The relay reads nothing (${bypass.workers} of ${bypass.of} workers).`, "breach"));
+    lines.push(element("code", "watchtower bypass --off"));
   }
   if (status.storage_fault) lines.push(element("p", `Observing only: ${status.storage_fault}`, "breach"));
   box.replaceChildren(...lines);
@@ -90,6 +96,10 @@ async function refresh() {
     draw(latency.seconds.map((point) => point.p95), slow ? slow.limit : null);
     fill("rules", ["rule", "verdict", "what it sees"],
       status.rules.map((rule) => [[rule.rule], [rule.firing ? `${rule.verdict} · firing` : rule.verdict, rule.verdict], [rule.sentence]]));
+    fill("unread", ["route", "why unread", "passed", "statuses", "mean time"],
+      status.relay.unread.map((route) => [[route.route], [route.cause], [String(route.requests), "number"],
+        [Object.entries(route.statuses).sort().map(([level, count]) => `${level} ${count}`).join(", ")],
+        [human(route.mean_seconds, "latency"), "number"]]));
     fill("incidents", ["opened", "id", "state", "what"],
       incidents.incidents.slice(0, 10).map((one) => [[when(one.opened_wall)], [one.id], [one.state], [one.title]]));
     fill("actions", ["op", "verb", "state", "verified by / because"],

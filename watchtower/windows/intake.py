@@ -17,6 +17,7 @@ from watchtower.windows.roster import OpenExchange, Roster
 from watchtower.windows.series import MOST_TOKENS_IN_A_READ
 from watchtower.windows.totals import TotalsByModel
 from watchtower.windows.traffic_counts import TrafficSlot
+from watchtower.windows.unread_traffic import UnreadTraffic
 from watchtower.windows.window_settings import WindowSettings
 
 
@@ -34,6 +35,7 @@ class Intake:
         """Of every exchange."""
         self._traffic, self._inter_token = self.all.traffic, self.all.inter_token
         self.labelled = LabelledSeries(settings)
+        self.unread = UnreadTraffic(settings.known_blind, settings.longest_window_seconds)
         self.others = 0
         """Exchanges that no labelled series was named for."""
         self.ignored = 0
@@ -44,6 +46,7 @@ class Intake:
         if heard.repeated:
             self.ignored += 1
             return
+        self.unread.frame(frame)
         if heard.fresh:
             self.roster.forget_worker(frame.pid)
         slot = self._traffic.at(frame.at)

@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from watchtower.vocabulary.facts import RelayFrame, RelayGone
+from watchtower.vocabulary.facts import Bypassed, RelayFrame, RelayGone
+from watchtower.vocabulary.instants import iso
 from watchtower.vocabulary.reasons import Reason, ReasonKind
 
 PART: Final = "relay"
@@ -24,6 +25,7 @@ class Worker:
     heard_at: float
     open_exchanges: int
     dropped_news: int
+    bypassed: Bypassed | None
 
 
 class RelayWorkers:
@@ -51,7 +53,8 @@ class RelayWorkers:
     def heard(self, frame: RelayFrame) -> FrameHeard:
         """Take note of a frame."""
         known = self._workers.get(frame.pid)
-        now = Worker(frame.worker, frame.sequence, frame.at, max(0, frame.open_exchanges), frame.dropped_news)
+        open_exchanges = max(0, frame.open_exchanges)
+        now = Worker(frame.worker, frame.sequence, frame.at, open_exchanges, frame.dropped_news, frame.bypassed)
         if known is None:
             self._workers[frame.pid] = now
             self._broken(frame.at, self._connected(frame.worker))
@@ -65,6 +68,8 @@ class RelayWorkers:
         if frame.dropped_news > known.dropped_news:
             self._broken(frame.at, _silent(f"news of relay worker {frame.worker} fell off its queue"))
             return FrameHeard(shed=True)
+        if known.bypassed is not None:
+            self._broken(frame.at, _bypassed(frame.worker, known.bypassed))
         seconds = frame.at - known.heard_at
         if seconds > self._silence:
             self._broken(frame.at, _silent(f"relay worker {frame.worker} was silent for {seconds:.1f} s"))
@@ -81,6 +86,8 @@ class RelayWorkers:
         for known in self._workers.values():
             if now - known.heard_at > self._silence:
                 return _silent(f"relay worker {known.number} has been silent for {now - known.heard_at:.1f} s")
+            if known.bypassed is not None:
+                return _bypassed(known.number, known.bypassed)
         return None
 
     def _connected(self, worker: int) -> Reason:
@@ -92,6 +99,11 @@ class RelayWorkers:
     def _broken(self, at: float, hole: Reason) -> None:
         if at >= self.clean_since:
             self.clean_since, self.hole = at, hole
+
+
+def _bypassed(worker: int, by: Bypassed) -> Reason:
+    since = iso(by.since_wall)[:16]
+    return _silent(f"relay worker {worker} is bypassed by {by.author} since {since}Z ({by.reason}) and reads nothing")
 
 
 def _silent(text: str) -> Reason:

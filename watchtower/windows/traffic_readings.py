@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from watchtower.vocabulary.readings import Reading
 from watchtower.vocabulary.reasons import Reason, ReasonKind
 from watchtower.vocabulary.signals import MOST_LABELLED, Signal
@@ -111,7 +113,11 @@ class TrafficReadings:
             return Reason(ReasonKind.UNOBSERVED, text, RELAY)
         if traffic.ended:
             return few(f"{traffic.ended} exchanges ended without a token to time")
-        return NO_EXCHANGE
+        return self.quiet(over, now, NO_EXCHANGE)
+
+    def quiet(self, over: float, now: float, idle: Reason) -> Reason:
+        """``idle``, unless requests passed that nobody reads."""
+        return self._intake.unread.counts(over, now).reason(self._intake.all.counts(over, now).opened) or idle
 
     def _longest(self, where: Observations, sample: Sample, name: str, over: float, now: float) -> Reading:
         moment = self.moment(now)
@@ -136,14 +142,9 @@ class TrafficReadings:
                 return unknown(name, over, now, few("no two frames of a relay worker lie in the window"))
             return Reading(name=name, over=over, at=now, value=value, samples=round(over))
         if name == "exchanges.error_ratio":
-            ratio = share(traffic.failed, traffic.ended)
-            if ratio is None:
-                waiting = self._open(where)
-                none_ended = few(f"{waiting} exchanges are open and none has ended") if waiting else NONE_ENDED
-                return unknown(name, over, now, none_ended)
-            return _known(name, over, now, ratio, traffic.ended)
+            return self._failed(where, name, over, now)
         if not traffic.heard and not self._open(where):
-            return unknown(name, over, now, NO_EXCHANGE)
+            return unknown(name, over, now, self.quiet(over, now, NO_EXCHANGE))
         seconds = now - where.traffic.begin(now - over)
         if name == "exchanges.arrival_rate":
             return Reading(name=name, over=over, at=now, value=traffic.opened / seconds, samples=traffic.opened)
@@ -154,6 +155,23 @@ class TrafficReadings:
             most = max(traffic.asked_bytes, traffic.answered_bytes)
             return Reading(name=name, over=over, at=now, value=most / seconds, samples=traffic.opened)
         return Reading(name=name, over=over, at=now, value=traffic.tokens / seconds, samples=max(1, traffic.heard))
+
+    def _failed(self, where: Observations, name: str, over: float, now: float) -> Reading:
+        """The share that failed, of the answers that are read or of those that are not, whichever is surely worse:
+        together, the many of one kind would hide the few of the other."""
+        traffic = where.counts(over, now)
+        ratio = share(traffic.failed, traffic.ended)
+        if where is self._intake.all:
+            unread = self._intake.unread.counts(over, now)
+            other = share(unread.failed, unread.ended)
+            if other is not None and unread.failed and (ratio is None or other.low > ratio.low):
+                found = _known(name, over, now, other, unread.ended)
+                return replace(found, detail=f"unread answers of {', '.join(sorted(unread.failing))}")
+        if ratio is None:
+            waiting = self._open(where)
+            none_ended = few(f"{waiting} exchanges are open and none has ended") if waiting else NONE_ENDED
+            return unknown(name, over, now, none_ended if waiting else self.quiet(over, now, none_ended))
+        return _known(name, over, now, ratio, traffic.ended)
 
     def _open(self, where: Observations) -> int:
         roster = self._intake.roster

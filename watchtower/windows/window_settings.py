@@ -22,6 +22,8 @@ class WindowSettings:
     """Sub-windows with data, for a confidence band."""
     relay_silence_seconds: float = 3.0
     """A relay worker that says nothing for longer is not observed (it speaks at least once a second)."""
+    known_blind: tuple[str, ...] = ()
+    """Routes whose answers nobody reads, on purpose."""
     relay_lag_seconds: float = 0.005
     """Loop lag of a relay worker beyond which the latencies of that moment are left out."""
     warmup_requests: int = 50

@@ -211,7 +211,7 @@ class Windows:
         roster, moment = self._intake.roster, self._traffic.moment(now)
         dark = self._intake.relays.unheard(now) or self._presence.gone or self._continuity.warming(now)
         if dark is not None or moment.oldest is None:
-            return unknown(name, over, now, dark or NOTHING_OWED)
+            return unknown(name, over, now, dark or self._traffic.quiet(over, now, NOTHING_OWED))
         since = max(moment.oldest, roster.progress_at)
         if since < moment.clean and now - moment.clean < over:
             since_then = f"{moment.hole.text} {now - moment.clean:.1f} s ago and no token was seen since"

@@ -1,7 +1,8 @@
 """Was the engine at work? The load gate of everything that compares GPUs.
 
 GPUs of an idle engine differ for a hundred reasons that are nobody's fault. A second counts as worked when any worker
-had an exchange open in it. (Workers report once a second at least, so a report speaks for the seconds since the last.)
+had a request for work under way in it, read or not. (Workers report once a second at least, so a report speaks for the
+seconds since the last.)
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ class Workload:
 
     def frame(self, frame: RelayFrame) -> None:
         before, was_open = self._last.get(frame.worker, (frame.at, 0))
-        self._last[frame.worker] = (frame.at, frame.open_exchanges)
+        at_work = frame.open_exchanges + frame.unread
+        self._last[frame.worker] = (frame.at, at_work)
         if frame.at < before:
             return
         if was_open > 0 and frame.at - before <= LONGEST_REPORT_SECONDS:
             self._worked.update(range(math.floor(before), math.floor(frame.at) + 1))
-        elif frame.open_exchanges > 0 or frame.news:
+        elif at_work > 0 or frame.news:
             self._worked.add(math.floor(frame.at))
         if frame.at - self._swept > self._longest:
             self._swept = frame.at

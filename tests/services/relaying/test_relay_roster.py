@@ -8,6 +8,7 @@ import pytest
 
 from watchtower.services.relaying.relay_roster import MOST_REMEMBERED, RelayRoster
 from watchtower.vocabulary.facts import EngineScrape, RelayFrame, RelayGone
+from watchtower.vocabulary.unread import RouteUnread, UnreadCause
 
 
 @pytest.fixture
@@ -59,3 +60,20 @@ def test_workers_that_die_again_and_again_fill_no_memory(roster: RelayRoster) ->
         roster.absorb(gone(pid))
     assert roster.counts["requests"] == 1000
     assert len(roster._counted) == MOST_REMEMBERED
+
+
+def passed(requests: int, errors: int = 0) -> list[RouteUnread]:
+    endings = {"unobserved": requests - errors, "error": errors}
+    return [RouteUnread("/pooling", UnreadCause.ROUTE, requests, endings, {"2xx": requests}, requests * 0.5)]
+
+
+def test_what_passed_unread_is_added_up_over_workers_and_connections(roster: RelayRoster) -> None:
+    roster.absorb(frame(routes=passed(10)))
+    roster.absorb(frame(routes=passed(12, errors=1)))
+    roster.absorb(frame())
+    roster.absorb(gone())
+    roster.absorb(frame(routes=passed(13, errors=1)))  # the same process tells all of it to a new connection
+    roster.absorb(frame(pid=88, routes=passed(5)))
+    (total,) = roster.unread.values()
+    assert (total.requests, total.endings, total.statuses) == (18, {"unobserved": 17, "error": 1}, {"2xx": 18})
+    assert total.seconds == 9.0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from watchtower.services.relaying.relay_traffic import ACKNOWLEDGE_SECONDS, RelayTraffic
 from watchtower.settings import HoldSettings
 from watchtower.testing.clock import HandClock
-from watchtower.vocabulary.facts import HoldOrder, HoldState, RelayFrame, RelayOrder, ReleaseOrder
+from watchtower.vocabulary.facts import Bypassed, HoldOrder, HoldState, RelayFrame, RelayOrder, ReleaseOrder
 
 DRAIN_SECONDS = 10.0
 
@@ -38,7 +39,7 @@ class House:
             order=self.orders.append,
         )
 
-    def worker(self, number: int = 0, *, holds: str = "", open: int = 0, parked: int = 0) -> None:
+    def worker(self, number: int = 0, *, holds: str = "", open: int = 0, parked: int = 0, **more: Any) -> None:
         self.frames[number] = RelayFrame(
             at=0,
             worker=number,
@@ -48,6 +49,7 @@ class House:
             parked=parked,
             hold=HoldState.HOLDING if holds else HoldState.OPEN,
             hold_op=holds,
+            **more,
         )
 
     @property
@@ -134,3 +136,27 @@ async def test_idle_but_not_yet_holding_is_not_drained(house: House) -> None:
 async def test_release_names_the_hold_it_ends(house: House) -> None:
     await house.traffic.release("op-1")
     assert house.orders == [ReleaseOrder(op_id="op-1")]
+
+
+async def test_a_drain_waits_for_answers_that_nobody_reads(house: House) -> None:
+    house.worker(holds="op-1", answering=1)
+
+    def later(since: float) -> None:
+        if since > 4:
+            house.worker(holds="op-1", answering=0)
+
+    house.clock.passing = later
+    assert await house.traffic.hold("op-1", drain=True) == 0
+    assert 4 < house.waited < 5
+
+
+async def test_an_older_worker_says_nothing_of_them_and_is_believed_in_what_it_says(house: House) -> None:
+    house.worker(holds="op-1", open=2)
+    assert await house.traffic.hold("op-1", drain=True) == 2
+    assert house.waited >= DRAIN_SECONDS
+
+
+async def test_a_bypassed_worker_holds_nobody_and_is_not_waited_for(house: House) -> None:
+    house.worker(holds="", bypassed=Bypassed("anna", "why", 1.0))
+    await house.traffic.hold("op-1", drain=False)
+    assert house.waited == 0

@@ -21,8 +21,9 @@ from watchtower.vocabulary.facts import (
     RelayFrame,
     RelayGone,
     RelayHello,
-    RelayOrder,
     ReleaseOrder,
+    ServingOrder,
+    WorkerOrder,
 )
 from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder
 
@@ -42,14 +43,14 @@ class Worker:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._deframer = Deframer(msgspec.msgpack.Decoder(RelayOrder | SampleOrder))
+        self._deframer = Deframer(msgspec.msgpack.Decoder(WorkerOrder))
 
     def say(self, *messages: Any) -> None:
         for message in messages:
             self._writer.write(frame(message))
 
-    async def orders(self, count: int) -> list[RelayOrder | SampleOrder]:
-        found: list[RelayOrder | SampleOrder] = []
+    async def orders(self, count: int) -> list[WorkerOrder]:
+        found: list[WorkerOrder] = []
         async with asyncio.timeout(10):
             while len(found) < count:
                 found += self._deframer.feed(await self._reader.read(65536))
@@ -127,7 +128,7 @@ async def test_it_does_not_hear_of_one_that_is_over_or_was_released(house: House
     later = await house.worker()
     await until(lambda: house.channel.connected == 2)
     house.channel.order(ReleaseOrder(op_id="op-9"))
-    assert [order.op_id for order in await late.orders(3) if not isinstance(order, SampleOrder)] == [
+    assert [order.op_id for order in await late.orders(3) if isinstance(order, HoldOrder | ReleaseOrder)] == [
         "op-2",
         "op-2",
         "op-9",
@@ -161,3 +162,17 @@ async def test_an_order_that_a_worker_does_not_understand_is_counted(house: Hous
     worker.say(HELLO, refused, refused, heard())
     await until(lambda: len(house.facts) == 2)
     assert house.channel.skipped == {"sing": 2}
+
+
+SERVES = ServingOrder(known=True, serving=False, reason="it hangs", until=1015.0)
+
+
+async def test_the_word_on_the_engine_goes_to_workers_that_know_it_and_an_older_one_would_hang_up(house: House) -> None:
+    old, new = await house.worker(), await house.worker()
+    old.say(HELLO)
+    new.say(msgspec.structs.replace(HELLO, pid=78, understands=("hold", "release", "sample", "serving")))
+    await until(lambda: len(house.facts) == 2)
+    house.channel.serving(SERVES)
+    house.channel.order(HOLD)
+    assert await new.orders(3) == [SampleOrder(ratio=0), SERVES, HOLD]
+    assert HOLD in await old.orders(1)

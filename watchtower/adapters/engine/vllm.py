@@ -20,6 +20,7 @@ from watchtower.adapters.engine.vllm_weights import VllmWeights
 from watchtower.clock import boottime, boottime_ns
 from watchtower.http_clients import CLOSE, NO_KEEP_ALIVE
 from watchtower.knobs import EngineSettings
+from watchtower.vocabulary.contacts import ContactKind
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome, EngineScrape
 from watchtower.vocabulary.references import EngineAnswer, Question
 
@@ -38,9 +39,16 @@ GENERATED = ("vllm:generation_tokens_total", "vllm:generation_tokens")
 class Failed(Exception):
     """No usable answer. ``str()`` is a kind, never a body."""
 
-    def __init__(self, because: str, outcome: CanaryOutcome = CanaryOutcome.REFUSED) -> None:
+    def __init__(
+        self,
+        because: str,
+        outcome: CanaryOutcome = CanaryOutcome.REFUSED,
+        contact: ContactKind = ContactKind.HTTP,
+    ) -> None:
+        """``contact``: what came of reaching the engine at all; most failures lie in what it answered."""
         super().__init__(because)
         self.outcome = outcome
+        self.contact = contact
 
 
 class VllmEngineSettings(EngineSettings):
@@ -93,9 +101,10 @@ class VllmEngine:
         try:
             values = _values(self._get("/metrics", SCRAPE_SECONDS).decode("utf-8", "replace"))
         except Failed as failed:
-            return EngineScrape(at=at, ok=False, because=str(failed))
+            return EngineScrape(at=at, ok=False, because=str(failed), contact=failed.contact)
         if not any(name.startswith("vllm:") for name in values):
-            return EngineScrape(at=at, ok=False, because="no vllm metrics are exported (--disable-log-stats?)")
+            because = "no vllm metrics are exported (--disable-log-stats?)"
+            return EngineScrape(at=at, ok=False, because=because, contact=ContactKind.HTTP)
         return EngineScrape(
             at=at,
             ok=True,
@@ -103,6 +112,7 @@ class VllmEngine:
             waiting=_first(values, WAITING, sum),
             kv_cache_ratio=_first(values, KV_CACHE, max),
             generation_tokens=_first(values, GENERATED, sum),
+            contact=ContactKind.HTTP,
         )
 
     def canary(self, id: str, started_at: float, deadline_seconds: float) -> CanaryEnded:
@@ -110,12 +120,18 @@ class VllmEngine:
         began = boottime()
         try:
             self._generate(f"{id}-{boottime_ns():x}", deadline_seconds)
-            outcome, because = CanaryOutcome.SERVED, ""
+            outcome, because, contact = CanaryOutcome.SERVED, "", ContactKind.HTTP
         except Failed as failed:
-            outcome, because = failed.outcome, str(failed)
+            outcome, because, contact = failed.outcome, str(failed), failed.contact
         ended = boottime()
         return CanaryEnded(
-            at=ended, id=id, started_at=started_at, outcome=outcome, seconds=ended - began, because=because
+            at=ended,
+            id=id,
+            started_at=started_at,
+            outcome=outcome,
+            seconds=ended - began,
+            because=because,
+            contact=contact,
         )
 
     def ask(self, question: Question) -> EngineAnswer:
@@ -167,8 +183,10 @@ class VllmEngine:
     ) -> bytes:
         """The body of a 200, read within about ``seconds`` however slowly it drips. Raises ``Failed``."""
         until = boottime() + seconds
+        answered = False
         try:
             with self._client.stream(method, path, json=json, headers=headers, timeout=seconds) as reply:
+                answered = True
                 if reply.status_code != httpx.codes.OK:
                     raise Failed(f"HTTP {reply.status_code}")
                 body = b""
@@ -180,15 +198,18 @@ class VllmEngine:
                         raise Failed("no complete answer in time", CanaryOutcome.HUNG)
                 return body
         except httpx.ConnectTimeout as problem:
-            raise Failed("no connection in time", CanaryOutcome.HUNG) from problem
+            raise Failed("no connection in time", CanaryOutcome.HUNG, ContactKind.TIMEOUT) from problem
         except httpx.TimeoutException as problem:
-            raise Failed("no answer in time", CanaryOutcome.HUNG) from problem
+            contact = ContactKind.HTTP if answered else ContactKind.TIMEOUT
+            raise Failed("no answer in time", CanaryOutcome.HUNG, contact) from problem
         except httpx.ConnectError as problem:
-            raise Failed("cannot connect") from problem
+            raise Failed("cannot connect", contact=ContactKind.REFUSED) from problem
         except httpx.RemoteProtocolError as problem:
-            raise Failed("broken off in mid-answer, or not HTTP", CanaryOutcome.BROKEN) from problem
+            contact = ContactKind.HTTP if answered else ContactKind.OK
+            raise Failed("broken off in mid-answer, or not HTTP", CanaryOutcome.BROKEN, contact) from problem
         except (httpx.HTTPError, httpx.InvalidURL) as problem:
-            raise Failed(type(problem).__name__) from problem
+            contact = ContactKind.HTTP if answered else ContactKind.OK
+            raise Failed(type(problem).__name__, contact=contact) from problem
 
 
 def _decoded(body: bytes) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class Loaded:
             minimum_requests=evidence.minimum_requests,
             minimum_clusters=evidence.minimum_clusters,
             minimum_answers=self.settings.references.minimum_answers,
+            known_blind=self.settings.relay.known_blind,
             relay_lag_seconds=evidence.relay_lag_seconds,
             warmup_requests=remediation.warmup_requests,
             warmup_seconds=remediation.warmup_seconds,

@@ -33,7 +33,7 @@ from watchtower.settings import RelaySettings
 from watchtower.taps.listening import bound, inherited, name_of
 from watchtower.taps.socket_addresses import bad
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.facts import RelayOrder
+from watchtower.vocabulary.facts import RelayOrder, ServingOrder
 from watchtower.vocabulary.samples import SampleOrder
 
 BACKOFF: Final = Backoff(first_seconds=0.2, longest_seconds=5.0, steady_seconds=30.0)
@@ -81,6 +81,10 @@ class RelayPool:
     def sample(self, order: SampleOrder) -> None:
         """Every worker, also one that connects later, takes samples like this from now on."""
         self._channel.sample(order)
+
+    def serving(self, order: ServingOrder) -> None:
+        """Every worker that knows how answers ``/-/serving`` like this until the order lapses."""
+        self._channel.serving(order)
 
     async def start(self) -> None:
         """Raises BadInput: listen address bad or taken, upstream unusable, run directory unusable."""

@@ -6,10 +6,14 @@ Holds, readiness and the display ask here; the numbers of a user's exchanges go 
 from __future__ import annotations
 
 from watchtower.vocabulary.facts import AnyFact, RelayFrame, RelayGone
+from watchtower.vocabulary.unread import RouteUnread, UnreadCause, grown
 from watchtower.vocabulary.words import DROPPED
 
 MOST_REMEMBERED = 64
 """Relay processes whose last counts are kept, so that one that comes back is not counted twice."""
+
+
+RouteKey = tuple[str, UnreadCause]
 
 
 class RelayRoster:
@@ -20,11 +24,15 @@ class RelayRoster:
         self._counted: dict[int, dict[str, int]] = {}  # by pid, newest last; kept over a lost connection
         self.counts: dict[str, int] = {}
         """Of all relay processes that reported to this daemon, also those that ended: a count never falls."""
+        self._unread: dict[int, dict[RouteKey, RouteUnread]] = {}  # by pid, as ``_counted``
+        self.unread: dict[RouteKey, RouteUnread] = {}
+        """What passed unread, of the same processes, by route and cause."""
 
     def absorb(self, fact: AnyFact) -> None:
         match fact:
             case RelayFrame():
                 self._count(fact)
+                self._count_unread(fact)
                 self._newest[fact.pid] = fact
             case RelayGone():
                 self._newest.pop(fact.pid, None)
@@ -44,3 +52,14 @@ class RelayRoster:
         self._counted[frame.pid] = now
         if len(self._counted) > MOST_REMEMBERED:
             del self._counted[next(iter(self._counted))]
+
+    def _count_unread(self, frame: RelayFrame) -> None:
+        """The same for routes, of which a frame names those that changed."""
+        before = self._unread.pop(frame.pid, {})
+        for now in frame.routes:
+            key = (now.route, now.cause)
+            self.unread[key] = grown(self.unread.get(key, RouteUnread(*key)), before.get(key), now)
+            before[key] = now
+        self._unread[frame.pid] = before
+        if len(self._unread) > MOST_REMEMBERED:
+            del self._unread[next(iter(self._unread))]

@@ -1,7 +1,8 @@
 """The runner's way to the relay workers: hold, drain, release.
 
 A hold counts as taken when every connected worker has acknowledged it by name. Without a relay there is nothing to
-hold, and the caller is told so by "nothing is open". The deadline of the hold itself lives in the workers.
+hold, and the caller is told so by "nothing is open". A drain waits for every connection with an answer under way,
+whether or not anybody reads it. The deadline of the hold itself lives in the workers.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class RelayTraffic:
         while True:
             frames = self._frames()
             waited = self._clock.now().boot - started
-            holding = all(frame.hold_op == op_id for frame in frames) or waited > ACKNOWLEDGE_SECONDS
-            still_open = sum(frame.open_exchanges for frame in frames)
+            holding = all(_acknowledged(frame, op_id) for frame in frames) or waited > ACKNOWLEDGE_SECONDS
+            still_open = sum(frame.under_way for frame in frames)
             if holding and (not drain or still_open == 0 or waited > knobs.drain_seconds):
                 log.info("traffic.held", op_id=op_id, open=still_open, parked=_parked(frames), waited=round(waited, 3))
                 return still_open
@@ -62,6 +63,11 @@ class RelayTraffic:
     async def release(self, op_id: str) -> None:
         self._order(ReleaseOrder(op_id=op_id))
         log.info("traffic.released", op_id=op_id, parked=_parked(self._frames()))
+
+
+def _acknowledged(frame: RelayFrame, op_id: str) -> bool:
+    """A worker that is bypassed holds nobody, and need not be waited for."""
+    return frame.bypassed is not None or frame.hold_op == op_id
 
 
 def _parked(frames: Collection[RelayFrame]) -> int:

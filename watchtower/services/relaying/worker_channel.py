@@ -32,6 +32,7 @@ from watchtower.vocabulary.facts import (
     RelayMessage,
     RelayOrder,
     ReleaseOrder,
+    ServingOrder,
 )
 from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder
 
@@ -54,6 +55,7 @@ class WorkerChannel:
         self._writers: set[asyncio.StreamWriter] = set()
         self._samplers: set[asyncio.StreamWriter] = set()  # those of workers that know how to sample
         self._sampling = SampleOrder(ratio=0)
+        self._asked_by_others: set[asyncio.StreamWriter] = set()  # those of workers that answer /-/serving
         self.skipped: Counter[str] = Counter()
         """Messages by name that only a newer worker knows, and orders that only a newer daemon does."""
         self._hold: tuple[HoldOrder, float] | None = None  # and when it is over, CLOCK_BOOTTIME
@@ -97,6 +99,12 @@ class WorkerChannel:
         for writer in self._samplers:
             writer.write(message)
 
+    def serving(self, order: ServingOrder) -> None:
+        """Every worker answers like this until the order lapses; renewed so often that latecomers need no word."""
+        message = frame(order)
+        for writer in self._asked_by_others:
+            writer.write(message)
+
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         hello: RelayHello | None = None
         deframer: Deframer[RelayMessage] = Deframer(msgspec.msgpack.Decoder(RelayMessage), self._skip)
@@ -117,6 +125,7 @@ class WorkerChannel:
         finally:
             self._writers.discard(writer)
             self._samplers.discard(writer)
+            self._asked_by_others.discard(writer)
             writer.close()
             if hello is not None:
                 self._on_fact(RelayGone(at=self._clock.now().boot, worker=hello.worker, pid=hello.pid))
@@ -130,6 +139,8 @@ class WorkerChannel:
                 self.skipped[message.order] += 1
             case RelayHello():
                 self._begin_sampling(message, writer)
+                if message.obeys("serving"):
+                    self._asked_by_others.add(writer)
                 self._on_fact(message)
             case RelayFrame():
                 if message.hold is HoldState.HOLDING and message.hold_op in self._released:
