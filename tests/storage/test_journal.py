@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.storage.samples import a_notice, fill, opened
@@ -10,7 +11,7 @@ from watchtower.storage import head
 from watchtower.storage.journal import MemoryJournal, SqliteJournal, verify
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.errors import StorageFault
-from watchtower.vocabulary.incidents import NoticeKind
+from watchtower.vocabulary.incidents import IncidentState, NoticeKind
 from watchtower.vocabulary.records import Damage, Entry, Verified
 
 NOW = HandClock().now()
@@ -180,4 +181,16 @@ async def test_a_fault_of_a_read_is_a_storage_fault(tmp_path: Path) -> None:
         connection.execute("UPDATE entries SET body = '{\"n\":2}'")
     with pytest.raises(StorageFault, match="entry 1"):
         await journal.read()
+    await journal.close()
+
+
+async def test_a_notice_of_a_later_release_is_no_damage_and_still_leaves_as_an_alert(tmp_path: Path) -> None:
+    later = msgspec.structs.replace(a_notice(), kind="foretold", state="dreaming")  # never checked when it is made
+    journal = opened(tmp_path)
+    await journal.commit([], None, [(later, ["log"])], HandClock().now())
+    await journal.close()
+    journal = opened(tmp_path)
+    (pending,) = journal.pending()
+    assert (pending.notice.kind, pending.notice.state) == (NoticeKind.OPENED, IncidentState.OPEN)
+    assert pending.notice.title == later.title
     await journal.close()

@@ -32,6 +32,7 @@ from watchtower.services.persisting.state_directory import Storage, open_storage
 from watchtower.services.relaying.starting import start_relays
 from watchtower.services.watching.looks import observe, scrape
 from watchtower.services.watching.owner_watch import keep_owner
+from watchtower.storage.recording import SegmentRecorder
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import ExitCode, StorageFault
 from watchtower.web.listeners import Server, bind_tcp, bind_unix, make_server
@@ -165,6 +166,8 @@ class Daemon:
         tasks.start("samples", parts.samples.run)
         tasks.start("bypass", parts.bypassing.run)
         tasks.start("serving", parts.serving.run)
+        if isinstance(parts.recorder, SegmentRecorder):
+            tasks.start("recording", parts.recorder.run)
         tasks.start("owner", lambda: keep_owner(owner, clock))
         tasks.start("observe", lambda: observe(parts.adapter, parts.facts.publish, clock, engine.observe_seconds))
         tasks.start("scrape", lambda: scrape(parts.adapter, parts.facts.publish, clock, engine.scrape_seconds))

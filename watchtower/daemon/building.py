@@ -304,7 +304,6 @@ class _Builder:
             return NullRecorder()
         recorder = SegmentRecorder(self.storage.directory, total_bytes, self.clock)
         self.stack.push_async_callback(recorder.close)
-        self.tasks.start("recording", recorder.run)
         return recorder
 
     def _telemetry(self) -> Telemetry | None:

@@ -18,7 +18,7 @@ from watchtower.storage import database, head
 from watchtower.storage.chain import GENESIS, Link, digest, intact
 from watchtower.storage.head import Head
 from watchtower.storage.outbox import Key
-from watchtower.vocabulary.incidents import Notice
+from watchtower.vocabulary.incidents import read_notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Damage, Fate, Pending
 
@@ -148,7 +148,7 @@ def _note(link: Link, found: Recovered) -> None:
         found.snapshot_seq, found.snapshot_hash = link.seq, link.decoded()["sha256"]
     elif link.kind == QUEUED:
         body = link.decoded()
-        notice = msgspec.convert(body["notice"], Notice)
+        notice = read_notice(body["notice"])
         for sink in body["sinks"]:
             queued = Instant(link.boot, link.wall, link.boot_id)
             found.pending[link.seq, sink] = Pending(seq=link.seq, sink=sink, notice=notice, queued=queued)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -105,6 +106,19 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds at which the incident opened; 0: it has none."""
     details: dict[str, str] = {}
     """More for people, in a few words each: ``rules``, ``action``, ``outcome``, ``mode``, ``release`` (a command)."""
+
+
+def read_notice(stored: Any) -> Notice:
+    """A notice as a journal holds it. A kind or state that only a later release knows reads as an open alert: told too
+    loudly, and never lost. Raises msgspec.ValidationError for what is no notice."""
+    try:
+        return msgspec.convert(stored, Notice)
+    except msgspec.ValidationError:
+        if not isinstance(stored, dict):
+            raise
+    kind = stored.get("kind") if stored.get("kind") in set(NoticeKind) else NoticeKind.OPENED
+    state = stored.get("state") if stored.get("state") in set(IncidentState) else IncidentState.OPEN
+    return msgspec.convert({**stored, "kind": kind, "state": state}, Notice)
 
 
 def notices_of_every_kind() -> Iterator[Notice]:

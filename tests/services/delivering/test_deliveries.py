@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import msgspec
 import pytest
 from pydantic import SecretStr
 
@@ -326,3 +327,9 @@ async def test_a_receiver_that_forgets_is_told_after_a_restart_what_was_told_bef
     await until(lambda: sink.reminders > 0)
     await tasks.stop()
     assert sink.recalled == ["a", "b"]
+
+
+async def test_what_a_later_release_said_does_not_hide_what_was_said_after_it() -> None:
+    journal = MemoryJournal("test")
+    await queue(journal, msgspec.structs.replace(a_notice("a"), kind="foretold"), a_notice("b"))
+    assert [notice.id for notice in await past_notices(journal)] == ["a", "b"]

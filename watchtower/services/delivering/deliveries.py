@@ -20,7 +20,7 @@ from watchtower.sinks.delivery import retry
 from watchtower.sinks.retries import Circuit
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import StorageFault
-from watchtower.vocabulary.incidents import Notice
+from watchtower.vocabulary.incidents import Notice, read_notice
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.records import Pending
 
@@ -45,13 +45,13 @@ class SinkChannel:
 
 
 async def past_notices(journal: Journal) -> list[Notice]:
-    """Every notice that the journal still knows, oldest first; none when it cannot be read."""
+    """Every notice that the journal still knows, oldest first; those before a fault when it cannot be read."""
     found: list[Notice] = []
     since = 0
     try:
         while entries := await journal.read(since_seq=since, limit=500, kind="notice.queued"):
             since = entries[-1].seq
-            found += [msgspec.convert(entry.body["notice"], Notice) for entry in entries]
+            found += [read_notice(entry.body["notice"]) for entry in entries]
     except (StorageFault, msgspec.ValidationError, KeyError) as problem:
         log.warning("notices not recalled", because=type(problem).__name__)
     return found
