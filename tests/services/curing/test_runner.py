@@ -24,6 +24,7 @@ from watchtower.remediation.interface import (
     Fenced,
     HoldTraffic,
     RaiseFence,
+    ReadBack,
     Record,
     Reserve,
     Reserved,
@@ -55,6 +56,8 @@ class House:
         self.notices: list[Notice] = []
         self.fails: Callable[[Sequence[Record]], bool] = lambda records: False
         self.spawned: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
+        self.meanwhile: Callable[[], Coroutine[Any, Any, None]] | None = None
+        """What happens while the weights are read."""
         self.generation = 1
         self.rule = Rule()
         self.runner = self.fresh(TargetState(target="engine"))
@@ -86,6 +89,7 @@ class House:
         self.disk = snapshot
 
     def spawn(self, name: str, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        assert name.split()[0] not in self.spawned, "two tasks of one name: the task group refuses the second"
         self.log.append(f"spawned {name.split()[0]}")
         self.spawned[name.split()[0]] = make
 
@@ -107,6 +111,9 @@ class House:
         return Answer.DONE
 
     async def checkpoint(self) -> CheckpointSeen:
+        if self.meanwhile:
+            happens, self.meanwhile = self.meanwhile, None
+            await happens()
         return CheckpointSeen(at=self.clock.now().boot, declared="", because="it has no weights")
 
     async def fence(self, token: int) -> bool:
@@ -163,6 +170,21 @@ async def test_the_intent_is_durable_and_published_before_traffic_is_held(house:
     *_, intended, moved, published, wanted = house.log
     assert [intended, moved, published, wanted] == ["action.intent", "incident.acting", "published", "spawned hold"]
     assert "hold" not in house.log, "effects run beside the consumer of events, not inside it"
+
+
+async def test_weights_are_read_one_at_a_time_and_again_for_an_engine_that_came_meanwhile(house: House) -> None:
+    async def another_engine() -> None:
+        house.generation += 1
+        await house.second()
+
+    house.meanwhile = another_engine
+    await house.spawned.pop("read")()
+    assert house.log.count("spawned read") == 1
+    answers = [house.runner.events_waiting.get_nowait() for _ in range(house.runner.events_waiting.qsize())]
+    assert [type(answer) for answer in answers] == [ReadBack, ReadBack]
+    house.generation += 1
+    await house.second()
+    assert house.log.count("spawned read") == 2
 
 
 async def test_what_an_effect_brings_back_comes_in_as_an_event(house: House) -> None:

@@ -100,6 +100,8 @@ class Runner:
         self._on_commit = on_commit
         self._stop_engine = stop_engine
         self._asked: list[tuple[Commanded, asyncio.Future[str]]] = []
+        self._reading = self._reading_wanted = False
+        """Of the weights: one is under way; one was asked for that has not begun."""
 
     async def command(self, event: Commanded, within: float = COMMAND_SECONDS) -> str:
         """A person's command, through the same queue: "" when it is obeyed and durable, otherwise why it is not.
@@ -189,7 +191,10 @@ class Runner:
                 self._later(f"fence {token}", self._answer(self._hands.fence(token), token, Fenced))
             case ReadWeights(why):
                 log.info("weights.read", why=why)
-                self._later("read weights", self._read_weights())
+                self._reading_wanted = True
+                if not self._reading:  # one at a time: the engine stands still meanwhile
+                    self._reading = True
+                    self._later("read weights", self._read_weights())
             case SendCanary(why):
                 self._send_canary(why)
             case Record() | Tell() | Settle():
@@ -199,7 +204,13 @@ class Runner:
         self.submit(Drained(op_id, await self._traffic.hold(op_id, drain=drain)))
 
     async def _read_weights(self) -> None:
-        self.submit(ReadBack(await self._hands.checkpoint()))
+        """Once more where it was wanted again meanwhile: another engine may run by now."""
+        try:
+            while self._reading_wanted:
+                self._reading_wanted = False
+                self.submit(ReadBack(await self._hands.checkpoint()))
+        finally:
+            self._reading = False
 
     async def _answer(self, call: Awaitable[Any], key: Any, make: Callable[[Any, Any], Event]) -> None:
         self.submit(make(key, await call))
