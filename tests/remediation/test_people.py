@@ -46,6 +46,7 @@ def test_resume_starts_from_fresh_evidence() -> None:
         (Commanded(verb="pause", author="", reason="x", seconds=5), "author"),
         (Commanded(verb="pause", author="ann", seconds=5), "reason"),
         (Commanded(verb="pause", author="ann", reason="x"), "end"),
+        (Commanded(verb="pause", author="ann", reason="x", seconds=1e12), "within 30 days"),
         (Commanded(verb="resume", author="ann"), "nothing is paused"),
         (Commanded(verb="breaker_reset", author="ann"), "breaker is closed"),
         (Commanded(verb="ack_resume", author="ann"), "no incident is escalated"),

@@ -33,6 +33,7 @@ async def test_author_and_reason_are_required(house: House, local: httpx.AsyncCl
         b'{"author": "ann", "reason": "r", "seconds": [1]}',
         b'{"author": "ann", "reason": "r", "seconds": NaN}',
         b'{"author": "ann", "reason": "r", "seconds": Infinity}',
+        b'{"author": "ann", "reason": "r", "seconds": 1' + b"0" * 400 + b"}",
         b'{"author": "ann", "reason": "r", "seconds": -5}',
         b'{"author": "ann", "reason": "r"}',
         b'{"author": "ann", "reason": "' + b"r" * 501 + b'", "seconds": 5}',

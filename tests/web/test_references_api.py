@@ -41,6 +41,14 @@ async def test_questions_of_users_are_shown_to_the_local_face_or_with_the_token_
     assert house.references.asked == [("pick", 3), ("pick", 4)]
 
 
+@pytest.mark.parametrize("number", ["", "many", "-1", "2.5", "\u00b2", "9" * 5000])
+async def test_a_number_that_is_none_is_the_senders_mistake(house: House, number: str) -> None:
+    async with house.client(local=True) as client:
+        asked = await client.get("/api/v1/references/pick", params={"count": number})
+        begun = await client.post("/api/v1/references/capture", params={"repeats": number or "x"})
+    assert (asked.status_code, begun.status_code, house.references.asked) == (400, 400, [])
+
+
 @pytest.mark.parametrize("path", ["references/capture", "references/retire?id=x", "references/import"])
 async def test_references_are_changed_over_tcp_with_the_token_alone(house: House, path: str) -> None:
     async with house.client() as client:

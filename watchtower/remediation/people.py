@@ -9,12 +9,14 @@ from __future__ import annotations
 from watchtower.remediation import blessing, orders
 from watchtower.remediation.incident import resolve
 from watchtower.remediation.interface import BypassSeen, Commanded
-from watchtower.remediation.state import Breaker, Pause
+from watchtower.remediation.state import DAY, Breaker, Pause
 from watchtower.remediation.step import Step
 from watchtower.vocabulary.actions import Mode
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
 from watchtower.vocabulary.instants import iso
 from watchtower.vocabulary.readings import Severity
+
+LONGEST_PAUSE_SECONDS = 30 * DAY
 
 
 def commanded(step: Step, event: Commanded) -> None:
@@ -66,6 +68,10 @@ def refused(step: Step, event: Commanded) -> str:
     match event.verb:
         case "pause" if not event.reason or event.seconds <= 0:
             return "a pause needs a reason and an end"
+        case "pause" if event.seconds > LONGEST_PAUSE_SECONDS:
+            return (
+                f"a pause ends within {LONGEST_PAUSE_SECONDS / DAY:.0f} days; for longer set remediation.mode: observe"
+            )
         case "resume" if step.state.pause is None:
             return "nothing is paused"
         case "breaker_reset" if not step.state.breaker.because:

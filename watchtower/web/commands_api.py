@@ -58,7 +58,7 @@ async def _body(request: Request) -> tuple[str, str, float]:
         body = await request.json() if await request.body() else {}
         author, reason = str(body.get("author") or ""), str(body.get("reason") or "")
         seconds = float(body.get("seconds") or 0)
-    except (ValueError, TypeError, AttributeError, RecursionError) as problem:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as problem:
         raise HTTPException(400, "the body must be a JSON object {author, reason, seconds}") from problem
     if not math.isfinite(seconds):
         raise HTTPException(400, "seconds must be a number")

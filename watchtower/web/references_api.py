@@ -64,10 +64,8 @@ class ReferencesApi:
 
     async def pick(self, request: Request) -> Response:
         self._permission.need(request)  # what it answers is text of users
-        count = request.query_params.get("count", "")
-        if not count.isdigit() or not 1 <= int(count) <= MOST_PROMPTS:
-            raise HTTPException(400, f"count is a number from 1 to {MOST_PROMPTS}")
-        return _answer(lambda: self._references.pick(int(count)))
+        count = _number(request, "count", 1, MOST_PROMPTS)
+        return _answer(lambda: self._references.pick(count))
 
     async def change(self, request: Request) -> Response:
         self._permission.need(request)
@@ -78,7 +76,8 @@ class ReferencesApi:
             case "retire":
                 return _answer(lambda: self._references.retire(_id(request)))
             case "capture":
-                repeats = _repeats(request.query_params.get("repeats", ""))
+                given = bool(request.query_params.get("repeats"))
+                repeats = _number(request, "repeats", FEWEST_REPEATS, MOST_REPEATS) if given else 0  # 0: as configured
                 meant = request.query_params.get("meant", "") == "true"
                 return _answer(lambda: self._references.capture(repeats, meant=meant))
         raise HTTPException(404, f"references cannot {what!r}; they can: capture, retire, import")
@@ -112,10 +111,10 @@ async def _document(request: Request) -> bytes:
     return body
 
 
-def _repeats(text: str) -> int:
-    """0: as configured."""
-    if not text:
-        return 0
-    if not text.isdigit() or not FEWEST_REPEATS <= int(text) <= MOST_REPEATS:
-        raise HTTPException(400, f"repeats is a number from {FEWEST_REPEATS} to {MOST_REPEATS}")
-    return int(text)
+def _number(request: Request, name: str, least: int, most: int) -> int:
+    """Raises HTTPException 400 for anything else. Short and ASCII: there are digits that ``int`` refuses."""
+    text = request.query_params.get(name, "")
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) else -1
+    if not least <= number <= most:
+        raise HTTPException(400, f"{name} is a number from {least} to {most}")
+    return number
