@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _NAMED = re.compile(r"watchtower(\.\w+)+(:\w+)?")
+_CHOOSING = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.BoolOp, ast.match_case)
 
 
 class Module:
-    """One file of Python."""
+    """One file of Python. Its tree is walked once and let go of: what is kept of it is small."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -29,26 +29,39 @@ class Module:
         return self.path.read_text(encoding="utf-8")
 
     @cached_property
-    def tree(self) -> ast.Module:
-        return ast.parse(self.text)
+    def _said(self) -> _Said:
+        said = _Said(self.place)
+        for node in ast.walk(ast.parse(self.text)):
+            said.note(node)
+        return said
 
-    @cached_property
-    def imports(self) -> frozenset[str]:
+    @property
+    def imports(self) -> set[str]:
         """Dotted names of everything that is imported anywhere in it; ``from a import b`` names both a and a.b."""
-        found: set[str] = set()
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                found.update(alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                found.add(node.module)
-                found.update(f"{node.module}.{alias.name}" for alias in node.names)
-        return frozenset(found)
+        return self._said.imports
 
-    @cached_property
-    def named(self) -> frozenset[str]:
+    @property
+    def named(self) -> set[str]:
         """Modules that its strings name, as the catalogue does: ``watchtower.sinks.log:LogSink``."""
-        texts = (node.value for node in ast.walk(self.tree) if isinstance(node, ast.Constant))
-        return frozenset(text.partition(":")[0] for text in texts if isinstance(text, str) and _NAMED.fullmatch(text))
+        return self._said.named
+
+    @property
+    def functions(self) -> list[Function]:
+        return self._said.functions
+
+    @property
+    def classes(self) -> list[str]:
+        return self._said.classes
+
+    @property
+    def bound(self) -> list[tuple[str, int]]:
+        """Every name that the file gives to something, with its line: variables, arguments, functions, attributes."""
+        return self._said.bound
+
+    @property
+    def branches(self) -> int:
+        """Places where the file chooses: what a test can go through more than one way."""
+        return self._said.branches
 
 
 class Function(NamedTuple):
@@ -56,43 +69,52 @@ class Function(NamedTuple):
     lines: int
 
 
+class _Said:
+    """What the guards ask of a tree."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self.imports: set[str] = set()
+        self.named: set[str] = set()
+        self.functions: list[Function] = []
+        self.classes: list[str] = []
+        self.bound: list[tuple[str, int]] = []
+        self.branches = 0
+
+    def note(self, node: ast.AST) -> None:
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()) | ast.arg(arg=name):
+                self.bound.append((name, node.lineno))
+            case ast.Constant(value=str(text)) if _NAMED.fullmatch(text):
+                self.named.add(text.partition(":")[0])
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                self.bound.append((name, node.lineno))
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                self.functions.append(Function(f"{self._place}: {name}", lines))
+            case ast.ClassDef(name=name):
+                self.bound.append((name, node.lineno))
+                self.classes.append(name)
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                self.bound.append((name, node.lineno))
+            case ast.Import(names=aliases):
+                self.imports.update(alias.name for alias in aliases)
+            case ast.ImportFrom(module=str(source), names=aliases):
+                self.imports.add(source)
+                self.imports.update(f"{source}.{alias.name}" for alias in aliases)
+            case _:
+                pass
+        self.branches += isinstance(node, _CHOOSING) or (isinstance(node, ast.comprehension) and bool(node.ifs))
+
+
 @cache
 def modules(*folders: str) -> tuple[Module, ...]:
     """Every file below these folders of the repository, ``watchtower`` by default. Read once."""
-    return tuple(
-        Module(path) for folder in folders or ("watchtower",) for path in sorted((ROOT / folder).rglob("*.py"))
-    )
+    return tuple(found for folder in folders or ("watchtower",) for found in _below(folder))
 
 
-def functions(module: Module) -> Iterator[Function]:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield Function(f"{module.place}: {node.name}", (node.end_lineno or node.lineno) - node.lineno + 1)
-
-
-def classes(module: Module) -> Iterator[str]:
-    return (node.name for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef))
-
-
-def bound_names(module: Module) -> Iterator[tuple[str, int]]:
-    """Every name that the file gives to something, with its line: variables, arguments, functions, attributes."""
-    for node in ast.walk(module.tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()) | ast.arg(arg=name):
-                yield name, node.lineno
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name, node.lineno
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                yield name, node.lineno
-            case _:
-                pass
-
-
-def branches(module: Module) -> int:
-    """Places where the file chooses: what a test can go through more than one way."""
-    choosing = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.BoolOp, ast.match_case)
-    nodes = list(ast.walk(module.tree))
-    return sum(isinstance(node, choosing) or (isinstance(node, ast.comprehension) and bool(node.ifs)) for node in nodes)
+@cache
+def _below(folder: str) -> tuple[Module, ...]:
+    return tuple(Module(path) for path in sorted((ROOT / folder).rglob("*.py")))
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:

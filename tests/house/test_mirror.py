@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.house.source import ROOT, Module, branches, modules
+from tests.house.source import ROOT, Module, modules
 
 CHOOSES = 8
 """From so many branches on there is something to test."""
@@ -111,7 +111,7 @@ def test_every_module_that_chooses_has_its_tests_where_one_looks_for_them() -> N
     without = [
         module.place
         for module in modules()
-        if branches(module) >= CHOOSES
+        if module.branches >= CHOOSES
         and module.path.name != "__init__.py"
         and module.place not in listed
         and not (ROOT / own_test(module)).exists()
@@ -134,6 +134,6 @@ def test_the_lists_hold_only_what_needs_to_stand_in_them() -> None:
     needless = [
         module.place
         for module in listed
-        if not module.path.exists() or branches(module) < CHOOSES or (ROOT / own_test(module)).exists()
+        if not module.path.exists() or module.branches < CHOOSES or (ROOT / own_test(module)).exists()
     ]
     assert needless == []
