@@ -39,11 +39,20 @@ def kind(windows: Windows, name: str = P95, over: float = 60, now: float = START
     return reason(windows, name, over, now).kind
 
 
-@pytest.mark.parametrize("name", READINGS)
-def test_whatever_is_unknown_has_a_reason_and_whatever_is_known_has_none(name: str) -> None:
+@pytest.fixture(scope="module")
+def minute() -> tuple[float, Windows]:
+    """Its end, and windows that heard it: only to be read."""
     relay = busy_minute()
-    for windows in (Windows(), absorbed(relay.facts)):
-        reading = windows.read(name, 60, relay.now)
+    return relay.now, absorbed(relay.facts)
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_whatever_is_unknown_has_a_reason_and_whatever_is_known_has_none(
+    minute: tuple[float, Windows], name: str
+) -> None:
+    now, heard = minute
+    for windows in (Windows(), heard):
+        reading = windows.read(name, 60, now)
         assert (reading.value is None) is (reading.reason is not None)
         assert reading.reason is None or (reading.reason.text and reading.reason.part)
 

@@ -46,7 +46,7 @@ def read(relay: Relay, name: str, over: float = 60, knobs: WindowSettings | None
 
 
 def test_a_busy_minute_reads_its_p95_with_a_band_and_counts_requests_not_tokens() -> None:
-    reading = read(busy_minute(), P95)
+    reading = read(busy_minute(gap=0.0625), P95)
     assert reading.value == pytest.approx(0.0625 * 1.02, rel=0.0055)
     assert reading.value is not None and reading.low is not None and reading.high is not None
     assert reading.low <= reading.value <= reading.high
@@ -54,7 +54,7 @@ def test_a_busy_minute_reads_its_p95_with_a_band_and_counts_requests_not_tokens(
 
 
 def test_every_statistic_of_a_busy_minute_is_known() -> None:
-    relay = busy_minute()
+    relay = busy_minute(gap=0.0625)
     windows = absorbed(relay.facts)
     for stat in ("p50", "p90", "p95", "p99", "max", "mean"):
         reading = windows.read(f"inter_token_latency_seconds.{stat}", 60, relay.now)
@@ -243,7 +243,7 @@ def test_any_hole_in_the_story_makes_the_windows_over_it_unknown(hole: str) -> N
 
 
 def test_what_a_late_relay_measured_is_left_out_and_the_rest_counts() -> None:
-    relay = busy_minute()
+    relay = busy_minute(gap=0.0625)
     before = read(relay, "inter_token_latency_seconds.max")
     relay.now += 0.5
     relay.frame([token("x1", relay.now, 0.5)], lag=0.45)

@@ -75,7 +75,7 @@ def absorbed(facts: Iterable[AnyFact], settings: WindowSettings | None = None) -
     return windows
 
 
-def busy_minute(streams: int = 25, gap: float = 0.0625, start: float = START) -> Relay:
+def busy_minute(streams: int = 25, gap: float = 0.125, start: float = START) -> Relay:
     """61 s of ``streams`` exchanges that each give a token every ``gap`` seconds (0.5 % jitter by stream)."""
     relay = Relay(start)
     relay.frame([opened(f"x{n}", relay.now) for n in range(streams)])
