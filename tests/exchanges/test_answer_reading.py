@@ -5,22 +5,23 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from watchtower.exchanges.answer_reading import AnswerPart, BodyReader, EventStreamReader
+from watchtower.exchanges.answer_reading import MOST_STRANGERS, AnswerPart, BodyReader, EventStreamReader
 from watchtower.exchanges.dialect import MAX_BODY_BYTES
 from watchtower.exchanges.exchange import Exchange, ExchangeTable
 from watchtower.vocabulary.errors import ProtocolFault
+from watchtower.vocabulary.facts import Ending
 
 DECODE = msgspec.json.Decoder(AnswerPart).decode
 
 
 class Stream(EventStreamReader[AnswerPart]):
-    def _found(self, part: AnswerPart) -> None:
+    def _found(self, part: AnswerPart, payload: bytes | bytearray) -> None:
         self.exchange.fresh += 1
 
 
 class Body(BodyReader[AnswerPart]):
-    def _found(self, part: AnswerPart) -> None:
-        self._finish_reason({"not": "a string"})
+    def _found(self, part: AnswerPart, payload: bytes | bytearray) -> None:
+        self._finish_reason(["no string"])
 
 
 def begun() -> Exchange:
@@ -66,10 +67,27 @@ def test_done_ends_a_stream_and_is_no_event() -> None:
     assert (reader.ended, reader.exchange.fresh, reader.malformed) == (True, 1, 0)
 
 
-def test_what_cannot_be_read_is_counted_after_something_could_and_a_fault_before() -> None:
-    assert stream(b"{}", b"{", b"\xff").malformed == 2
+def test_an_object_that_cannot_be_read_is_counted_and_what_is_no_object_is_passed_over() -> None:
+    assert stream(b"{}", b"{", b"\xff", b"ping", b"7", b"").malformed == 1
+
+
+@pytest.mark.parametrize("payload", [b"{", b"tick", b"7", b"[]"])
+def test_a_stream_is_another_dialect_after_eight_payloads_without_one_of_its_own(payload: bytes) -> None:
+    stream(*[payload] * (MOST_STRANGERS - 1))
     with pytest.raises(ProtocolFault):
-        stream(b"{")
+        stream(*[payload] * MOST_STRANGERS)
+
+
+def test_empty_payloads_are_no_strangers_however_many() -> None:
+    reader = stream(*[b"", b" "] * MOST_STRANGERS)
+    reader.finish()
+
+    assert (reader.malformed, reader.ending()) == (0, None)
+
+
+def test_a_stream_that_ends_with_nothing_of_its_dialect_in_it_is_another_one() -> None:
+    with pytest.raises(ProtocolFault):
+        stream(b"tick").finish()
 
 
 def test_a_body_says_the_same_at_its_end_and_a_reason_that_is_no_string_is_no_label() -> None:
@@ -80,16 +98,60 @@ def test_a_body_says_the_same_at_its_end_and_a_reason_that_is_no_string_is_no_la
     reader.finish()
 
     exchange = reader.exchange
-    assert (reader.ended, reader.errored, reader.malformed) == (True, True, 0)
+    assert (reader.ending(), reader.malformed) == (Ending.ERROR, 0)
     assert (exchange.model, exchange.completion_tokens, exchange.finish_reason) == ("m", 9, "other")
 
 
-def test_a_body_that_is_no_json_has_ended_and_is_malformed() -> None:
+@pytest.mark.parametrize("body", [b"<html>", b"null", b"", b'{"a": [1, 2', b"7", b"[]"])
+def test_a_body_that_is_no_json_object_has_not_ended(body: bytes) -> None:
     reader = Body(begun(), DECODE)
-    reader.feed(b"<html>")
+    reader.feed(body)
     reader.finish()
 
-    assert (reader.ended, reader.malformed) == (True, 1)
+    assert (reader.ending(), reader.malformed) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "known", "ending"),
+    [
+        ("stop", True, Ending.COMPLETE),
+        ("abort", True, Ending.FAILED),
+        ("error", True, Ending.FAILED),
+        ("sunset", False, Ending.COMPLETE),
+        ({"type": "length"}, True, Ending.COMPLETE),
+        ("", True, None),
+        ("null", True, None),
+        ("None", True, None),
+        (False, True, None),
+        ({}, True, None),
+    ],
+)
+def test_a_finish_reason_says_how_it_ended_and_an_empty_one_says_nothing(
+    reason: object, known: bool, ending: Ending | None
+) -> None:
+    reader = stream(b"{}")
+    reader.exchange.tokens_read(5)
+    reader._finish_reason(reason)
+
+    assert (reader.ending(), reader.exchange.unknown_finish) == (ending, not known)
+
+
+@pytest.mark.parametrize(
+    ("written", "ending"),
+    [
+        (b'error: {"code": 500, "message": "x"}\n\n', Ending.ERROR),
+        (b'error: {"code": 400, "message": "x"}\n\n', Ending.REFUSED),
+        (b"event: error\ndata: it broke\n\n", Ending.ERROR),
+        (b'event: error\ndata: {"code": 422}\n\n', Ending.REFUSED),
+        (b'event: tick\ndata: {"error": {"code": "429"}}\n\n', Ending.SHED),
+    ],
+)
+def test_an_error_may_come_as_a_field_as_a_named_event_or_inside_one(written: bytes, ending: Ending) -> None:
+    for cut in range(len(written)):
+        reader = stream()
+        reader.feed(written[:cut])
+        reader.feed(written[cut:] + b"data: [DONE]\n\n")
+        assert reader.ending() is ending, cut
 
 
 def test_a_body_that_is_too_long_is_not_kept() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.exchanges.streams import DONE, STREAM_HEAD, chat, event
 from tests.exchanges.test_responses import MILLISECOND, Observed
+from watchtower.exchanges.answer_reading import MOST_STRANGERS
 from watchtower.exchanges.backlog import MOST, Backlog
 from watchtower.exchanges.dialects.openai_chat import OPENAI_CHAT
 from watchtower.exchanges.exchange import ExchangeTable
@@ -110,7 +111,8 @@ def test_tokens_that_were_put_off_count_when_the_engine_goes_away() -> None:
 
 def test_a_stream_in_another_dialect_that_was_put_off_is_closed_when_it_is_read() -> None:
     observed = Observed()
-    observed.read(STREAM_HEAD, b"d\r\n: keep-alive\n\r\n", b"7\r\nhello\n\n\r\n", b"d\r\ndata: hello\n\n\r\n")
+    hello = b"d\r\ndata: hello\n\n\r\n"
+    observed.read(STREAM_HEAD, b"d\r\n: keep-alive\n\r\n", b"7\r\nhello\n\n\r\n", *[hello] * MOST_STRANGERS)
     assert observed.table.open
 
     news = observed.news

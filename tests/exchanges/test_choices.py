@@ -46,8 +46,11 @@ def test_a_content_type_says_how_it_is_read(content_type: str, reader: type | No
         ([{"choices": [choice("a")], "usage": {"completion_tokens": n}} for n in (1, 4, 4, 2)], 4, False),
         ([{"choices": [choice("a")]}, {"choices": [choice("b")], "usage": {"completion_tokens": 30}}], 2, True),
         (
-            [{"choices": [choice("a", index=i)], "usage": {"completion_tokens": n}} for i, n in ((0, 2), (1, 3))],
-            5,
+            [
+                {"choices": [choice("a", index=i)], "usage": {"completion_tokens": n}}
+                for i, n in ((0, 1), (1, 1), (0, 3))
+            ],
+            4,
             False,
         ),
         ([{"choices": [choice("a", token_ids="no list")]}], 1, True),

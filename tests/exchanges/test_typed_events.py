@@ -49,7 +49,7 @@ def test_a_content_type_says_how_it_is_read(content_type: str, reader: type | No
 
 def test_a_body_tells_its_model_and_its_totals() -> None:
     reader = TypedBody(begun())
-    reader.feed(b'{"type": "message", "model": "m", "usage": {"input_tokens": 4, "output_tokens": 2}}')
+    reader.feed(b'{"type": "message", "model": "m", "content": [], "usage": {"input_tokens": 4, "output_tokens": 2}}')
     reader.finish()
 
     exchange = reader.exchange

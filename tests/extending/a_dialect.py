@@ -12,6 +12,7 @@ import msgspec
 from watchtower.exchanges.dialect import Dialect, Reader
 from watchtower.exchanges.exchange import Exchange
 from watchtower.vocabulary.errors import UNREADABLE, ProtocolFault
+from watchtower.vocabulary.facts import Ending
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -42,6 +43,16 @@ class LineReader:
     def finish(self) -> None:
         if self._rest:
             self._line(self._rest)
+
+    def cut(self) -> None:
+        """A line that was cut is none."""
+
+    def ending(self) -> Ending | None:
+        if self.errored:
+            return Ending.ERROR
+        if not self.ended:
+            return None
+        return Ending.COMPLETE if self.exchange.has_tokens else Ending.EMPTY
 
     def _line(self, line: bytes) -> None:
         try:

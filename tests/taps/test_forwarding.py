@@ -241,7 +241,7 @@ async def test_an_engine_that_is_down_is_a_502_in_the_openai_shape(start: Start)
     assert bench.caused() == {"upstream_unreachable": 1}
     closed = bench.relay.exchanges.drain()[0].closed
     assert closed is not None
-    assert closed.ending is Ending.OURS
+    assert (closed.ending, closed.status) == (Ending.ERROR, 502)
 
 
 async def test_our_answer_to_head_has_no_body(start: Start) -> None:

@@ -96,7 +96,7 @@ async def test_release_opens_a_fresh_upstream_even_if_the_old_one_looks_alive(st
     assert len(bench.engine.received) == 2
 
 
-async def test_an_engine_that_is_not_up_at_release_is_a_502_and_not_held_against_it(start: Start) -> None:
+async def test_an_engine_that_is_not_up_at_release_is_a_502_and_a_failed_answer(start: Start) -> None:
     bench = await start(engine_up=False)
     bench.relay.hold.obey(hold_order())
     reader, writer = await bench.client()
@@ -108,7 +108,7 @@ async def test_an_engine_that_is_not_up_at_release_is_a_502_and_not_held_against
     assert bench.caused() == {"upstream_unreachable": 1}
     closed = bench.relay.exchanges.drain()[0].closed
     assert closed is not None
-    assert closed.ending is Ending.OURS
+    assert (closed.ending, closed.status) == (Ending.ERROR, 502)
 
 
 async def test_one_request_waits_no_longer_than_it_may(start: Start) -> None:

@@ -115,14 +115,26 @@ def test_a_state_of_the_hold_that_only_a_newer_worker_knows_reads_unknown() -> N
 @pytest.mark.parametrize(
     ("kind", "first"),
     [
-        (Opened, ["at", "path", "model", "stream", "tag", "request_bytes", "traceparent"]),
-        (Closed, ["at", "ending", "status", "completion_tokens", "prompt_tokens", "finish_reason"]),
+        (Opened, ["at", "path", "model", "stream", "tag", "request_bytes", "traceparent", "whole_at"]),
+        (
+            Closed,
+            [
+                "at",
+                "ending",
+                "status",
+                "completion_tokens",
+                "prompt_tokens",
+                "finish_reason",
+                "deltas",
+                "unknown_finish",
+            ],
+        ),
     ],
 )
 def test_arrays_grow_only_at_the_end_and_longer_ones_are_read(kind: Any, first: list[str]) -> None:
     assert list(kind.__struct_fields__[: len(first)]) == first
-    opened = [1.0, "/v1/completions", "m", True, "", 0, "", "more", 7]
-    closed = [2.0, "complete", 200, 3, 4, "stop", "more", 7]
+    opened = [1.0, "/v1/completions", "m", True, "", 0, "", 0.0, "more", 7]
+    closed = [2.0, "complete", 200, 3, 4, "stop", 0, False, "more", 7]
     news = read_as(ExchangeNews, {"id": "0.1-1", "opened": opened, "closed": closed, "mood": "good"})
 
     assert news.opened == Opened(1.0, "/v1/completions", "m", True)

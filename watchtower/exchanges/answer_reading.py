@@ -1,4 +1,4 @@
-"""What readers of all dialects share: events or a body come in, usage, model and errors are written down.
+"""What readers of all dialects share: events or a body come in, usage, model, errors and endings are written down.
 
 Decoding is typed (msgspec skips every field that is not named). No text is kept but of exchanges that are sampled, and
 no mutilated event raises: what cannot be read is counted in ``malformed``, unless nothing before it could be read
@@ -8,16 +8,26 @@ either. A dialect adds what its answers carry: ``_found`` gets each of them deco
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from watchtower.exchanges.dialect import MAX_BODY_BYTES
+from watchtower.exchanges.errors_inside import blame
 from watchtower.exchanges.exchange import Exchange
 from watchtower.exchanges.server_sent_events import EventSplitter
 from watchtower.vocabulary.errors import UNREADABLE, ProtocolFault
+from watchtower.vocabulary.facts import Ending
+from watchtower.vocabulary.words import FINISH_REASONS
 
 _MODEL_CHARACTERS = 256
+MOST_STRANGERS: Final = 8
+"""Payloads of another kind before the first of this dialect: then the stream is not of this dialect."""
+ONE_TOKEN_CHARACTERS: Final = 16
+"""Arguments of a tool call longer than this in one piece were held back: a token has about four characters."""
+_GIVEN_UP: Final = frozenset({"abort", "error"})
+_NO_REASONS: Final = frozenset({"", "null", "none"})
+"""Some engines send these on every event of a stream that goes on."""
 
 
 class TokenUsage(msgspec.Struct, gc=False):
@@ -49,10 +59,36 @@ class AnswerReader(Generic[Part]):
         self.malformed = 0
         self.errored = False
         self.ended = False
+        self.failure = Ending.ERROR
+        """What kind of error it was, where there was one."""
 
-    def _found(self, part: Part) -> None:
-        """An event, or the body, was decoded; ``exchange.fresh`` grows by the tokens in it."""
+    def ending(self) -> Ending | None:
+        """How the answer ended, by what was read of it; None: it has not."""
+        if self.errored:
+            return self.failure
+        if not self.ended:
+            return None
+        return Ending.EMPTY if self._is_empty() and not self._claims_tokens() else Ending.COMPLETE
+
+    def cut(self) -> None:
+        """There will be no more, although the answer's framing has not ended."""
+
+    def _found(self, part: Part, payload: bytes | bytearray) -> None:
+        """An event, or the body, was decoded; ``exchange.fresh`` grows by the tokens in it. ``payload``: what it was
+        decoded from, for whoever needs more of it."""
         raise NotImplementedError
+
+    def _is_empty(self) -> bool:
+        """Nothing was said: no text, no tool call."""
+        raise NotImplementedError
+
+    def _claims_tokens(self) -> bool:
+        """The engine counted tokens that nobody saw. One that ends the answer at once is none."""
+        claimed = self.exchange.completion_tokens
+        return claimed > 1 or (claimed == 1 and self.exchange.finish_reason not in ("stop", "end_turn", ""))
+
+    def _describe(self, model: str) -> None:
+        self.exchange.describe(model=model[:_MODEL_CHARACTERS])
 
     def _note(self, part: AnswerPart) -> None:
         usage = part.usage
@@ -63,13 +99,33 @@ class AnswerReader(Generic[Part]):
                 self.exchange.completion_tokens = completion
             if prompt is not None:
                 self.exchange.prompt_tokens = prompt
-        if part.error:
-            self.errored = True
+        if part.error:  # an empty one is none
+            self._error(part.error)
 
-    def _finish_reason(self, reason: object) -> None:
+    def _error(self, error: object) -> None:
+        """The engine reported ``error`` inside a 200; the first one counts."""
+        if not self.errored:
+            self.errored = True
+            self.failure = blame(error)
+
+    def _finish_reason(self, reason: object) -> bool:
+        """The answer (or one of its choices) has ended for ``reason``. False: this is no reason, it goes on."""
+        if isinstance(reason, dict):
+            reason = reason.get("type")
+        if not isinstance(reason, str):
+            if not reason:
+                return False
+            reason = "other"  # engines send a string; whatever else it is must not travel as a label
+        if reason.strip().lower() in _NO_REASONS:
+            return False
         self.ended = True
-        # Engines send a string; whatever else it is must not travel as a label.
-        self.exchange.finish_reason = reason[:32] if isinstance(reason, str) else "other"
+        exchange = self.exchange
+        exchange.finish_reason = reason[:32]
+        if reason not in FINISH_REASONS:
+            exchange.unknown_finish = True
+        elif reason in _GIVEN_UP and not self.errored:
+            self.errored, self.failure = True, Ending.FAILED
+        return True
 
 
 class EventStreamReader(AnswerReader[Part]):
@@ -77,35 +133,61 @@ class EventStreamReader(AnswerReader[Part]):
 
     def __init__(self, exchange: Exchange, decode: Callable[[bytes | bytearray], Part]) -> None:
         super().__init__(exchange, decode)
-        self._events = EventSplitter(self._event)
+        self._events = EventSplitter(self._event, self._error_event)
         self.feed = self._events.feed
         """Body bytes. Raises ProtocolFault for a stream that is not of this dialect: its tokens cannot be told."""
         self._named = False
         self._readable = False
+        """Something of this dialect was read."""
+        self._strangers = 0
         exchange.describe(stream=True)
 
     def finish(self) -> None:
-        """The response's framing ended."""
+        """The response's framing ended. Raises ProtocolFault for a stream in which nothing was of this dialect."""
         self._events.finish()
+        if self._strangers and not (self._readable or self.ended or self.errored):
+            raise ProtocolFault("not a stream of this dialect")
+
+    def cut(self) -> None:
+        self._events.finish()
+
+    def _is_empty(self) -> bool:
+        return not self.exchange.has_tokens
 
     def _event(self, payload: bytes) -> None:
         try:
             part = self._decode(payload)
         except UNREADABLE:
-            if payload.strip() == b"[DONE]":
-                self.ended = True
-                return
-            self.malformed += 1
-            if not self._readable:
-                raise ProtocolFault("not a stream of this dialect") from None
+            self._unreadable(payload)
             return
-        self._readable = True
         if not self._named and part.model:
             self._named = True
-            self.exchange.describe(model=part.model[:_MODEL_CHARACTERS])
+            self._describe(part.model)
         if part.usage is not None or part.error is not None:
             self._note(part)
-        self._found(part)
+        self._found(part, payload)
+
+    def _error_event(self, payload: bytes) -> None:
+        """An event or a field that is called ``error``."""
+        try:
+            error = msgspec.json.decode(payload)
+        except UNREADABLE:
+            error = {"message": "no JSON"}
+        self._error(error)
+
+    def _unreadable(self, payload: bytes) -> None:
+        stripped = payload.strip()
+        if stripped == b"[DONE]":
+            self.ended = True
+        elif stripped:
+            self.malformed += stripped.startswith(b"{")
+            self._stranger()
+
+    def _stranger(self) -> None:
+        """A payload that is not of this dialect. Raises ProtocolFault when there were many and nothing else."""
+        self._strangers += 1
+        if self._strangers >= MOST_STRANGERS and not (self._readable or self.errored):
+            raise ProtocolFault("not a stream of this dialect")
 
 
 class BodyReader(AnswerReader[Part]):
@@ -114,6 +196,8 @@ class BodyReader(AnswerReader[Part]):
     def __init__(self, exchange: Exchange, decode: Callable[[bytes | bytearray], Part]) -> None:
         super().__init__(exchange, decode)
         self._body = bytearray()
+        self._said = False
+        """There is text in it, or a tool call."""
 
     def feed(self, body: bytes) -> None:
         """Raises ProtocolFault past MAX_BODY_BYTES."""
@@ -123,8 +207,7 @@ class BodyReader(AnswerReader[Part]):
             raise ProtocolFault("the answer is longer than 4 MiB")
 
     def finish(self) -> None:
-        """The body is whole."""
-        self.ended = True
+        """The body is whole. What is no JSON object, or has no answer in it, does not end: it is cut."""
         try:
             part = self._decode(self._body)
         except UNREADABLE:
@@ -132,5 +215,8 @@ class BodyReader(AnswerReader[Part]):
             return
         self._note(part)
         if part.model:
-            self.exchange.describe(model=part.model[:_MODEL_CHARACTERS])
-        self._found(part)
+            self._describe(part.model)
+        self._found(part, self._body)
+
+    def _is_empty(self) -> bool:
+        return not self._said

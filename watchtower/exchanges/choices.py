@@ -1,22 +1,20 @@
 """Answers made of ``choices``: OpenAI's chat and its completions.
 
-A token count is exact where the engine tells: ``choices[].token_ids``, or ``usage.completion_tokens`` growing on every
-event. Otherwise an event with text counts as one token and the exchange is marked estimated. Usage that appears only
-after text was already counted is a final total, not progress.
+A token count is exact where the engine tells: ``choices[].token_ids``, or ``usage.completion_tokens`` that grows with
+the text. Otherwise an event with text counts as one token and the exchange is marked estimated. Usage that stays while
+text comes is no count, and usage of one event alone is a total.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from watchtower.exchanges.answer_reading import AnswerPart, BodyReader, EventStreamReader
+from watchtower.exchanges.answer_reading import ONE_TOKEN_CHARACTERS, AnswerPart, BodyReader, EventStreamReader
 from watchtower.exchanges.dialect import EVENT_STREAM, JSON, Reader
+from watchtower.exchanges.errors_inside import flat_error
 from watchtower.exchanges.exchange import AnswerText, Exchange
-from watchtower.vocabulary.errors import UNREADABLE
-
-ERROR_TYPE: Final = "error"
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -38,26 +36,20 @@ class _AnswerChoice(msgspec.Struct, gc=False):
 
 class _ChoicesPart(AnswerPart, gc=False):
     choices: list[_AnswerChoice] | None = None
-    type: str | None = None
 
 
-class _WholeMessage(msgspec.Struct, gc=False):
-    content: Any = None
-
-
-class _WholeChoice(msgspec.Struct, gc=False):
-    message: _WholeMessage | None = None
+class _BodyChoice(msgspec.Struct, gc=False):
+    message: _Delta | None = None
     text: Any = None
+    finish_reason: Any = None
 
 
-class _WholeText(msgspec.Struct, gc=False):
-    """A whole body, where its text is wanted."""
-
-    choices: list[_WholeChoice] = []
+class _BodyPart(AnswerPart, gc=False):
+    choices: list[_BodyChoice] | None = None
 
 
 _decode_part = msgspec.json.Decoder(_ChoicesPart).decode
-_decode_text = msgspec.json.Decoder(_WholeText).decode
+_decode_body = msgspec.json.Decoder(_BodyPart).decode
 
 
 def open_choices(exchange: Exchange, content_type: str) -> Reader | None:
@@ -74,75 +66,162 @@ class ChoiceStream(EventStreamReader[_ChoicesPart]):
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange, _decode_part)
-        self._counted: dict[int | None, int] | None = None  # by choice, where usage is continuous
+        self._usage: dict[int, int] = {0: -1}  # newest usage, by choice; −1: none yet
+        self._ahead = 0  # tokens that usage claimed with the first text, before it was known to grow
+        self._growing = False  # usage grows with the text: it counts
         self._estimating = False
+        self._unfinished: set[int] | None = None  # once there are several choices
+        self._finished: set[int] = set()
 
-    def _found(self, part: _ChoicesPart) -> None:
+    def _found(self, part: _ChoicesPart, payload: bytes | bytearray) -> None:
         choices = part.choices
         if not choices:
-            if part.type == ERROR_TYPE:
-                self.errored = True
+            self._without_choice(part, payload)
             return
-        exchange, usage = self.exchange, part.usage
-        exact = -1
-        for choice in choices:
+        choice = choices[0]
+        if choice.index or self._unfinished is not None or len(choices) > 1:
+            self._several(part, choices)
+        else:
+            self._readable = True
+            exchange, delta = self.exchange, choice.delta
+            if choice.token_ids is not None:
+                exchange.fresh += self._count(choice, part)
+            elif part.usage is not None:
+                total = part.usage.completion_tokens
+                if self._growing and total is not None:  # as in ``_count``, without a call for every token
+                    if total > self._usage[0]:
+                        exchange.fresh += total - self._usage[0]
+                        self._usage[0] = total
+                else:
+                    exchange.fresh += self._count(choice, part)
+            elif delta is not None and delta.content and not self._growing:
+                self._estimating = exchange.estimated = True
+                exchange.fresh += 1
+            else:
+                exchange.fresh += self._estimate(choice)
             if choice.finish_reason is not None:
                 self._finish_reason(choice.finish_reason)
-            if choice.token_ids is not None and isinstance(choice.token_ids, list):
-                exact = max(0, exact) + len(choice.token_ids)
-        if exact >= 0:
-            exchange.fresh += exact
-        elif usage is not None and usage.completion_tokens is not None and not self._estimating:
-            counted = self._counted
-            if counted is None:
-                counted = self._counted = {}
-            index, total = choices[0].index, usage.completion_tokens
-            before = counted.get(index, 0)
-            counted[index] = total
-            if total > before:
-                exchange.fresh += total - before
-        elif self._counted is None:
-            for choice in choices:
-                if _says_something(choice):
-                    self._estimating = exchange.estimated = True
-                    exchange.fresh += 1
-        if exchange.sample is not None and not choices[0].index:
-            first = choices[0]
-            exchange.sample.add(first.delta.content if first.delta is not None else first.text)
+        if self.exchange.sample is not None and not choice.index:
+            self.exchange.sample.add(choice.delta.content if choice.delta is not None else choice.text)
+
+    def _without_choice(self, part: _ChoicesPart, payload: bytes | bytearray) -> None:
+        if part.choices is None and part.usage is None and not part.error:
+            error = flat_error(payload)
+            if error is not None:
+                self._error(error)
+            else:
+                self._stranger()
+
+    def _several(self, part: _ChoicesPart, choices: list[_AnswerChoice]) -> None:
+        """An event of an answer that has more than one choice, or an event with more than one."""
+        exchange = self.exchange
+        if self._unfinished is None:
+            first_open = self._readable and not self.ended
+            exchange.split(first_open=first_open)
+            self._unfinished = {0} if first_open else set()
+        self._readable = True
+        uneven = exchange.uneven
+        for choice in choices:
+            index = choice.index or 0
+            if index not in self._finished and uneven.seen(index):
+                self._unfinished.add(index)
+            count = self._count(choice, part)
+            if count:
+                exchange.fresh += count
+                uneven.tokens_of(index, count)
+            if choice.finish_reason is not None and self._finish_reason(choice.finish_reason):
+                if index in self._unfinished:
+                    self._unfinished.remove(index)
+                    self._finished.add(index)
+                uneven.finished(index)
+        self.ended = not self._unfinished
+
+    def _count(self, choice: _AnswerChoice, part: _ChoicesPart) -> int:
+        """Tokens in ``choice``."""
+        if isinstance(choice.token_ids, list):
+            return len(choice.token_ids)
+        usage = part.usage
+        if usage is None or usage.completion_tokens is None or self._estimating:
+            return self._estimate(choice)
+        index, total = choice.index or 0, usage.completion_tokens
+        before = self._usage.get(index, -1)
+        if total > before:
+            self._usage[index] = total
+        if not self._growing:
+            return self._until_it_grows(choice, total, before)
+        return total - max(0, before) if total > before else 0
+
+    def _until_it_grows(self, choice: _AnswerChoice, total: int, before: int) -> int:
+        says = _says_something(choice)
+        if not says and choice.finish_reason is not None:
+            return 0  # a total, told with the end
+        if before < 0:  # nothing to compare it with yet
+            self._ahead += max(0, total - 1) if says else 0
+            return int(says)
+        if total > before:
+            self._growing = True
+            self.exchange.more_tokens(self._ahead)
+            return total - before
+        return self._estimate(choice)
+
+    def _estimate(self, choice: _AnswerChoice) -> int:
+        delta = choice.delta
+        if self._growing or not (choice.text or (delta is not None and _delta_says(delta))):
+            return 0
+        self._estimating = self.exchange.estimated = True
+        if delta is not None and not delta.content and _was_held_back(delta):
+            self.exchange.uneven.unsized()
+        return 1
 
 
 def _says_something(choice: _AnswerChoice) -> bool:
     delta = choice.delta
-    return bool(choice.text) or (
-        delta is not None
-        and bool(
-            delta.content
-            or delta.reasoning
-            or delta.reasoning_content
-            or delta.tool_calls
-            or delta.function_call
-            or delta.refusal
-        )
+    return bool(choice.text) or (delta is not None and _delta_says(delta))
+
+
+def _delta_says(delta: _Delta) -> bool:
+    return bool(
+        delta.content
+        or delta.reasoning
+        or delta.reasoning_content
+        or delta.tool_calls
+        or delta.function_call
+        or delta.refusal
     )
 
 
-class ChoiceBody(BodyReader[_ChoicesPart]):
+def _was_held_back(delta: _Delta) -> bool:
+    """A piece of a tool call that is more than one token: it names the function, or has long arguments."""
+    calls = delta.tool_calls if isinstance(delta.tool_calls, list) else [{"function": delta.function_call}]
+    for call in calls:
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict) and (
+            function.get("name") or len(str(function.get("arguments", ""))) > ONE_TOKEN_CHARACTERS
+        ):
+            return True
+    return len(calls) > 1
+
+
+class ChoiceBody(BodyReader[_BodyPart]):
     """A body with choices in it."""
 
     def __init__(self, exchange: Exchange) -> None:
-        super().__init__(exchange, _decode_part)
+        super().__init__(exchange, _decode_body)
 
-    def _found(self, part: _ChoicesPart) -> None:
-        for choice in part.choices or ():
+    def _found(self, part: _BodyPart, payload: bytes | bytearray) -> None:
+        if part.choices is None:
+            error = None if part.error else flat_error(payload)
+            if error is not None:
+                self._error(error)
+            return
+        self.ended = True
+        for choice in part.choices:
+            self._said = self._said or bool(choice.text) or (choice.message is not None and _delta_says(choice.message))
             if choice.finish_reason is not None:
                 self._finish_reason(choice.finish_reason)
         if self.exchange.sample is not None:
-            self._sample(self.exchange.sample)
+            self._sample(part.choices, self.exchange.sample)
 
-    def _sample(self, sample: AnswerText) -> None:
-        try:
-            whole = _decode_text(self._body)
-        except UNREADABLE:
-            return
-        for choice in whole.choices[:1]:
+    def _sample(self, choices: list[_BodyChoice], sample: AnswerText) -> None:
+        for choice in choices[:1]:
             sample.add(choice.message.content if choice.message is not None else choice.text)

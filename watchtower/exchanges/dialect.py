@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from watchtower.exchanges.exchange import Exchange
+from watchtower.vocabulary.facts import Ending
 
 MAX_REQUEST_BYTES: Final = 64 * 1024
 """A longer request body is not described: the answer names the model, and its type says whether it streams."""
@@ -31,11 +32,17 @@ class Reader(Protocol):
     malformed: int
     """Events (or bodies) that could not be read."""
 
+    def ending(self) -> Ending | None:
+        """How the answer ended, by what was read of it; None: it has not. An error comes first, whatever followed."""
+
     def feed(self, body: bytes) -> None:
         """Body bytes, as they came. Raises ProtocolFault for what is not this dialect."""
 
     def finish(self) -> None:
         """The answer's framing ended. Raises ProtocolFault."""
+
+    def cut(self) -> None:
+        """There will be no more, although the framing has not ended. What came whole still counts."""
 
 
 class Asked(Protocol):

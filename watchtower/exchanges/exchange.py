@@ -7,9 +7,11 @@ kept, because they decide whether anything is open at all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from watchtower.exchanges.backlog import Backlog
+from watchtower.exchanges.uneven_reads import UnevenReads
 from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened
 
 NANO: Final = 1e-9
@@ -37,11 +39,15 @@ class Exchange:
         "_first_tokens",
         "_gaps",
         "_last_ns",
+        "_more_tokens",
         "_open_reported",
+        "_reported_tokens",
         "_table",
         "_tokens",
+        "_uneven",
         "_waiting",
         "backlog",
+        "client_full",
         "completion_tokens",
         "estimated",
         "finish_reason",
@@ -57,6 +63,8 @@ class Exchange:
         "stream",
         "tag",
         "traceparent",
+        "unknown_finish",
+        "whole_ns",
     )
 
     def __init__(self, table: ExchangeTable, id: str, opened_ns: int, path: str, tag: str) -> None:
@@ -80,11 +88,19 @@ class Exchange:
         self.completion_tokens = -1
         self.prompt_tokens = -1
         self.finish_reason = ""
+        self.unknown_finish = False
+        self.whole_ns = 0
+        """When the request's last byte was forwarded; 0: not yet."""
+        self.client_full = False
+        """The client does not read, and so we do not read from the engine."""
+        self._uneven: UnevenReads | None = None
         self._first_ns = 0
         self._first_tokens = 0
         self._last_ns = 0
         self._gaps: list[int] = []
         self._tokens: list[int] = []
+        self._more_tokens = 0
+        self._reported_tokens = 0  # those of earlier news
         self._closed: Closed | None = None
         self._open_reported = False
         self._first_reported = False
@@ -114,11 +130,52 @@ class Exchange:
             self._open_reported = False
             self.touch()
 
+    def request_whole(self, ns: int) -> None:
+        """The request's last byte was forwarded at ``ns``."""
+        self.whole_ns = ns
+        if self._open_reported:
+            self._open_reported = False
+            self.touch()
+
+    @property
+    def has_tokens(self) -> bool:
+        """At least one was read and timed."""
+        return self._first_ns > 0
+
+    # ── for readers, where a read is more than one gap and its tokens ───────────────────────────
+
+    @property
+    def uneven(self) -> UnevenReads:
+        """Made when first asked for."""
+        if self._uneven is None:
+            self._uneven = UnevenReads()
+        return self._uneven
+
+    def split(self, *, first_open: bool) -> None:
+        """An answer of several choices. ``first_open``: choice 0 was seen and has not finished."""
+        self.uneven.split(self._last_ns if first_open else None, self.fresh)
+
+    def more_tokens(self, count: int) -> None:
+        """``count`` tokens came whose gap says nothing."""
+        self._more_tokens += count
+        self.touch()
+
+    def client_stopped(self, stopped: bool, ns: int) -> None:
+        """The client's buffer is full (or empty again), so the engine is not read from (or is again)."""
+        self.client_full = stopped
+        if stopped:
+            self.uneven.paused(ns)
+        self.touch()
+
+    # ── a read ──────────────────────────────────────────────────────────────────────────────────
+
     def tokens_read(self, ns: int) -> None:
         """The read at ``ns`` carried the ``fresh`` tokens: they share its gap."""
         count = self.fresh
         self.fresh = 0
-        if self._last_ns:
+        if self._uneven is not None:
+            self._read_unevenly(self._uneven, ns, count)
+        elif self._last_ns:
             self._gaps.append(ns - self._last_ns)
             self._tokens.append(count)
         else:
@@ -129,12 +186,41 @@ class Exchange:
             self._waiting = True
             self._table.waiting.append(self)
 
+    def _read_unevenly(self, uneven: UnevenReads, ns: int, count: int) -> None:
+        observed = uneven.read(ns, count, self._last_ns, self._mean_gap_ns(uneven))
+        if not self._last_ns:
+            self._first_ns = ns
+            self._first_tokens = observed.besides
+            return
+        self._more_tokens += observed.besides
+        if observed.tokens:
+            self._gaps.append(observed.gap_ns)
+            self._tokens.append(observed.tokens)
+
+    def _mean_gap_ns(self, uneven: UnevenReads) -> float:
+        """Between the tokens so far, without silences that are explained otherwise; 0: too few."""
+        paced_ns = self._last_ns - self._first_ns - sum(uneven.held_gaps_ns) - uneven.unread_ns
+        return max(0, paced_ns) / max(1, self._counted() - 1)
+
+    def _counted(self) -> int:
+        """Tokens so far."""
+        return self._reported_tokens + self._first_tokens + sum(self._tokens) + self._more_tokens
+
     def close(self, ending: Ending, ns: int) -> None:
-        """The first ending counts; later ones are ignored."""
+        """The first ending counts; later ones are ignored. What the engine gives up at our wish is ours."""
         if self._closed is not None:
             return
+        if ending is Ending.FAILED and self._table.gives_up():
+            ending = Ending.OURS
         self._closed = Closed(
-            ns * NANO, ending, self.status, self.completion_tokens, self.prompt_tokens, self.finish_reason
+            ns * NANO,
+            ending,
+            self.status,
+            self.completion_tokens,
+            self.prompt_tokens,
+            self.finish_reason,
+            self._deltas(),
+            self.unknown_finish,
         )
         self._table.open.pop(self.id, None)
         if self.sample is not None:
@@ -148,9 +234,24 @@ class Exchange:
         self._first_reported = False
         self.touch()
 
+    def _deltas(self) -> int:
+        """Pieces that were each counted as one token; 0 where that would not tell how many a piece holds. Pieces that
+        the engine held back get the tokens that nobody else had."""
+        counted, uneven = self._counted(), self._uneven
+        if uneven is None or not uneven.held_back:
+            return counted if self.estimated else 0
+        left = self.completion_tokens - counted
+        for gap_ns, tokens in uneven.sized(left):
+            self._gaps.append(gap_ns)
+            self._tokens.append(tokens)
+            left -= tokens
+        self._more_tokens += max(0, left)
+        return 0
+
     def shed(self) -> int:
         """Forget gaps nobody took; how many."""
         count = len(self._gaps)
+        self._reported_tokens += sum(self._tokens)
         self._gaps.clear()
         self._tokens.clear()
         return count
@@ -173,11 +274,14 @@ class Exchange:
                 self.tag,
                 self.request_bytes,
                 self.traceparent,
+                self.whole_ns * NANO,
             )
         first_at = None
         if self._first_ns and not self._first_reported:
             self._first_reported = True
             first_at = self._first_ns * NANO
+        uneven = self._uneven
+        slowest_ns = uneven.slowest_ns() if uneven is not None else 0
         news = ExchangeNews(
             id=self.id,
             opened=opened,
@@ -187,9 +291,14 @@ class Exchange:
             gaps_ns=self._gaps,
             tokens=self._tokens,
             estimated=self.estimated,
+            more_tokens=self._more_tokens,
+            slowest_choice_at=slowest_ns * NANO if slowest_ns else None,
+            client_full=self.client_full,
+            client_held_ns=uneven.take_unread() if uneven is not None else 0,
             closed=self._closed,
         )
-        self._first_tokens = 0
+        self._reported_tokens += self._first_tokens + self._more_tokens + sum(self._tokens)
+        self._first_tokens = self._more_tokens = 0
         self._gaps = []
         self._tokens = []
         return news
@@ -208,6 +317,8 @@ class ExchangeTable:
         self.backlog = Backlog()
         self.dropped = 0
         """Cumulative: gaps and endings shed while nobody read."""
+        self.gives_up: Callable[[], bool] = lambda: False
+        """Whether we ourselves have the engine give up what it answers."""
 
     def begin(self, ns: int, path: str, tag: str = "") -> Exchange:
         """A generation request was forwarded at ``ns``."""

@@ -135,16 +135,46 @@ class ResponseReader:
         self.end(Ending.TRUNCATED, ns)
         return False
 
-    def end(self, ending: Ending, ns: int) -> None:
-        """The present answer will not go on; a stream whose last event was seen is complete all the same."""
+    def end(self, ending: Ending, ns: int, status: int = 0) -> Ending:
+        """The present answer will not go on. ``ending``: why, unless what was read of it says otherwise: an answer
+        whose last event came is complete, whoever went then. ``status``: of our own answer. Gives the ending."""
         self._catch_up()
         exchange, body = self._exchange, self._body
         if exchange is not None:
-            if ending is Ending.CLIENT_LEFT and body is not None and body.ended:
-                ending = Ending.ERROR if body.errored else Ending.COMPLETE
-            exchange.close(ending, ns)
+            if exchange.status >= 400:
+                ending = self._by_status(exchange.status)
+            elif body is not None:
+                ending = self._ending_of(exchange, body, body.cut) or ending
+            exchange.status = exchange.status or status
+            self._close(exchange, ending, ns)
         self._exchange = self._body = None
         self.awaited = self._in_body = self._between_chunks = False
+        return ending
+
+    def client_stopped(self, stopped: bool, ns: int) -> None:
+        """The client's buffer is full, so the engine is not read from; or it is again."""
+        if self._exchange is not None:
+            self._exchange.client_stopped(stopped, ns)
+
+    def _ending_of(self, exchange: Exchange, body: Reader, last: Callable[[], None]) -> Ending | None:
+        """How the answer ended by what was read of it, after the ``last`` of it. Tokens that are found only now have
+        no instant of their own."""
+        try:
+            last()
+        except Exception:  # not of this dialect, or a defect of ours: neither may cost the connection
+            self._count("responses_unobserved")
+            return Ending.UNOBSERVED
+        if exchange.fresh:
+            count, exchange.fresh = exchange.fresh, 0
+            exchange.more_tokens(count)
+        if body.malformed:
+            self._count("events_malformed")
+        return body.ending()
+
+    def _close(self, exchange: Exchange, ending: Ending, ns: int) -> None:
+        if exchange.unknown_finish:
+            self._count("unknown_finish")
+        exchange.close(ending, ns)
 
     def _switch(self) -> None:
         self.switched = True
@@ -243,19 +273,10 @@ class ResponseReader:
         if exchange is not None:
             ending = self._by_status(exchange.status)
             if body is not None:
-                try:
-                    body.finish()
-                except ProtocolFault:
-                    body.malformed += 1
                 if exchange.fresh:
                     exchange.tokens_read(self._ns)
-                if body.malformed:
-                    self._count("events_malformed")
-                if body.errored:
-                    ending = Ending.ERROR
-                elif not body.ended:
-                    ending = Ending.TRUNCATED
-            exchange.close(ending, self._ns)
+                ending = self._ending_of(exchange, body, body.finish) or Ending.TRUNCATED
+            self._close(exchange, ending, self._ns)
         self._exchange = self._body = None
         self.awaited = self._in_body = False
         self.keeps_alive = self._parser.should_keep_alive()

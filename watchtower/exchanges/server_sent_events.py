@@ -1,4 +1,7 @@
-"""Server-sent events, split as they arrive (WHATWG HTML §9.2.6), down to the one field that engines use: ``data``.
+"""Server-sent events, split as they arrive (WHATWG HTML §9.2.6), down to the fields that engines use.
+
+``data`` carries everything. Errors may come under a name instead: as an event of type ``error``, or in a field of that
+name, which the standard does not have and llama.cpp wrote.
 
 Line ends may be LF, CR or CRLF, mixed, and cut anywhere between two reads. Comments (engines send them as
 keep-alives) and other fields are skipped. The common case, whole events in one read, takes a path with no copying
@@ -21,10 +24,13 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class EventSplitter:
-    """``feed`` body bytes; ``on_event`` gets the payload of each event that they completed, in order."""
+    """``feed`` body bytes; ``on_event`` gets the payload of each event that they completed, in order, and ``on_error``
+    (if there is one) those that are called ``error``."""
 
-    def __init__(self, on_event: Callable[[bytes], None]) -> None:
+    def __init__(self, on_event: Callable[[bytes], None], on_error: Callable[[bytes], None] | None = None) -> None:
         self._on_event = on_event
+        self._on_error = on_error
+        self._is_error = False
         self._line: list[bytes] = []  # pieces of the unfinished line
         self._data: list[bytes] = []  # finished data lines of the unfinished event
         self._line_size = 0
@@ -45,7 +51,7 @@ class EventSplitter:
             self._on_event(body[6:-2])
             return
         self._by_line(body)
-        self._clean = not (self._line or self._data or self._skip_lf or self._at_start)
+        self._clean = not (self._line or self._data or self._skip_lf or self._at_start or self._is_error)
 
     def finish(self) -> None:
         """The body is over: an event that lacks only its blank line still counts."""
@@ -88,10 +94,15 @@ class EventSplitter:
             self._data_size += len(line)
         elif line == b"data":
             self._data.append(b"")
+        elif line.startswith(b"event:"):
+            self._is_error = line[6:].strip() == b"error"
+        elif self._on_error is not None and line.startswith(b"error:"):
+            self._on_error(line[6:].strip())
 
     def _end_event(self) -> None:
         self._data_size = 0
+        is_error, self._is_error = self._is_error, False
         if self._data:
             payload = b"\n".join(self._data)
             self._data.clear()
-            self._on_event(payload)
+            (self._on_error if is_error and self._on_error is not None else self._on_event)(payload)

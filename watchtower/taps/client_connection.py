@@ -113,18 +113,22 @@ class ClientConnection(asyncio.Protocol):
         self._relay.count("clients_slow")
         if self._upstream is not None:
             self._upstream.hold_back(True)
+        self._reader.client_stopped(True, boottime_ns())
 
     def resume_writing(self) -> None:
         if self._state is _ClientState.CUT:
             self._abort()
-        elif self._upstream is not None:
+            return
+        if self._upstream is not None:
             self._upstream.hold_back(False)
+        self._reader.client_stopped(False, boottime_ns())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._state is _ClientState.OPEN and not self.idle and not self._unfollowed:
-            self._relay.count("clients_left")
+        left = self._parked is not None
         if self._reader.awaited:
-            self._reader.end(Ending.CLIENT_LEFT, boottime_ns())
+            left = self._reader.end(Ending.CLIENT_LEFT, boottime_ns()) is Ending.CLIENT_LEFT
+        if left and self._state is _ClientState.OPEN:
+            self._relay.count("clients_left")
         self._observer.answered(self._reader, Ending.CLIENT_LEFT)
         if self._bursts is not None:
             self._bursts.end()
@@ -300,7 +304,7 @@ class ClientConnection(asyncio.Protocol):
         self._upstream = None
         self._relay.contacts.note(ContactKind.TIMEOUT if upstream.timed_out else ContactKind.REFUSED, boottime_ns())
         if self._reader.awaited:
-            self._reader.end(Ending.OURS, boottime_ns())
+            self._reader.end(Ending.ERROR, boottime_ns(), answers.UNREACHABLE.status)
         self._observer.answered(self._reader, Ending.ERROR)
         if self._framer.opacity is Opacity.TUNNEL:
             self._relay.caused(answers.UNREACHABLE.kind)

@@ -58,6 +58,7 @@ class RelayState:
         self.on_change: Callable[[], None] = lambda: None
         """Called when a hold or the bypass began or ended."""
         self.hold = Hold(loop, lambda: self.on_change())
+        self.exchanges.gives_up = lambda: self.hold.holding
         self.serving = Serving(self.hold)
         self.passing = RouteCounts()
         self.contacts = ContactLog()

@@ -58,6 +58,8 @@ class RequestObserver:
 
     def ended(self) -> None:
         """The request is whole."""
+        if self.exchange is not None:
+            self.exchange.request_whole(boottime_ns())
         if self._body is not None and self.exchange is not None and self.dialect is not None:
             body = bytes(self._body)
             with suppress(Exception):  # the request is on its way, whatever we fail to understand of it

@@ -84,6 +84,14 @@ class Opened(msgspec.Struct, frozen=True, array_like=True):
     request_bytes: int = 0
     traceparent: str = ""
     """The client's header as received (``watchtower.vocabulary.traces``); "" without one."""
+    whole_at: float = 0.0
+    """Instant at which the request's last byte went upstream; 0 until then. Until it, the client is what is waited
+    for: a time to first token begins here, and ``whole_at - at`` is the upload."""
+
+    @property
+    def asked_at(self) -> float:
+        """From when on the engine is waited for."""
+        return max(self.at, self.whole_at)
 
 
 class Closed(msgspec.Struct, frozen=True, array_like=True):
@@ -95,6 +103,11 @@ class Closed(msgspec.Struct, frozen=True, array_like=True):
     """Total the engine claimed (usage); −1 when it told none."""
     prompt_tokens: int = -1
     finish_reason: str = ""
+    deltas: int = 0
+    """Where counts are estimated: how many pieces of text were each counted as one token. With ``completion_tokens``
+    it tells how many tokens a piece holds. 0: counts are exact, or some pieces were held back by the engine."""
+    unknown_finish: bool = False
+    """``finish_reason`` is in no engine's list that we know (``vocabulary.words.FINISH_REASONS``)."""
 
     def as_said_today(self) -> Closed:
         """An older worker had one ending for all HTTP errors; a worker of today never calls a 4xx an error."""
@@ -118,8 +131,18 @@ class ExchangeNews(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     last_token_at: float | None = None
     gaps_ns: list[int] = []
     tokens: list[int] = []
+    """As many as gaps. Of several choices in one read, those of the choice that waited longest for a token."""
     estimated: bool = False
     """True where a chunk was counted as one token because the engine gave no exact count."""
+    more_tokens: int = 0
+    """Tokens that came besides, and whose gap says nothing: of the other choices in a read, or of a read that the
+    client held up."""
+    slowest_choice_at: float | None = None
+    """Of several choices: the last token of the unfinished one that has waited longest. None: there is one choice."""
+    client_full: bool = False
+    """The client does not read, so we do not read from the engine: a silence now is the client's."""
+    client_held_ns: int = 0
+    """Gaps that held such a time: they are the client's, and are not among ``gaps_ns``."""
     closed: Closed | None = None
 
 

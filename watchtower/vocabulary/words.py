@@ -8,6 +8,14 @@ CAUSED = "relay_caused_errors."
 DROPPED = "dropped_news"
 """``RelayFrame.dropped_news`` among the counts."""
 
+FINISH_REASONS: frozenset[str] = frozenset(
+    {"stop", "length", "tool_calls", "function_call", "content_filter", "abort", "error"}
+    | {"repetition", "eos_token", "stop_sequence", "eos", "load", "unload"}
+    | {"end_turn", "max_tokens", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded"}
+    | {"completed", "incomplete", "max_output_tokens"}
+)
+"""Why answers end, in the words of the engines that we know (OpenAI, vLLM, TGI, Ollama, Anthropic, responses)."""
+
 RELAY_COUNTERS: dict[str, str] = {
     "connections": "Client connections accepted.",
     "requests": "Requests forwarded to the engine.",
@@ -16,6 +24,7 @@ RELAY_COUNTERS: dict[str, str] = {
     "responses_malformed": "Answers of the engine that are not HTTP/1.1; forwarded unchanged, not observed.",
     "responses_unobserved": "Answers to generation requests in a form that is not read (compressed, unknown type).",
     "events_malformed": "Answers with at least one event or body that could not be decoded.",
+    "unknown_finish": "Answers whose finish reason no engine that we know gives; they count as good.",
     "relay_tunnels": "Connections that switched protocol (HTTP/2, TLS, upgrade); protocol not observed.",
     "clients_left": "Clients that went away before their answer had ended.",
     "clients_slow": "Times that a client's full buffer stopped us from reading the engine.",
