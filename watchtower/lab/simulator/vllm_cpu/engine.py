@@ -6,6 +6,7 @@ minute and shows nothing; one OpenMP thread a rank, each bound to its own core.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -15,6 +16,16 @@ from watchtower.vocabulary.errors import WatchtowerError
 _HERE = Path(__file__).parent
 MODEL = "tiny"
 """Served model name."""
+_LARGER = {
+    "hidden_size": 768,
+    "intermediate_size": 2048,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "num_key_value_heads": 12,
+    "head_dim": 64,
+}
+LARGER = ("--load-format", "dummy", "--hf-overrides", json.dumps(_LARGER))
+"""Flags for random weights of more layers: a step then takes tens of milliseconds, as on a real server, and not two."""
 CHANGES = ("int8", "zeroed")
 """What ``changed`` can do to a checkpoint: round the matrices of its layers to 8 bits, lose one of them."""
 
