@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+TOOLS ?= $(HOME)/.cache/watchtower/tools
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-e2e test-similarity test-real check fix bench mutants docs clean
+.PHONY: demo test test-e2e test-similarity test-real check fix bench crosscheck mutants docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +19,7 @@ help:
 	@echo "make fix        what the linter can mend by itself; generated documents and dashboards"
 	@echo "make mutants    break the product in named places: do the tests notice?   (ARGS='--jobs 2 --record', ARGS='--only gate')"
 	@echo "make bench      the relay beside its peers"
+	@echo "make crosscheck our figures beside aiperf's, guidellm's and vLLM's own bench on a real vLLM; installs them below TOOLS"
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV) …" >&2
@@ -60,6 +62,9 @@ fix: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/watchtower bench $(ARGS)
+
+crosscheck: $(STAMP)
+	@WATCHTOWER_TOOLS="$(TOOLS)" $(BIN)/watchtower bench crosscheck $(ARGS)
 
 mutants: $(STAMP)
 	@$(BIN)/python scripts/mutants.py $(ARGS)

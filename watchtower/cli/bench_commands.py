@@ -80,3 +80,30 @@ def bench_gpu(
     from watchtower.programs.bench import gpu
 
     raise typer.Exit(gpu(seconds, as_json=json_))
+
+
+@commands.command("crosscheck", epilog=example("watchtower bench crosscheck --tool guidellm --route chat"))
+def bench_crosscheck(
+    tool: Annotated[
+        list[str] | None, typer.Option(help="aiperf, guidellm or 'vllm bench'; all without one. May be given again.")
+    ] = None,
+    route: Annotated[
+        list[str] | None, typer.Option(help="chat or completions; both without one. May be given again.")
+    ] = None,
+    requests: Annotated[int, typer.Option(min=20, max=5000, help="Of each tool, on each route, each way.")] = 100,
+    at_once: Annotated[int, typer.Option(min=1, max=64, help="Requests open at once.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Times that everything is measured.")] = 1,
+    json_: JsonOption = False,
+) -> None:
+    """Our figures beside aiperf's, guidellm's and vLLM's own bench, on a real vLLM on the CPU, directly and through the
+    relay. Installs each tool once, in an environment of its own. Exit 1 where we differ by more than 5 %."""
+    from watchtower.lab.benchmarks.crosscheck.legs import CrosscheckPlan
+    from watchtower.programs.crosscheck import compare_with_tools
+
+    usual = CrosscheckPlan()
+    tools, routes = tuple(tool or usual.tools), tuple(route or usual.routes)
+    for given, known in ((tools, usual.tools), (routes, usual.routes)):
+        if unknown := set(given) - set(known):
+            raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    plan = CrosscheckPlan(tools=tools, routes=routes, requests=requests, at_once=at_once, rounds=rounds)
+    raise typer.Exit(compare_with_tools(plan, as_json=json_))

@@ -1,0 +1,109 @@
+"""What the product shows, read as figures: readings, histograms, and the facts that it recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from watchtower.lab.benchmarks.crosscheck.exposed import Scrape
+from watchtower.lab.benchmarks.crosscheck.measured import Definition, Figures
+from watchtower.lab.benchmarks.crosscheck.own_figures import histogram_figures, readings_figures, recorded_figures
+from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened, RelayFrame
+
+MILLISECOND = 1_000_000
+
+
+def frame(*news: ExchangeNews, at: float = 9.0) -> RelayFrame:
+    return RelayFrame(at=at, worker=0, pid=1, sequence=1, open_exchanges=0, news=list(news))
+
+
+def begun(id: str, *, at: float = 1.0, estimated: bool = False) -> ExchangeNews:
+    """First token 100 ms after the request, one more after 20 ms."""
+    return ExchangeNews(
+        id=id,
+        opened=Opened(at=at, path="/v1/chat/completions"),
+        first_token_at=at + 0.1,
+        first_tokens=1,
+        last_token_at=at + 0.12,
+        gaps_ns=[20 * MILLISECOND],
+        tokens=[1],
+        estimated=estimated,
+    )
+
+
+def ended(id: str, *, at: float = 1.0) -> ExchangeNews:
+    """A read of two tokens 40 ms later, and the end."""
+    return ExchangeNews(
+        id=id,
+        last_token_at=at + 0.16,
+        gaps_ns=[40 * MILLISECOND],
+        tokens=[2],
+        closed=Closed(at=at + 0.17, ending=Ending.COMPLETE, completion_tokens=4),
+    )
+
+
+def test_facts_give_each_requests_mean_gap_and_exact_counts() -> None:
+    figures = recorded_figures([frame(begun("a"), begun("b", at=2.0)), frame(ended("a"), ended("b", at=2.0))])
+    assert (figures.requests, figures.output_tokens) == (2, 8)
+    gaps = figures.distributions[Definition.MEAN_GAP]
+    assert gaps.count == 2
+    assert gaps.statistics == pytest.approx({"mean": 0.02, "p50": 0.02, "p95": 0.02})
+    assert figures.notes == ["endings: 2 complete"]
+
+
+def test_an_exchange_that_was_opened_before_is_somebody_elses() -> None:
+    assert recorded_figures([frame(ended("old"))]).requests == 0
+
+
+def test_estimated_counts_and_open_exchanges_are_told() -> None:
+    figures = recorded_figures([frame(begun("a", estimated=True))])
+    assert figures.notes == ["endings: 1 open", "1 of 1 exchanges have estimated counts"]
+
+
+def reading(name: str, value: float | None, samples: int = 10, because: str = "") -> dict[str, Any]:
+    return {"name": name, "value": value, "samples": samples, "because": because}
+
+
+def readings(**changed: float | None) -> list[dict[str, Any]]:
+    values: dict[str, float | None] = {"mean": 0.2, "p50": 0.1, "p95": 0.4, **changed}
+    families = ("inter_token_latency_seconds", "time_to_first_token_seconds")
+    return [
+        reading(f"{family}.{name}", value, because="" if value else "the relay was late")
+        for family in families
+        for name, value in values.items()
+    ]
+
+
+def test_readings_are_taken_as_they_are_shown() -> None:
+    counted = Figures(requests=10, output_tokens=70, distributions={})
+    figures = readings_figures(readings(), counted)
+    assert figures.distributions[Definition.GAP].statistics == {"mean": 0.2, "p50": 0.1, "p95": 0.4}
+    assert figures.output_tokens == 70
+    assert figures.notes == []
+
+
+def test_what_a_reading_leaves_out_and_why_it_is_unknown_is_told() -> None:
+    counted = Figures(requests=12, output_tokens=70, distributions={})
+    figures = readings_figures(readings(p95=None), counted)
+    assert "p95" not in figures.distributions[Definition.FIRST_TOKEN].statistics
+    assert figures.notes == [
+        "time_to_first_token_seconds.p95 is unknown: the relay was late",
+        "time_to_first_token_seconds: the readings stand on 10 of 12 requests",
+        "inter_token_latency_seconds.p95 is unknown: the relay was late",
+        "inter_token_latency_seconds: the readings stand on 10 of 12 requests",
+    ]
+
+
+def test_histograms_count_first_tokens_and_gaps() -> None:
+    text = """
+# TYPE watchtower_time_to_first_token_seconds histogram
+watchtower_time_to_first_token_seconds_bucket{le="+Inf"} 2
+watchtower_time_to_first_token_seconds_sum 0.2
+# TYPE watchtower_inter_token_latency_seconds histogram
+watchtower_inter_token_latency_seconds_bucket{le="+Inf"} 6
+watchtower_inter_token_latency_seconds_sum 0.12
+"""
+    figures = histogram_figures(Scrape(""), Scrape(text))
+    assert (figures.requests, figures.output_tokens) == (2, 8)
+    assert figures.distributions[Definition.GAP].statistics == pytest.approx({"mean": 0.02})
