@@ -120,3 +120,53 @@ async def test_asking_one_that_has_left_does_no_harm(output: int, counts: Counts
     process.ask_to_leave()
     await process.left(within_seconds=10.0)
     process.reap()
+
+
+async def test_whether_it_has_ended_can_be_asked_without_waiting(output: int, counts: Counts) -> None:
+    process = spawned(SLEEP, output, counts)
+    assert not process.ended
+    process.kill()
+    assert eventually(lambda: process.ended)
+    process.reap()
+
+
+async def test_a_wait_for_its_exit_may_be_ended_by_others(output: int, counts: Counts) -> None:
+    process, over = spawned(SLEEP, output, counts), asyncio.Event()
+    waiting = asyncio.ensure_future(process.exited(over))
+    await asyncio.sleep(0)
+    over.set()
+    async with asyncio.timeout(10):
+        await waiting
+    assert not process.ended
+    process.kill()
+    await process.exited()
+    process.reap()
+
+
+async def test_the_kernel_says_whether_it_moves(output: int, counts: Counts) -> None:
+    process = spawned("while True: pass", output, counts)
+
+    def ticks() -> int:
+        motion = process.motion()
+        assert motion is not None
+        return motion.cpu_ticks
+
+    assert eventually(lambda: ticks() > 0)
+    os.kill(process.pid, signal.SIGSTOP)
+    assert eventually(lambda: process.motion() == (True, ticks()))
+    process.kill()
+    await process.exited()
+    process.reap()
+    assert process.motion() is None
+
+
+async def test_what_it_catches_does_not_end_it(output: int, counts: Counts, tmp_path: Path) -> None:
+    catcher = "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: None); print('ready', flush=True)"
+    process = spawned(f"{catcher}; time.sleep(60)", output, counts)
+    assert eventually(lambda: "ready" in (tmp_path / "output").read_text())
+    assert process.catches(signal.SIGUSR1)
+    assert not process.catches(signal.SIGUSR2)
+    process.kill()
+    await process.exited()
+    process.reap()
+    assert not process.catches(signal.SIGUSR1)

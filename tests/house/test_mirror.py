@@ -58,7 +58,6 @@ THROUGH_A_NEIGHBOUR: dict[str, str] = {
     "watchtower/windows/continuity.py": "tests/windows/test_windows.py",
     "watchtower/windows/intake.py": "tests/windows/test_windows.py",
     "watchtower/windows/probes.py": "tests/windows/test_windows.py",
-    "watchtower/windows/relay_workers.py": "tests/windows/test_windows.py",
     "watchtower/windows/traffic_counts.py": "tests/windows/test_windows.py",
     "watchtower/windows/traffic_readings.py": "tests/windows/test_windows.py",
 }

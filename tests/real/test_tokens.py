@@ -18,7 +18,7 @@ from tests.real.conftest import Measured
 from watchtower.clock import SystemClock
 from watchtower.services.relaying.relay_pool import RelayPool
 from watchtower.settings import RelaySettings
-from watchtower.vocabulary.facts import Ending, ExchangeNews, RelayFrame, RelayGone, RelayHello
+from watchtower.vocabulary.facts import Ending, ExchangeNews, RelayEnded, RelayFrame, RelayGone, RelayHello
 
 pytestmark = [pytest.mark.real_vllm, pytest.mark.timeout(600)]
 EXACT: dict[str, Any] = {"include_usage": True, "continuous_usage_stats": True}
@@ -65,7 +65,7 @@ class Worker:
 async def worker(stack: Stack, tmp_path: Path) -> AsyncIterator[Worker]:
     news: list[ExchangeNews] = []
 
-    def keep(fact: RelayHello | RelayFrame | RelayGone) -> None:
+    def keep(fact: RelayHello | RelayFrame | RelayGone | RelayEnded) -> None:
         if isinstance(fact, RelayFrame):
             news.extend(fact.news)
 

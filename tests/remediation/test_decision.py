@@ -135,6 +135,15 @@ def test_one_rule_that_can_be_read_is_enough_to_see() -> None:
     assert stage.tick(100).notices == []
 
 
+def test_a_canary_that_is_served_does_not_make_up_for_a_relay_that_is_silent() -> None:
+    stage = blind("relay worker 0 has been silent for 12 s")
+    stage.rules[0].reasons = (Reason(ReasonKind.UNREADABLE, "relay worker 0 has been silent for 12 s", "relay"),)
+    stage.rules[1].verdict = Verdict.OK
+    (notice,) = stage.tick(100).notices_of(NoticeKind.BLIND)
+    assert "no rule on traffic can be judged" in notice.text
+    assert [notice.kind for notice in stage.well().tick(5).notices] == [NoticeKind.BLIND, NoticeKind.RESOLVED]
+
+
 def test_a_card_that_is_well_is_no_sight_of_the_service() -> None:
     stage = blind("no relay worker was heard for 12 s")
     stage.rules.append(Rule("gpu_failed", Cure.NOTHING, reading="gpu_xid.fatal"))

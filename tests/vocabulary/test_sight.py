@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from watchtower.vocabulary.actions import Cure
 from watchtower.vocabulary.readings import Reading, RuleVerdict, Severity, Verdict
 from watchtower.vocabulary.reasons import LOUD, Reason, ReasonKind
-from watchtower.vocabulary.sight import WatchState, loudest_of, watch_state
+from watchtower.vocabulary.sight import WatchState, loudest_of, traffic_unreadable, watch_state
 
 SEEING, PARTLY, BLIND, IDLE = WatchState.SEEING, WatchState.PARTLY_BLIND, WatchState.BLIND, WatchState.IDLE
 
@@ -87,3 +88,21 @@ def test_blind_is_never_said_of_silent_reasons_nor_withheld_from_loud_ones(kinds
         assert state is IDLE
     if all(some & LOUD or not some for some in kinds):
         assert state is BLIND
+
+
+@pytest.mark.parametrize(
+    ("verdict", "unreadable"),
+    [
+        (Verdict.UNKNOWN, True),
+        (Verdict.OK, False),
+    ],
+)
+def test_traffic_is_unreadable_when_a_rule_is_unknown_for_the_relay(verdict: Verdict, unreadable: bool) -> None:
+    silent = Reason(ReasonKind.UNREADABLE, "silent", "relay")
+    rule = msgspec.structs.replace(unknown(), verdict=verdict, reasons=(silent,))
+    assert traffic_unreadable([known(), rule]) is unreadable
+
+
+def test_another_part_and_another_kind_leave_traffic_readable() -> None:
+    for kind, part in ((ReasonKind.UNREADABLE, "canary"), (ReasonKind.IDLE, "relay"), (ReasonKind.TOO_FEW, "relay")):
+        assert not traffic_unreadable([msgspec.structs.replace(unknown(), reasons=(Reason(kind, "why", part),))])

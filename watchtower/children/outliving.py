@@ -8,12 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
 
 from watchtower.children.counts import Counts
+
+
+class Motion(NamedTuple):
+    """What ``/proc/<pid>/stat`` says of whether a process does anything (proc(5))."""
+
+    stopped: bool
+    """State T: by a signal, or by a debugger."""
+    cpu_ticks: int
+    """Used since its start."""
 
 
 class OutlivingProcess:
@@ -49,15 +61,40 @@ class OutlivingProcess:
         except OSError:
             return None
 
-    async def exited(self) -> None:
-        """Wait until it has ended: then its pidfd becomes readable."""
+    async def exited(self, over: asyncio.Event | None = None) -> None:
+        """Wait until it has ended: then its pidfd becomes readable, and ``over`` is set. Who sets it ends the wait."""
         loop = asyncio.get_running_loop()
-        dead = asyncio.Event()
-        loop.add_reader(self._pidfd, dead.set)
+        over = over or asyncio.Event()
+        loop.add_reader(self._pidfd, over.set)
         try:
-            await dead.wait()
+            await over.wait()
         finally:
             loop.remove_reader(self._pidfd)
+
+    @property
+    def ended(self) -> bool:
+        """It may be reaped."""
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def motion(self) -> Motion | None:
+        """None when it is gone."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+        except OSError:
+            return None
+        state, *numbers = fields.split()
+        return Motion(state in ("T", "t"), int(numbers[10]) + int(numbers[11]))
+
+    def catches(self, number: signal.Signals) -> bool:
+        """Whether it has a handler for that signal, which would otherwise end it."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+        caught = status.partition("\nSigCgt:")[2].split("\n", 1)[0].strip() or "0"
+        return bool(int(caught, 16) >> (number - 1) & 1)
 
     def reap(self) -> int | None:
         """Exit status of a process that has ended; None for an adopted one, whose status is its parent's."""
@@ -74,8 +111,11 @@ class OutlivingProcess:
             async with asyncio.timeout(within_seconds):
                 await self.exited()
         except TimeoutError:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            self.kill()
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def let_go(self) -> None:
         """It lives on without us: nothing to wait for, nothing to warn about."""

@@ -118,6 +118,7 @@ def _show_own_parts(board: Board, parts: Parts) -> None:
     board.counters = {
         "machine_events_dropped": runner.dropped,
         "adapter_kills": parts.adapter.kills,
+        "relay_strangers": parts.relays.refused,
         "gpu_kills": gpu.kills if gpu else 0,
         "gpu_abandoned": gpu.abandoned if gpu else 0,
         "task_failures": sum(parts.tasks.failures.values()),

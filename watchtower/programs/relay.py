@@ -14,6 +14,7 @@ import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -59,12 +60,16 @@ async def relay(plan: RelayPlan) -> None:
     gc.freeze()  # what is loaded by now stays for good: later collections need not look at it
     await leaving.wait()
     # A successor may take our place at once; what is open ends here.
+    leaving_lock = WorkerLock(plan.leaving_path(pid))
+    with suppress(OSError):  # without it, only a daemon that comes later cannot know us
+        leaving_lock.take(pid)
     handover.close()
     listening.close()
     lock.give_up()
     if not await worker.drain(_RETIRED_SECONDS, terminated) and not await worker.drain(plan.drain_seconds):
         worker.cut()
     reporter.close()
+    leaving_lock.remove()
 
 
 async def _take(lock: WorkerLock, pid: int, loop: asyncio.AbstractEventLoop) -> None:

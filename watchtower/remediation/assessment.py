@@ -31,7 +31,7 @@ from watchtower.remediation.step import Step, gates_of, sentence_of
 from watchtower.vocabulary.actions import Cure, Mode
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind, Refusal
 from watchtower.vocabulary.readings import RuleVerdict, Severity, Verdict
-from watchtower.vocabulary.sight import WatchState, loudest_of, watch_state, watching
+from watchtower.vocabulary.sight import WatchState, loudest_of, traffic_unreadable, watch_state, watching
 
 REMINDED_ONLY = frozenset({HoldReason.OBSERVE, HoldReason.PAUSED, HoldReason.NO_CURE, HoldReason.OTHER_CONTROLLER})
 """Somebody chose this: the hold deadline does not call a person, it reminds."""
@@ -222,10 +222,12 @@ def annotate(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
 
 
 def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
-    """No rule that would wake people can be judged although the engine serves: people should know, once; and hear
-    when a rule could be judged again, because an alert that was raised must end."""
-    watched = watching(verdicts)
-    if step.state.blind_notified and any(verdict.verdict is not Verdict.UNKNOWN for verdict in watched):
+    """No rule that would wake people can be judged although the engine serves, or none that reads what clients get,
+    because the relay does not answer: people should know, once; and hear when rules can be judged again, because an
+    alert that was raised must end."""
+    watched, unread = watching(verdicts), traffic_unreadable(verdicts)
+    judged = any(verdict.verdict is not Verdict.UNKNOWN for verdict in watched)
+    if step.state.blind_notified and judged and not unread:
         step.put(blind_notified=False)
         step.tell(
             NoticeKind.RESOLVED,
@@ -233,7 +235,11 @@ def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
             severity=str(Severity.WARN),
             subject=f"blind-{step.state.target}",
         )
-    if watch_state(verdicts) is not WatchState.BLIND or not step.state.engine.serving or step.state.action:
+    if (
+        (watch_state(verdicts) is not WatchState.BLIND and not unread)
+        or not step.state.engine.serving
+        or step.state.action
+    ):
         step.put(blind_since=None)
         return
     since = step.state.blind_since if step.state.blind_since is not None else step.now.boot
@@ -244,7 +250,8 @@ def watch_for_blindness(step: Step, verdicts: tuple[RuleVerdict, ...]) -> None:
         step.record("signal.blind", rules=[verdict.rule for verdict in watched], because=lead.sentence)
         step.tell(
             NoticeKind.BLIND,
-            f"no rule can be judged since {step.clock(since)}, although the engine serves · {lead.sentence}",
+            f"{'no rule on traffic' if judged else 'no rule'} can be judged since {step.clock(since)}, "
+            f"although the engine serves · {lead.sentence}",
             severity=str(Severity.WARN),
             subject=f"blind-{step.state.target}",
         )

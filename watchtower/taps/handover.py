@@ -19,6 +19,7 @@ from typing import IO, Final
 
 import msgspec
 
+from watchtower.taps.relay_plan import LEAVING
 from watchtower.taps.socket_addresses import check_socket_path
 from watchtower.vocabulary.errors import NotReachable, Refused
 
@@ -41,7 +42,7 @@ class Handed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerLock:
-    """``<run_directory>/relay-<n>.lock``."""
+    """``<run_directory>/relay-<n>.lock``, or ``LEAVING``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -65,6 +66,19 @@ class WorkerLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def remove(self) -> None:
+        """Give it up for good: nobody will take it again."""
+        if self._file is not None:
+            self._path.unlink(missing_ok=True)
+        self.give_up()
+
+
+def lock_holders(directory: Path) -> set[int]:
+    """Pids of the living workers of a run directory: those that accept clients, and those that only end what is open.
+    A worker that retired before this was written down is not among them."""
+    paths = (*directory.glob("relay-*.lock"), *directory.glob(LEAVING.format(pid="*")))
+    return {pid for pid in map(holder, paths) if pid is not None}
 
 
 def holder(path: Path) -> int | None:

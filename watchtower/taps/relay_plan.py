@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+LEAVING: Final = "leaving-{pid}.lock"
 PROTOCOL: Final = 1
 """Of the messages between worker and daemon. Raise it when a change is more than growth (``vocabulary.facts``): a new
 daemon then replaces the workers that it finds, on the same listening socket, and they end what is open."""
@@ -51,6 +52,10 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def handover_path(self) -> Path:
         """Unix socket that gives the listening socket to a successor."""
         return Path(self.run_directory) / f"relay-{self.worker}.handover"
+
+    def leaving_path(self, pid: int) -> Path:
+        """Locked instead, while the worker only ends what is open."""
+        return Path(self.run_directory) / LEAVING.format(pid=pid)
 
     def digest(self) -> str:
         """Of everything but the file descriptor's number."""

@@ -244,6 +244,13 @@ class RelayGone(Fact, frozen=True, tag="relay_gone", kw_only=True):
     pid: int
 
 
+class RelayEnded(Fact, frozen=True, tag="relay_ended", kw_only=True):
+    """A worker stood still for so long that the daemon ended it (written by the daemon). What it had open is cut."""
+
+    worker: int
+    pid: int
+
+
 # ── orders to the relay (same socket, other direction) ──────────────────────────────────────────
 
 
@@ -449,6 +456,7 @@ AnyFact = (
     RelayHello
     | RelayFrame
     | RelayGone
+    | RelayEnded
     | EngineScrape
     | CanaryStarted
     | CanaryEnded

@@ -142,6 +142,7 @@ HISTOGRAMS = ("watchtower_inter_token_latency_seconds", "watchtower_time_to_firs
 INTERNAL_EVENTS: dict[str, str] = {
     "machine_events_dropped": "Events that found the remediation queue full; evidence comes again with the next tick.",
     "adapter_kills": "Adapter children killed at a deadline: their answer counts as UNKNOWN.",
+    "relay_strangers": "Processes refused on the relay workers' socket: workers of another target or state directory.",
     "gpu_kills": "GPU children killed for silence, garbage, or a driver that did not return.",
     "scorer_kills": "Scorer children that crashed, hung, grew too large or wrote garbage.",
     "scorer_live_dropped": "Live samples not scored: canaries, or the CPU share, left no time.",

@@ -12,7 +12,7 @@ from typing import Final
 
 from watchtower.vocabulary.actions import Cure
 from watchtower.vocabulary.readings import RuleVerdict, Severity, Verdict
-from watchtower.vocabulary.reasons import LOUD, ReasonKind, loudest
+from watchtower.vocabulary.reasons import LOUD, Reason, ReasonKind, loudest
 
 
 class WatchState(StrEnum):
@@ -26,6 +26,8 @@ class WatchState(StrEnum):
     """Nothing can be judged, and that is nobody's fault: nobody asks anything, too little was asked, parts are off."""
 
 
+RELAY: Final = "relay"
+"""The part (``Reason.part``) that sees the traffic."""
 AT_REST: Final = frozenset({ReasonKind.IDLE, ReasonKind.WARMING, ReasonKind.ELSEWHERE})
 """The engine gives nothing to judge, so people are not told that nothing is judged."""
 
@@ -40,6 +42,14 @@ def watch_state(verdicts: Iterable[RuleVerdict]) -> WatchState:
         return WatchState.SEEING if judged else WatchState.IDLE
     at_rest = any(map(_at_rest, unknown))
     return WatchState.PARTLY_BLIND if judged or at_rest else WatchState.BLIND
+
+
+def traffic_unreadable(verdicts: Iterable[RuleVerdict]) -> bool:
+    """The relay does not answer: what clients get is not judged, however well canaries are served."""
+    return any(
+        verdict.verdict is Verdict.UNKNOWN and any(map(_of_the_relay, verdict.reasons))
+        for verdict in watching(verdicts)
+    )
 
 
 def watching(verdicts: Iterable[RuleVerdict]) -> list[RuleVerdict]:
@@ -64,6 +74,10 @@ def loudest_of(watched: Sequence[RuleVerdict]) -> RuleVerdict:
 def _kind(verdict: RuleVerdict) -> ReasonKind:
     reason = loudest(verdict.reasons)
     return ReasonKind.UNREADABLE if reason is None else reason.kind
+
+
+def _of_the_relay(reason: Reason) -> bool:
+    return reason.kind is ReasonKind.UNREADABLE and reason.part == RELAY
 
 
 def _at_rest(verdict: RuleVerdict) -> bool:

@@ -40,6 +40,7 @@ RELAY_COUNTERS: dict[str, str] = {
     CAUSED + "hold_wait": "503: parked for as long as one request may wait.",
     CAUSED + "guarded": "403: the path controls the engine and is refused from clients.",
     CAUSED + "guarded_opaque": "Reset: a path that controls the engine, in bytes that are not readable HTTP/1.1.",
+    CAUSED + "stuck": "Reset: this relay worker stood still for a minute and was ended; one an answer, at least one.",
     CAUSED + "shutdown": "Reset: the answer had not ended when this relay worker had to exit.",
 }
 """``RelayFrame.counters``: cumulative since the worker started."""

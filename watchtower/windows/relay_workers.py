@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
 
-from watchtower.vocabulary.facts import Bypassed, RelayFrame, RelayGone
+from watchtower.vocabulary.facts import Bypassed, LoopLagged, RelayFrame, RelayGone
 from watchtower.vocabulary.instants import iso
 from watchtower.vocabulary.reasons import Reason, ReasonKind
-
-PART: Final = "relay"
+from watchtower.vocabulary.sight import RELAY as PART
 
 
 @dataclass(slots=True)
@@ -32,7 +30,7 @@ class RelayWorkers:
     """The workers connected now, and since when their story has no hole."""
 
     def __init__(self, silence_seconds: float) -> None:
-        self._silence = silence_seconds
+        self._silence_seconds = silence_seconds
         self._workers: dict[int, Worker] = {}  # by pid
         self._known: set[int] = set()
         """Numbers of all workers that ever spoke: a few, they are counted from 0."""
@@ -40,6 +38,17 @@ class RelayWorkers:
         """CLOCK_BOOTTIME seconds; -inf until somebody spoke."""
         self.hole = Reason(ReasonKind.UNREADABLE, "no relay has ever spoken", PART)
         """What the last hole was."""
+        self._away = (-math.inf, -math.inf)
+        """From when to when we stood still ourselves, the last time: nobody could be heard."""
+
+    def stood_still(self, lagged: LoopLagged) -> None:
+        """We did. Who says something late is not to blame for it."""
+        self._away = (lagged.at - lagged.seconds, lagged.at)
+
+    def _silence(self, since: float, now: float) -> float:
+        """Seconds from ``since`` to ``now`` in which something could have been heard."""
+        began, ended = self._away
+        return now - since - max(0.0, min(now, ended) - max(since, began))
 
     def connected(self, pid: int) -> None:
         """A worker said hello: whatever we knew of it is void, its next frame begins a new story."""
@@ -70,8 +79,8 @@ class RelayWorkers:
             return FrameHeard(shed=True)
         if known.bypassed is not None:
             self._broken(frame.at, _bypassed(frame.worker, known.bypassed))
-        seconds = frame.at - known.heard_at
-        if seconds > self._silence:
+        seconds = self._silence(known.heard_at, frame.at)
+        if seconds > self._silence_seconds:
             self._broken(frame.at, _silent(f"relay worker {frame.worker} was silent for {seconds:.1f} s"))
         elif seconds > 0:
             return FrameHeard(watched_seconds=seconds, watched_open=known.open_exchanges)
@@ -84,8 +93,9 @@ class RelayWorkers:
         if not self._workers:
             return _silent("no relay worker is connected")
         for known in self._workers.values():
-            if now - known.heard_at > self._silence:
-                return _silent(f"relay worker {known.number} has been silent for {now - known.heard_at:.1f} s")
+            seconds = self._silence(known.heard_at, now)
+            if seconds > self._silence_seconds:
+                return _silent(f"relay worker {known.number} has been silent for {seconds:.1f} s")
             if known.bypassed is not None:
                 return _bypassed(known.number, known.bypassed)
         return None

@@ -118,6 +118,7 @@ class Windows:
             case LoopLagged():
                 self._read_at = max(self._read_at, fact.at)
                 self._continuity.loop_lagged(fact.at)
+                self._intake.relays.stood_still(fact)
                 self._canaries.reset(self._continuity.mark)
                 self._presence.reset(fact.at)
             case _:

@@ -15,7 +15,7 @@ import pytest
 from watchtower.services.relaying.finding import FoundWorkers, find_workers
 from watchtower.services.relaying.worker_plans import WorkerPlans
 from watchtower.settings import RelaySettings
-from watchtower.taps.handover import RETIRE
+from watchtower.taps.handover import RETIRE, WorkerLock
 
 LISTEN = "127.0.0.1:0"
 WORKER = """
@@ -26,7 +26,7 @@ from watchtower.taps.handover import RETIRE, Handed, HandoverServer, WorkerLock
 async def main(lock, handover, digest, listen, retires):
     loop, leave = asyncio.get_running_loop(), asyncio.Event()
     status = []
-    for number in (signal.SIGTERM, RETIRE):
+    for number in (signal.SIGTERM, RETIRE) if retires else (signal.SIGTERM,):
         loop.add_signal_handler(number, lambda number=number: (status.append(int(number)), leave.set()))
     held = WorkerLock(Path(lock))
     assert held.take(os.getpid())
@@ -91,7 +91,7 @@ class House:
 
     def close(self) -> None:
         for found in self.found:
-            for process in found.adopted.values():
+            for process in (*found.adopted.values(), *found.silent.values()):
                 process.let_go()
             if (kept := found.inherit(LISTEN)) is not None:
                 kept.close()
@@ -131,18 +131,46 @@ def test_a_worker_with_another_plan_leaves_its_socket_and_is_asked_as_gently_as_
         assert kept.getsockname()[1] == worker.port, "clients in its queue are not lost"
 
 
-def test_a_worker_beyond_the_number_that_is_wanted_is_replaced_too(house: House) -> None:
-    worker = house.worker(number=1)
-    assert house.find().adopted == {}
+def test_a_worker_with_our_plan_is_adopted_whatever_its_number(house: House) -> None:
+    """It stood in for another, which is gone."""
+    worker = house.worker(number=3)
+    assert {number: process.pid for number, process in house.find().adopted.items()} == {3: worker.pid}
+    assert worker.lives
+
+
+def test_of_more_workers_than_are_wanted_those_with_the_highest_numbers_are_asked_to_leave(house: House) -> None:
+    second, eleventh, first = house.worker(number=2), house.worker(number=10), house.worker(number=0)
+    found = house.find()
+    assert list(found.adopted) == [0]
+    assert found.leaving == {second.pid, eleventh.pid}
+    assert (second.asked(), eleventh.asked()) == (RETIRE, RETIRE)
+    assert first.lives
+
+
+def test_a_worker_that_would_hand_over_and_does_not_answer_is_silent_and_asked_to_retire(house: House) -> None:
+    worker = house.worker(hands=False)
+    found = house.find()
+    assert (found.adopted, found.inherit(LISTEN)) == ({}, None)
+    assert {number: process.pid for number, process in found.silent.items()} == {0: worker.pid}
     assert worker.asked() is RETIRE
 
 
-def test_a_worker_that_does_not_hand_over_is_asked_to_leave(house: House) -> None:
-    worker = house.worker(hands=False)
+def test_a_worker_too_old_to_hand_over_is_told_to_go(house: House) -> None:
+    worker = house.worker(hands=False, retires=False)
     found = house.find()
-    assert found.adopted == {}
-    assert found.inherit(LISTEN) is None
+    assert (found.adopted, found.silent, found.leaving) == ({}, {}, {worker.pid})
     assert worker.asked() is signal.SIGTERM
+
+
+def test_what_a_worker_that_was_killed_while_it_retired_left_behind_is_cleared_away(house: House) -> None:
+    dead, alive = (house.plans.of(0).leaving_path(pid) for pid in (11, 12))
+    dead.write_text("11\n")
+    lock = WorkerLock(alive)
+    assert lock.take(12)
+    house.find()
+    assert (dead.exists(), alive.exists()) == (False, True)
+    lock.remove()
+    assert not alive.exists()
 
 
 def test_a_lock_that_nobody_holds_is_no_worker(house: House, tmp_path: Path) -> None:

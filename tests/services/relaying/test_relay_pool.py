@@ -6,6 +6,9 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -15,17 +18,26 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from watchtower.children.policy.patience import Patience
 from watchtower.clock import SystemClock
-from watchtower.services.relaying import worker_plans
+from watchtower.services.relaying import watched_worker, worker_plans
 from watchtower.services.relaying.relay_pool import RelayPool
 from watchtower.settings import RelaySettings
 from watchtower.taps.framing import frame
-from watchtower.taps.handover import RETIRE, holder
-from watchtower.taps.relay_plan import PROTOCOL
+from watchtower.taps.handover import RETIRE, WorkerLock, holder
+from watchtower.taps.relay_plan import PROTOCOL, RelayPlan
 from watchtower.vocabulary.errors import BadInput
-from watchtower.vocabulary.facts import HoldOrder, HoldState, RelayFrame, RelayGone, RelayHello, ReleaseOrder
+from watchtower.vocabulary.facts import (
+    HoldOrder,
+    HoldState,
+    RelayEnded,
+    RelayFrame,
+    RelayGone,
+    RelayHello,
+    ReleaseOrder,
+)
 
-Fact = RelayHello | RelayFrame | RelayGone
+Fact = RelayHello | RelayFrame | RelayGone | RelayEnded
 DRAIN_SECONDS = 0.2
 TOKEN = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
 POST = b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
@@ -79,6 +91,13 @@ class Daemon:
 
 
 Begin = Callable[..., Daemon]
+SILENT_SECONDS = 2.5
+"""More than the second between two frames."""
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched_worker, "PATIENCE", Patience(start_seconds=30.0, silent_seconds=SILENT_SECONDS))
 
 
 @pytest_asyncio.fixture
@@ -220,14 +239,17 @@ async def test_a_retired_worker_that_is_told_to_go_ends_its_streams_within_the_t
 
 async def test_what_only_a_newer_worker_says_is_skipped_and_counted(begin: Begin, tmp_path: Path) -> None:
     daemon = await begin().ready()
+    lock = WorkerLock(tmp_path / "run" / "relay-7.lock")
+    assert lock.take(os.getpid())
     _reader, writer = await asyncio.open_unix_connection(tmp_path / "run" / "facts.sock")
     unknown = msgspec.msgpack.encode({"fact": "relay_weather", "at": 1.0})
-    hello = RelayHello(at=1, worker=7, pid=8, version="9", listening="", upstream="")
+    hello = msgspec.structs.replace(daemon.hellos[0], worker=7, pid=os.getpid(), version="9")
     writer.write(len(unknown).to_bytes(4, "big") + unknown + frame(hello))
     await until(lambda: any(known.worker == 7 for known in daemon.hellos))
 
     assert daemon.relays.skipped == {"relay_weather": 1}
     writer.close()
+    lock.give_up()
 
 
 async def test_a_killed_worker_is_replaced_and_its_end_is_a_fact(begin: Begin) -> None:
@@ -243,6 +265,85 @@ async def test_a_killed_worker_is_replaced_and_its_end_is_a_fact(begin: Begin) -
     assert [fact.pid for fact in gone] == [pid]
     assert daemon.hellos[1].pid != pid
     assert daemon.hellos[1].listening == daemon.relays.address
+
+
+async def test_a_silent_worker_loses_its_place_and_keeps_its_streams(
+    begin: Begin, engine: tuple[str, asyncio.Event], impatient: None
+) -> None:
+    daemon = await begin().ready()
+    reader, writer = await daemon.connect()
+    writer.write(POST)
+    await reader.readuntil(TOKEN)
+    stopped = daemon.hellos[0].pid
+    os.kill(stopped, signal.SIGSTOP)
+    await until(lambda: len(daemon.hellos) == 2)
+    assert (daemon.hellos[1].worker, daemon.hellos[1].listening) == (1, daemon.relays.address)
+    reader2, writer2 = await daemon.connect()
+    writer2.write(POST)
+    await reader2.readuntil(TOKEN)
+    engine[1].set()
+    assert (await reader2.readuntil(b"0\r\n\r\n")).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+
+    os.kill(stopped, signal.SIGCONT)
+    assert (await reader.readuntil(b"0\r\n\r\n")).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+    writer.close()
+    writer2.close()
+    await until(lambda: not lives(stopped))
+    assert len(daemon.hellos) == 2, "one stand-in, for good"
+    assert not any(isinstance(fact, RelayEnded) for fact in daemon.facts)
+
+
+async def test_a_silent_worker_that_stands_still_for_too_long_is_ended_and_that_is_a_fact(
+    begin: Begin, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched_worker, "STILL_SECONDS", 3.0)
+    daemon = await begin().ready()
+    stopped = daemon.hellos[0].pid
+    os.kill(stopped, signal.SIGSTOP)
+    await until(lambda: any(isinstance(fact, RelayEnded) for fact in daemon.facts))
+    await until(lambda: not lives(stopped) and any(isinstance(fact, RelayGone) for fact in daemon.facts))
+    ended = [(fact.worker, fact.pid) for fact in daemon.facts if isinstance(fact, RelayEnded)]
+    assert ended == [(0, stopped)]
+    await until(lambda: [hello.worker for hello in daemon.hellos] == [0, 1])
+
+
+async def test_a_daemon_that_stood_still_blames_no_worker(begin: Begin, impatient: None) -> None:
+    daemon = await begin(workers=2).ready(workers=2)
+    time.sleep(2 * SILENT_SECONDS)  # noqa: ASYNC251  (the daemon's loop is this one)
+    seen = len(daemon.frames)
+    await until(lambda: len(daemon.frames) > seen + 4)
+    assert len(daemon.hellos) == 2
+
+
+async def test_a_daemon_that_finds_only_a_stopped_worker_ends_it_and_serves(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It holds the listening socket, so that nobody else can be had meanwhile."""
+    first = await begin().ready()
+    stopped, address = first.hellos[0].pid, first.relays.address
+    await first.relays.stop(leave_running=True)
+    os.kill(stopped, signal.SIGSTOP)
+    monkeypatch.setattr(watched_worker, "STILL_SECONDS", 2.0)
+    second = await begin(listen=address).ready()
+    assert second.relays.address == address
+    assert not lives(stopped)
+
+
+async def test_a_worker_of_another_state_directory_is_refused(begin: Begin, tmp_path: Path) -> None:
+    """Somebody pointed it at our socket."""
+    daemon = await begin().ready()
+    plan = RelayPlan(
+        worker=0,
+        listen="127.0.0.1:0",
+        upstream=daemon.hellos[0].upstream,
+        run_directory=str(tmp_path),
+        facts=str(tmp_path / "run" / "facts.sock"),
+    )
+    program = [sys.executable, "-m", "watchtower.programs.relay", msgspec.json.encode(plan).decode()]
+    with subprocess.Popen(program) as stray:  # noqa: ASYNC220
+        await until(lambda: daemon.relays.refused == 1)
+        stray.terminate()
+    assert {hello.pid for hello in daemon.hellos} == {daemon.hellos[0].pid}
 
 
 async def test_every_worker_acknowledges_a_hold_also_one_that_comes_later(begin: Begin) -> None:

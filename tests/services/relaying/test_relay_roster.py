@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from watchtower.services.relaying.relay_roster import MOST_REMEMBERED, RelayRoster
-from watchtower.vocabulary.facts import EngineScrape, RelayFrame, RelayGone
+from watchtower.vocabulary.facts import EngineScrape, RelayEnded, RelayFrame, RelayGone
 from watchtower.vocabulary.unread import RouteUnread, UnreadCause
 
 
@@ -77,3 +77,12 @@ def test_what_passed_unread_is_added_up_over_workers_and_connections(roster: Rel
     (total,) = roster.unread.values()
     assert (total.requests, total.endings, total.statuses) == (18, {"unobserved": 17, "error": 1}, {"2xx": 18})
     assert total.seconds == 9.0
+
+
+def test_a_worker_that_was_ended_counts_each_answer_that_this_cut_and_one_at_least(roster: RelayRoster) -> None:
+    """It cannot say so itself."""
+    roster.absorb(frame(open_exchanges=7))
+    roster.absorb(RelayEnded(at=2.0, worker=0, pid=77))
+    assert roster.counts["relay_caused_errors.stuck"] == 7
+    roster.absorb(RelayEnded(at=3.0, worker=1, pid=88))
+    assert roster.counts["relay_caused_errors.stuck"] == 8

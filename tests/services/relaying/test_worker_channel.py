@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from tests.strangers import STRANGER, ask_as, needs_root
 from watchtower.services.relaying.worker_channel import WorkerChannel
@@ -18,6 +20,7 @@ from watchtower.vocabulary.facts import (
     HoldOrder,
     HoldState,
     OrderNotUnderstood,
+    RelayEnded,
     RelayFrame,
     RelayGone,
     RelayHello,
@@ -29,6 +32,11 @@ from watchtower.vocabulary.samples import ExchangeSampled, SampleOrder
 
 HOLD = HoldOrder(op_id="op-1", seconds=20, wait_seconds=5, max_parked=5, max_bytes=10_000)
 HELLO = RelayHello(at=1, worker=0, pid=77, version="1", listening="127.0.0.1:1", upstream="")
+STRANGE = msgspec.structs.replace(HELLO, upstream="http://elsewhere")
+
+
+def heard(**more: Any) -> RelayFrame:
+    return RelayFrame(**{"at": 1.0, "worker": 0, "pid": 77, "sequence": 1, "open_exchanges": 0, **more})
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -56,6 +64,11 @@ class Worker:
                 found += self._deframer.feed(await self._reader.read(65536))
         return found
 
+    async def rest(self) -> bytes:
+        """All that is still said to it, until it is hung up on."""
+        async with asyncio.timeout(10):
+            return await self._reader.read()
+
     def leave(self) -> None:
         self._writer.close()
 
@@ -66,13 +79,28 @@ class House:
         self.clock = HandClock()
         self.facts: list[RelayHello | RelayFrame | RelayGone] = []
         self.samples: list[ExchangeSampled] = []
-        self.channel = WorkerChannel(self.clock, self.facts.append, self.samples.append)
+        self.asked: list[int] = []
+        self.channel = WorkerChannel(self.clock, self._take, self.samples.append, self._refusal)
         self.workers: list[Worker] = []
 
-    async def worker(self) -> Worker:
+    def _take(self, fact: RelayHello | RelayFrame | RelayGone | RelayEnded) -> None:
+        assert not isinstance(fact, RelayEnded)
+        self.facts.append(fact)
+
+    def _refusal(self, pid: int, hello: RelayHello) -> str:
+        self.asked.append(pid)
+        return "it forwards elsewhere" if hello.upstream else ""
+
+    async def connected(self) -> Worker:
+        """Somebody who has not said anything yet."""
         self.workers.append(Worker(*await asyncio.open_unix_connection(self.path)))
-        await until(lambda: self.channel.connected >= 1)
         return self.workers[-1]
+
+    async def worker(self, hello: RelayHello = HELLO) -> Worker:
+        known, worker = self.channel.connected, await self.connected()
+        worker.say(hello)
+        await until(lambda: self.channel.connected > known)
+        return worker
 
 
 @pytest.fixture
@@ -85,14 +113,11 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     await house.channel.close()
 
 
-def heard(**more: Any) -> RelayFrame:
-    return RelayFrame(**{"at": 1.0, "worker": 0, "pid": 77, "sequence": 1, "open_exchanges": 0, **more})
-
-
 async def test_what_a_worker_says_is_a_fact_and_so_is_its_leaving(house: House) -> None:
     worker = await house.worker()
-    worker.say(HELLO, heard())
+    worker.say(heard())
     await until(lambda: len(house.facts) == 2)
+    assert (house.channel.heard(), house.channel.heard()) == ({os.getpid()}, set()), "since it was last asked"
     worker.leave()
     await until(lambda: len(house.facts) == 3)
     assert house.facts == [HELLO, heard(), RelayGone(at=house.clock.now().boot, worker=0, pid=77)]
@@ -100,9 +125,29 @@ async def test_what_a_worker_says_is_a_fact_and_so_is_its_leaving(house: House) 
 
 
 async def test_one_that_never_said_who_it_was_leaves_without_a_word(house: House) -> None:
-    (await house.worker()).leave()
-    await until(lambda: house.channel.connected == 0)
-    assert house.facts == []
+    stranger = await house.connected()
+    stranger.leave()
+    await house.worker()
+    assert (house.channel.connected, house.facts) == (1, [HELLO])
+
+
+@pytest.mark.parametrize("first", [STRANGE, heard()], ids=["refused", "nameless"])
+async def test_a_stranger_is_told_nothing_is_not_believed_and_is_logged_once(
+    house: House, first: RelayHello | RelayFrame
+) -> None:
+    house.channel.order(HOLD)
+    with capture_logs() as logs:
+        for _ in range(3):
+            stranger = await house.connected()
+            stranger.say(first, heard())
+            assert await stranger.rest() == b"", "hung up on, and not even the hold is told"
+    assert (house.facts, house.channel.connected, house.channel.refused) == ([], 0, 1)
+    assert [entry["pid"] for entry in logs if entry["event"] == "relay.stranger"] == [os.getpid()]
+
+
+async def test_the_kernel_says_who_is_at_the_other_end(house: House) -> None:
+    await house.worker()
+    assert house.asked == [os.getpid()]
 
 
 @needs_root
@@ -140,14 +185,13 @@ async def test_a_worker_that_still_holds_what_was_released_while_it_was_away_is_
     house.channel.order(HOLD)
     house.channel.order(ReleaseOrder(op_id="op-1"))
     worker = await house.worker()
-    worker.say(HELLO, heard(hold=HoldState.HOLDING, hold_op="op-1"))
+    worker.say(heard(hold=HoldState.HOLDING, hold_op="op-1"))
     assert ReleaseOrder(op_id="op-1") in await worker.orders(1)
 
 
 async def test_only_workers_that_know_how_are_told_to_sample(house: House) -> None:
-    able, unable = await house.worker(), await house.worker()
-    able.say(msgspec.structs.replace(HELLO, samples=True))
-    unable.say(msgspec.structs.replace(HELLO, pid=78))
+    able = await house.worker(msgspec.structs.replace(HELLO, samples=True))
+    unable = await house.worker(msgspec.structs.replace(HELLO, pid=78))
     assert await able.orders(1) == [SampleOrder(ratio=0)]
     await until(lambda: len(house.facts) == 2)
     house.channel.sample(SampleOrder(ratio=0.5))
@@ -159,7 +203,7 @@ async def test_only_workers_that_know_how_are_told_to_sample(house: House) -> No
 async def test_an_order_that_a_worker_does_not_understand_is_counted(house: House) -> None:
     worker = await house.worker()
     refused = OrderNotUnderstood(at=1.0, worker=0, pid=77, order="sing")
-    worker.say(HELLO, refused, refused, heard())
+    worker.say(refused, refused, heard())
     await until(lambda: len(house.facts) == 2)
     assert house.channel.skipped == {"sing": 2}
 

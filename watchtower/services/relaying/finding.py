@@ -1,7 +1,8 @@
 """Relay workers that are here already: those of an earlier daemon, or of a container of their own.
 
 A worker's lock says that it lives, its handover socket gives the listening socket. One whose plan is ours is adopted
-with everything it has open; any other is asked to leave, and its successor goes on accepting on the same socket.
+with everything it has open, whatever its number; any other is asked to leave, and its successor goes on accepting on
+the same socket. One that does not even hand over stands still or is older than handing over.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import structlog
 from watchtower.children.outliving import OutlivingProcess
 from watchtower.services.relaying.worker_plans import WorkerPlans
 from watchtower.taps.handover import RETIRE, Handed, holder, take_over
+from watchtower.taps.relay_plan import LEAVING
 from watchtower.vocabulary.errors import NotReachable
 
 log = structlog.get_logger("watchtower.relays")
@@ -25,6 +27,10 @@ class FoundWorkers:
     def __init__(self) -> None:
         self.adopted: dict[int, OutlivingProcess] = {}
         """By number."""
+        self.silent: dict[int, OutlivingProcess] = {}
+        """By number: they would hand over, and do not answer. Asked to retire, for when they come round."""
+        self.leaving: set[int] = set()
+        """Pids of all that were asked to leave."""
         self.sockets: list[tuple[socket.socket, Handed]] = []
 
     def inherit(self, listen: str) -> socket.socket | None:
@@ -38,18 +44,30 @@ class FoundWorkers:
         self.sockets.clear()
         return kept
 
+    def dismiss(self, number: int, process: OutlivingProcess, *, hands_over: bool, retires: bool) -> None:
+        """Ask it to leave: one that can retire cuts no stream, however long; the others end theirs in time."""
+        self.leaving.add(process.pid)
+        process.ask_to_leave(RETIRE if retires else signal.SIGTERM)
+        if hands_over or not retires:
+            process.let_go()
+        else:
+            self.silent[number] = process
+
 
 def find_workers(plans: WorkerPlans) -> FoundWorkers:
     """Living workers of any number; those that cannot stay are told to leave.
 
     Raises Refused when one of them lives in another PID namespace."""
     found = FoundWorkers()
-    for path in sorted(plans.directory.glob("relay-*.lock")):
-        name = path.stem.removeprefix("relay-")
+    numbered = [
+        (int(name), path)
+        for path in plans.directory.glob("relay-*.lock")
+        if (name := path.stem.removeprefix("relay-")).isdigit()
+    ]
+    for number, path in sorted(numbered):
         pid = holder(path)
-        if pid is None or not name.isdigit():
+        if pid is None:
             continue
-        number = int(name)
         plan = plans.of(number)
         handed = None
         try:
@@ -58,14 +76,22 @@ def find_workers(plans: WorkerPlans) -> FoundWorkers:
         except NotReachable as problem:
             log.warning("relay worker does not hand over", worker=number, pid=pid, because=str(problem))
         process = OutlivingProcess.adopt(pid)
-        if number < plans.workers and handed is not None and handed.digest == plan.digest():
-            if process is not None:  # else it just died; it will be started anew
-                log.info("relay worker adopted", worker=number, pid=pid)
-                found.adopted[number] = process
+        if process is None:  # it just died; it will be started anew
+            continue
+        if handed is None:
+            found.dismiss(number, process, hands_over=False, retires=process.catches(RETIRE))
+        elif handed.digest == plan.digest() and len(found.adopted) < plans.workers:
+            log.info("relay worker adopted", worker=number, pid=pid)
+            found.adopted[number] = process
         else:
-            log.info("relay worker is replaced: its plan differs", worker=number, pid=pid)
-            if process is not None:
-                # one that can retire cuts no stream, however long; the others end them all within drain_seconds
-                process.ask_to_leave(RETIRE if handed is not None and handed.retires else signal.SIGTERM)
-                process.let_go()
+            log.info("relay worker is replaced: its plan differs, or it is one too many", worker=number, pid=pid)
+            found.dismiss(number, process, hands_over=True, retires=handed.retires)
+    _forget_the_dead(plans)
     return found
+
+
+def _forget_the_dead(plans: WorkerPlans) -> None:
+    """Locks of workers that were killed while they retired."""
+    for path in plans.directory.glob(LEAVING.format(pid="*")):
+        if holder(path) is None:
+            path.unlink(missing_ok=True)

@@ -2,7 +2,8 @@
 
 Workers outlive the daemon. A new one takes over those it finds (their lock says that they live, their handover socket
 gives the listening socket) and replaces only those whose plan differs from the configuration, on the same listening
-socket. It never kills what it can ask to leave, and it names processes by pidfd, so a reused pid is never hit.
+socket. A worker that falls silent loses its place to another on that socket, and keeps its connections. Whoever can
+still leave is asked to, and only who stands still is killed, by pidfd, so that a reused pid is never hit.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import socket
 import sys
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,22 +23,28 @@ import structlog
 from watchtower.children.counts import Counts
 from watchtower.children.outliving import OutlivingProcess
 from watchtower.children.policy.backoff import Backoff
-from watchtower.children.policy.restart import Exit, ExitKind
 from watchtower.children.respawning import respawn
 from watchtower.ports import Clock
-from watchtower.services.relaying.finding import find_workers
+from watchtower.services.relaying.admission import Admission
+from watchtower.services.relaying.finding import FoundWorkers, find_workers
+from watchtower.services.relaying.watched_worker import LOOK_SECONDS, WatchedWorker
 from watchtower.services.relaying.worker_channel import OnFact, OnSample, WorkerChannel
 from watchtower.services.relaying.worker_plans import WorkerPlans
+from watchtower.services.relaying.worker_slot import WorkerSlot
 from watchtower.settings import RelaySettings
+from watchtower.taps.handover import RETIRE
 from watchtower.taps.listening import bound, inherited, name_of
-from watchtower.taps.socket_addresses import bad
+from watchtower.taps.socket_addresses import Address, bad
 from watchtower.tasks import TaskGroup
-from watchtower.vocabulary.facts import RelayOrder, ServingOrder
+from watchtower.vocabulary.errors import BadInput
+from watchtower.vocabulary.facts import RelayEnded, RelayOrder, ServingOrder
 from watchtower.vocabulary.samples import SampleOrder
 
 BACKOFF: Final = Backoff(first_seconds=0.2, longest_seconds=5.0, steady_seconds=30.0)
-STUCK_SECONDS: Final = 5.0
-"""A worker that leaves so much later than its own deadline is stuck."""
+LATE_SECONDS: Final = 5.0
+"""A worker that leaves so much later than its own deadline is killed."""
+MOST_SILENT: Final = 2
+"""Silent workers that may live beside each present one. If more fall silent, the cause is not in them."""
 
 log = structlog.get_logger("watchtower.relays")
 
@@ -61,18 +67,27 @@ class RelayPool:
         samples that ``sample`` ordered: they hold text, so they are no facts and go nowhere else."""
         self._plans = WorkerPlans(settings, upstream, run_directory, drain_seconds)
         self._clock = clock
-        self._channel = WorkerChannel(clock, on_fact, on_sample)
+        self._on_fact = on_fact
+        self._admission = Admission(run_directory, upstream)
+        self._channel = WorkerChannel(clock, on_fact, on_sample, self._admission.refusal)
         self.address = ""
         """``host:port`` that clients connect to; known after ``start``."""
         self._tasks = TaskGroup(clock.sleep)
         self._listening: socket.socket | None = None
         self._slots: list[WorkerSlot] = []
+        self._silent: list[WatchedWorker] = []
+        """They lost their place, or never had one under this daemon. They keep their connections."""
         self.counts = Counts()
 
     @property
     def skipped(self) -> Counter[str]:
         """Messages by name that only a newer worker knows, and orders that only a newer daemon does."""
         return self._channel.skipped
+
+    @property
+    def refused(self) -> int:
+        """Processes that called themselves a relay worker of ours and are none."""
+        return self._channel.refused
 
     def order(self, order: RelayOrder) -> None:
         """Tell every worker, and every one that connects later while a hold lives."""
@@ -97,28 +112,33 @@ class RelayPool:
             what = f"{directory} cannot be used: {(exc.strerror or 'unknown error').lower()}"
             raise bad("state_directory", what, "make it a directory that this user may write to") from exc
         found = find_workers(self._plans)
+        self._admission.leaving |= found.leaving
+        self._silent += [WatchedWorker(number, process) for number, process in found.silent.items()]
         try:
-            kept = found.inherit(self._plans.listen)
-            self._listening = kept or inherited(os.environ, os.getpid()) or bound(address)
+            self._listening = await self._take_socket(found, address)
         except BaseException:
             await self._channel.close()
             raise
-        self.address = name_of(self._listening)
-        spawn = partial(_spawn, self._plans, self._listening.fileno(), self.counts)
-        for number in range(self._plans.workers):
-            slot = WorkerSlot(number, self._clock, spawn, found.adopted.get(number))
+        self.address = self._admission.listening = name_of(self._listening)
+        adopted = [WatchedWorker(number, process) for number, process in sorted(found.adopted.items())]
+        for place in range(self._plans.workers):
+            slot = WorkerSlot(place, self._clock, self._start_worker, adopted[place] if place < len(adopted) else None)
             self._slots.append(slot)
+        for slot in self._slots:
             self._tasks.start(slot.name, partial(respawn, slot, BACKOFF, self._clock))
+        self._tasks.start("relay watch", self._watch)
 
     async def stop(self, leave_running: bool) -> None:
         """Let go of the workers; with ``leave_running=False`` ask them to leave and wait until they have."""
         await self._tasks.stop()
-        living = [slot.process for slot in self._slots if slot.process is not None]
+        living = [slot.worker.process for slot in self._slots if slot.worker is not None]
+        living += [worker.process for worker in self._silent]
         self._slots.clear()
+        self._silent.clear()
         if not leave_running:
             for process in living:
                 process.ask_to_leave()
-            within = self._plans.drain_seconds + STUCK_SECONDS
+            within = self._plans.drain_seconds + LATE_SECONDS
             await asyncio.gather(*(process.left(within) for process in living))
         for process in living:
             process.let_go()
@@ -126,36 +146,74 @@ class RelayPool:
         if self._listening is not None:
             self._listening.close()
 
+    async def _take_socket(self, found: FoundWorkers, address: Address) -> socket.socket:
+        """Found, passed to us, or made. Raises BadInput when the address is taken, but for one that a silent worker of
+        ours still holds: it is waited for until it leaves or is ended, because nobody serves meanwhile."""
+        kept = found.inherit(self._plans.listen) or inherited(os.environ, os.getpid())
+        while kept is None:
+            try:
+                kept = bound(address)
+            except BadInput:
+                if not self._silent:
+                    raise
+                await self._clock.sleep(LOOK_SECONDS)
+                self._look(LOOK_SECONDS)
+        return kept
 
-class WorkerSlot:
-    """The place of worker ``number``: whoever has it is replaced when it dies."""
+    def _start_worker(self) -> WatchedWorker:
+        """With the lowest number that no living worker of ours has. Raises OSError."""
+        present = [slot.worker for slot in self._slots if slot.worker is not None]
+        taken = {worker.number for worker in (*present, *self._silent)}
+        number = next(number for number in range(len(taken) + 1) if number not in taken)
+        assert self._listening is not None
+        return WatchedWorker(number, _spawn(self._plans, self._listening.fileno(), self.counts, number))
 
-    event = "relay worker died"
+    # ── silence ─────────────────────────────────────────────────────────────────────────────────
 
-    def __init__(
-        self,
-        number: int,
-        clock: Clock,
-        spawn: Callable[[int], OutlivingProcess],
-        adopted: OutlivingProcess | None,
-    ) -> None:
-        self.name = f"relay worker {number}"
-        self.labels: dict[str, int | None] = {"worker": number, "exit_status": None}
-        self.process = adopted
-        self._number = number
-        self._clock = clock
-        self._spawn = spawn
+    async def _watch(self) -> None:
+        looked = self._clock.now().boot
+        while True:
+            await self._clock.sleep(LOOK_SECONDS)
+            now = self._clock.now().boot
+            self._look(now - looked)
+            looked = now
 
-    async def live(self) -> Exit:
-        if self.process is None:
-            self.process = self._spawn(self._number)
-        await self.process.exited()
-        status, self.process = self.process.reap(), None
-        self.labels["exit_status"] = status
-        return Exit(ExitKind.FAILED, "it was adopted and died" if status is None else f"it ended with status {status}")
+    def _look(self, passed_seconds: float) -> None:
+        """At every worker, once; act on what has lasted for too long."""
+        spoke = self._channel.heard()
+        for worker in list(self._silent):
+            worker.look(passed_seconds, spoke=worker.process.pid in spoke)
+            if worker.process.ended:
+                worker.process.reap()
+                self._silent.remove(worker)
+            elif worker.stuck and not worker.ending:
+                self._end(worker)
+        for slot in self._slots:
+            if slot.worker is not None:
+                slot.worker.look(passed_seconds, spoke=slot.worker.process.pid in spoke)
+                if slot.worker.overdue and len(self._silent) < MOST_SILENT * len(self._slots):
+                    self._silent.append(self._displaced(slot.worker))
+                    slot.vacate()
 
-    async def pause(self, ended: Exit, seconds: float) -> None:
-        await self._clock.sleep(seconds)
+    def _displaced(self, worker: WatchedWorker) -> WatchedWorker:
+        """It keeps its connections, and leaves with the last of them once it comes round."""
+        log.error(
+            "relay worker is silent: another takes its place",
+            worker=worker.number,
+            pid=worker.process.pid,
+            silent_seconds=worker.silent_seconds,
+        )
+        self._admission.leaving.add(worker.process.pid)
+        if worker.process.catches(RETIRE):
+            worker.process.ask_to_leave(RETIRE)
+        return worker
+
+    def _end(self, worker: WatchedWorker) -> None:
+        log.error("relay worker stood still and is ended", worker=worker.number, pid=worker.process.pid)
+        self._on_fact(RelayEnded(at=self._clock.now().boot, worker=worker.number, pid=worker.process.pid))
+        self.counts.kills += 1
+        worker.ending = True
+        worker.process.kill()
 
 
 def _spawn(plans: WorkerPlans, listening: int, counts: Counts, number: int) -> OutlivingProcess:

@@ -5,9 +5,9 @@ Holds, readiness and the display ask here; the numbers of a user's exchanges go 
 
 from __future__ import annotations
 
-from watchtower.vocabulary.facts import AnyFact, RelayFrame, RelayGone
+from watchtower.vocabulary.facts import AnyFact, RelayEnded, RelayFrame, RelayGone
 from watchtower.vocabulary.unread import RouteUnread, UnreadCause, grown
-from watchtower.vocabulary.words import DROPPED
+from watchtower.vocabulary.words import CAUSED, DROPPED
 
 MOST_REMEMBERED = 64
 """Relay processes whose last counts are kept, so that one that comes back is not counted twice."""
@@ -36,6 +36,9 @@ class RelayRoster:
                 self._newest[fact.pid] = fact
             case RelayGone():
                 self._newest.pop(fact.pid, None)
+            case RelayEnded():  # it cannot count the answers that this cuts
+                frame = self._newest.get(fact.pid)
+                self._add(CAUSED + "stuck", max(1, frame.open_exchanges if frame is not None else 0))
             case _:
                 pass
 
@@ -48,7 +51,7 @@ class RelayRoster:
         now = {**frame.counters, DROPPED: frame.dropped_news}
         before = self._counted.pop(frame.pid, {})
         for name, value in now.items():
-            self.counts[name] = self.counts.get(name, 0) + value - before.get(name, 0)
+            self._add(name, value - before.get(name, 0))
         self._counted[frame.pid] = now
         if len(self._counted) > MOST_REMEMBERED:
             del self._counted[next(iter(self._counted))]
@@ -63,3 +66,6 @@ class RelayRoster:
         self._unread[frame.pid] = before
         if len(self._unread) > MOST_REMEMBERED:
             del self._unread[next(iter(self._unread))]
+
+    def _add(self, name: str, count: int) -> None:
+        self.counts[name] = self.counts.get(name, 0) + count

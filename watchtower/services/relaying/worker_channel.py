@@ -1,7 +1,8 @@
 """Talking with the relay workers: their facts come in, orders go out, over one Unix socket.
 
-Whoever connects later, because it was started again or because we were, hears of a hold that still lives and of the
-sampling in force; one that holds for an operation that was released meanwhile is told so.
+Only workers of this target are listened to, and only they are told anything. Whoever connects later, because it was
+started again or because we were, hears of a hold that still lives and of the sampling in force; one that holds for an
+operation that was released meanwhile is told so.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import structlog
 
 from watchtower.ports import Clock
 from watchtower.taps.framing import Deframer, frame
-from watchtower.taps.handover import same_user
+from watchtower.taps.handover import peer_pid, same_user
 from watchtower.vocabulary.errors import ProtocolFault
 from watchtower.vocabulary.facts import (
     HoldOrder,
     HoldState,
     OrderNotUnderstood,
+    RelayEnded,
     RelayFrame,
     RelayGone,
     RelayHello,
@@ -40,22 +42,32 @@ READ_BYTES: Final = 256 * 1024
 
 log = structlog.get_logger("watchtower.relays")
 
-OnFact = Callable[[RelayHello | RelayFrame | RelayGone], None]
+OnFact = Callable[[RelayHello | RelayFrame | RelayGone | RelayEnded], None]
 OnSample = Callable[[ExchangeSampled], None]
+Refusal = Callable[[int, RelayHello], str]
+"""Why the process of this pid, which says this, is no worker of ours; "" when it is."""
+MOST_REMEMBERED: Final = 64
+"""Refused processes that are known again: each is logged once, however often it tries."""
 
 
 class WorkerChannel:
     """The daemon's end, for all workers."""
 
-    def __init__(self, clock: Clock, on_fact: OnFact, on_sample: OnSample) -> None:
+    def __init__(self, clock: Clock, on_fact: OnFact, on_sample: OnSample, refusal: Refusal) -> None:
         self._clock = clock
+        self._refusal = refusal
         self._on_fact = on_fact
         self._on_sample = on_sample
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._writers: set[asyncio.StreamWriter] = set()  # those of workers of ours
         self._samplers: set[asyncio.StreamWriter] = set()  # those of workers that know how to sample
         self._sampling = SampleOrder(ratio=0)
         self._asked_by_others: set[asyncio.StreamWriter] = set()  # those of workers that answer /-/serving
+        self._spoke: set[int] = set()
+        self._strangers: deque[int] = deque(maxlen=MOST_REMEMBERED)
+        self.refused = 0
+        """Processes that are no workers of ours."""
         self.skipped: Counter[str] = Counter()
         """Messages by name that only a newer worker knows, and orders that only a newer daemon does."""
         self._hold: tuple[HoldOrder, float] | None = None  # and when it is over, CLOCK_BOOTTIME
@@ -74,7 +86,7 @@ class WorkerChannel:
         os.chmod(path, 0o600)
 
     async def close(self) -> None:
-        for writer in list(self._writers):
+        for writer in list(self._connections):
             writer.close()
         if self._server is not None:
             self._server.close()
@@ -105,30 +117,51 @@ class WorkerChannel:
         for writer in self._asked_by_others:
             writer.write(message)
 
+    def heard(self) -> set[int]:
+        """Pids of the workers that spoke since this was last asked."""
+        spoke, self._spoke = self._spoke, set()
+        return spoke
+
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         hello: RelayHello | None = None
         deframer: Deframer[RelayMessage] = Deframer(msgspec.msgpack.Decoder(RelayMessage), self._skip)
-        self._writers.add(writer)
+        self._connections.add(writer)
         try:
-            if not _same_user(writer.get_extra_info("socket")):
-                return
-            self._repeat_hold(writer)
-            while data := await reader.read(READ_BYTES):
+            pid = _pid_of(writer.get_extra_info("socket"))
+            while pid is not None and (data := await reader.read(READ_BYTES)):
                 for message in deframer.feed(data):
-                    if isinstance(message, RelayHello):
-                        hello = message
+                    if hello is None:
+                        hello = self._admitted(pid, message)
+                        if hello is None:
+                            return
+                        self._writers.add(writer)
+                        self._repeat_hold(writer)
+                    self._spoke.add(pid)
                     self._take(message, writer)
         except ProtocolFault as problem:
             log.error("relay worker does not speak our protocol", because=str(problem))
         except ConnectionError:
             pass  # it died; its pidfd says so as well
         finally:
+            self._connections.discard(writer)
             self._writers.discard(writer)
             self._samplers.discard(writer)
             self._asked_by_others.discard(writer)
             writer.close()
             if hello is not None:
                 self._on_fact(RelayGone(at=self._clock.now().boot, worker=hello.worker, pid=hello.pid))
+
+    def _admitted(self, pid: int, first: RelayMessage) -> RelayHello | None:
+        """The hello of a worker of ours; None for anybody else, by the first message."""
+        if not isinstance(first, RelayHello):
+            because = "it does not say who it is"
+        elif not (because := self._refusal(pid, first)):
+            return first
+        if pid not in self._strangers:
+            self._strangers.append(pid)
+            self.refused += 1
+            log.error("relay.stranger", pid=pid, because=because)
+        return None
 
     def _take(self, message: RelayMessage, writer: asyncio.StreamWriter) -> None:
         match message:
@@ -168,6 +201,7 @@ class WorkerChannel:
             writer.write(frame(msgspec.structs.replace(order, seconds=left)))
 
 
-def _same_user(peer: socket.socket) -> bool:
+def _pid_of(peer: socket.socket) -> int | None:
+    """Of the process at the other end, where it runs as us; None where it does not."""
     with socket.socket(fileno=os.dup(peer.fileno())) as same:
-        return same_user(same)
+        return peer_pid(same) if same_user(same) else None

@@ -11,6 +11,8 @@ from watchtower.taps.relay_plan import PROTOCOL, RelayPlan
 from watchtower.taps.socket_addresses import Address, check_socket_path, listen_address, upstream_address
 
 FACTS_SOCKET = "facts.sock"
+LARGEST_NUMBER = 99
+"""More than the numbers of all workers and of those who stand in for them."""
 
 
 def worker_plan(settings: RelaySettings, upstream: str, run_directory: Path, number: int) -> RelayPlan:
@@ -56,5 +58,5 @@ class WorkerPlans:
         address = listen_address(self.listen)
         upstream_address(self._upstream)
         check_socket_path(self.facts, "state_directory")
-        check_socket_path(self.of(self.workers - 1).handover_path, "state_directory")
+        check_socket_path(self.of(LARGEST_NUMBER).handover_path, "state_directory")
         return address
