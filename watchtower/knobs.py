@@ -7,7 +7,7 @@ what the house does need to know of it stands here, typed, and is the same for e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -98,6 +98,10 @@ class SupervisorSettings(PluginGroup):
     """``watchtower run`` starts the engine with it."""
     kind: str = "none"
     """``process``: our keeper starts and owns the engine. ``none``: Watchtower tells people and never acts."""
+
+    def withholding(self, names: Collection[str]) -> SupervisorSettings:
+        """The same, and an engine that inherits our environment does not get these variables of it."""
+        return self
 
 
 class TemplateSettings(Group):

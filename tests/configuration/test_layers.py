@@ -147,3 +147,22 @@ def test_the_demo_profile_replaces_defaults_and_not_what_was_written(tmp_path: P
 def test_a_variable_counts_as_written(tmp_path: Path) -> None:
     environ = {"WATCHTOWER__REMEDIATION__PROFILE": "demo", "WATCHTOWER__RELAY__HOLD__WAIT_SECONDS": "9s"}
     assert good(read_settings(None, environ)).relay.hold.wait_seconds == 9
+
+
+def test_an_engine_that_inherits_our_environment_gets_no_secret_of_this_configuration(tmp_path: Path) -> None:
+    """Whatever the variable is called that it was made of; the engine's own key it may have."""
+    secret = "whsec_c2VzYW1lc2VzYW1lc2VzYW1lc2VzYW1l"
+    text = (
+        "engine: {api_key: engine-key}\n"
+        "supervisor: {kind: process, command: [vllm], withhold: [CLOUD_*]}\n"
+        "sinks: [{kind: webhook, name: pager, url: 'http://127.0.0.1:1/'}]\n"
+    )
+    environ = {
+        "WATCHTOWER__SINKS__0__SECRET": secret,
+        "PAGER_SECRET": secret,
+        "VLLM_API_KEY": "engine-key",
+        "HF_HOME": "/models",
+    }
+    supervisor = good(read(tmp_path, text, environ)).supervisor
+    assert isinstance(supervisor, ProcessSupervisorSettings)
+    assert supervisor.withhold == ("CLOUD_*", "PAGER_SECRET")

@@ -234,6 +234,59 @@ def test_the_new_engine_knows_why_it_was_started_and_nothing_of_our_settings(
         assert log.count("serving") == 2
 
 
+def variables(live: ProcessTree) -> set[str]:
+    """Names in the engine's environment, by the kernel."""
+    entries = Path(f"/proc/{incarnation(live).id}/environ").read_bytes().split(b"\0")
+    return {entry.partition(b"=")[0].decode() for entry in entries}
+
+
+def test_the_engine_inherits_what_we_have_but_for_what_is_withheld(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_HOME", "PAGER_KEY", "CLOUD_ID", "CLOUD_SECRET"):
+        monkeypatch.setenv(name, "sesame")
+    tree = ProcessTree(tmp_path, (), 5.0)
+    tree.settings = tree.settings.model_copy(update={"withhold": ("PAGER_KEY", "CLOUD_*")})
+    try:
+        tree.begin()
+        assert variables(tree) & {"HF_HOME", "PAGER_KEY", "CLOUD_ID", "CLOUD_SECRET"} == {"HF_HOME"}
+        assert "sesame" not in (tree.state / "keeper.ledger").read_text(), "hashes are kept, no values"
+    finally:
+        tree.supervisor.stop()
+
+
+def test_a_keeper_in_another_environment_restarts_nothing_and_names_the_difference(
+    live: ProcessTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = incarnation(live)
+    kill_keeper(live)
+    monkeypatch.setenv("HF_HOME", "/elsewhere/sesame")
+    live.ensure_keeper()
+    reply = live.supervisor.execute(plan("op", before))
+    assert (reply.kind, incarnation(live)) == (ReplyKind.REJECTED, before)
+    assert "added: HF_HOME" in reply.because and "sesame" not in reply.because
+    assert live.supervisor.status("op") is Answer.NOT_DONE
+
+    keeper = live.keeper_pid()
+    assert live.supervisor.stop().yes
+    assert eventually(lambda: not live.running(keeper))
+    live.ensure_keeper()
+    assert live.supervisor.start(again=True).yes
+    assert "HF_HOME" in variables(live), "a person's start takes the new one"
+    after = incarnation(live)
+    assert live.supervisor.execute(plan("op-2", after)).kind is ReplyKind.ACKED, "and from then on it is the engine's"
+
+
+def test_a_keeper_in_the_same_environment_restarts_an_engine_that_it_adopted(
+    live: ProcessTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = incarnation(live)
+    kill_keeper(live)
+    monkeypatch.setenv("INVOCATION_ID", "another start of the service")
+    live.ensure_keeper()
+    assert live.supervisor.execute(plan("op", before)).kind is ReplyKind.ACKED
+
+
 def test_a_long_engine_log_is_set_aside_at_the_next_start(live: ProcessTree) -> None:
     log = live.state / "engine.log"
     with log.open("ab") as file:

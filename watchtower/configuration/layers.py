@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watchtower import profiles
-from watchtower.configuration.environment import overlay
+from watchtower.configuration.environment import PREFIX, overlay
 from watchtower.configuration.kinds import composed, plugin_mistakes
-from watchtower.configuration.secrets import read_companions
+from watchtower.configuration.secrets import holders, read_companions
 from watchtower.configuration.tree import MappingNode, Place, ScalarNode, Tree, at
 from watchtower.configuration.validating import validate
 from watchtower.configuration.yamltree import read_file
@@ -45,7 +45,8 @@ def read_settings(
     problems += mistakes
     if settings is None or problems:
         return SettingsRead(None, problems, tree)
-    return SettingsRead(_plain(settings), plugin_mistakes(settings, tree), tree)
+    mistakes = plugin_mistakes(settings, tree)
+    return SettingsRead(_withholding(_plain(settings), environ), mistakes, tree)
 
 
 def _kinds_named(tree: Tree, environ: Mapping[str, str], overrides: Mapping[str, str]) -> type[Settings]:
@@ -55,6 +56,13 @@ def _kinds_named(tree: Tree, environ: Mapping[str, str], overrides: Mapping[str,
     overlay(trial, Settings, environ, overrides)
     model, _ = composed(trial)
     return model
+
+
+def _withholding(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """An engine that inherits our environment gets no secret of ours by way of it; its own key it may have."""
+    others = {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
+    supervisor = settings.supervisor.withholding(holders(others, settings, but="engine"))
+    return settings.model_copy(update={"supervisor": supervisor})
 
 
 def _plain(settings: Settings) -> Settings:

@@ -6,9 +6,11 @@ people mail to each other. What was read never appears in a message.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from watchtower.configuration.shapes import fields, is_secret, shape_at
 from watchtower.configuration.tree import MappingNode, Route, ScalarNode, SequenceNode, Tree, dotted
@@ -17,6 +19,8 @@ from watchtower.vocabulary.errors import Problem
 SUFFIX = "_file"
 LARGEST = 64 * 1024
 """Bytes of one secret."""
+LEAST_CHARACTERS = 6
+"""A variable that equals a shorter secret may do so by chance."""
 
 
 def read_companions(tree: Tree, model: type[BaseModel], beside: Path) -> list[Problem]:
@@ -24,6 +28,30 @@ def read_companions(tree: Tree, model: type[BaseModel], beside: Path) -> list[Pr
     problems: list[Problem] = []
     _visit(tree, tree, (), model, beside, problems)
     return problems
+
+
+def holders(environ: Mapping[str, str], settings: BaseModel, but: str) -> list[str]:
+    """Variables whose value is a secret of these settings, whatever they are called: ``WATCHTOWER__SINKS__0__SECRET``
+    is often made of another. ``but``: the group whose secrets do not count."""
+    groups = {name: getattr(settings, name) for name in type(settings).model_fields if name != but}
+    secrets = {secret for secret in _secrets(groups) if len(secret) >= LEAST_CHARACTERS}
+    return [name for name, value in environ.items() if value in secrets]
+
+
+def _secrets(value: Any) -> Iterator[str]:
+    match value:
+        case SecretStr():
+            yield value.get_secret_value()
+        case BaseModel():
+            yield from _secrets({name: getattr(value, name) for name in type(value).model_fields})
+        case dict():
+            for item in value.values():
+                yield from _secrets(item)
+        case list() | tuple():
+            for item in value:
+                yield from _secrets(item)
+        case _:
+            pass
 
 
 def _visit(top: Tree, node: Tree, route: Route, model: type[BaseModel], beside: Path, problems: list[Problem]) -> None:

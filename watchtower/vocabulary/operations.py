@@ -66,6 +66,8 @@ class EngineStarted(msgspec.Struct, frozen=True, tag="engine_started", kw_only=T
     """Value of WATCHTOWER_ENGINE_MARK in its environment: finds descendants that left the tree."""
     op_id: str = ""
     """Empty: a first start, no operation."""
+    inherited: dict[str, str] = {}
+    """Names of the variables that it inherited, with a hash of each value; empty: of a version that kept none."""
 
 
 class EngineExited(msgspec.Struct, frozen=True, tag="engine_exited", kw_only=True, omit_defaults=True):

@@ -14,9 +14,10 @@ from watchtower.adapters.keeper.restarts import Restarts
 from watchtower.clock import boot_id, boottime
 from watchtower.storage.opledger import OpLedger
 from watchtower.vocabulary.actions import Answer, Incarnation, Plan, ReplyKind, Verb
-from watchtower.vocabulary.operations import EngineExited, EngineStarted
+from watchtower.vocabulary.operations import EngineExited, EngineStarted, Operation
 
 OLD = Incarnation(id="100", started="1", boot_id=boot_id())
+GONE = Incarnation(id="99", started="1", boot_id=boot_id())
 
 
 class Tree:
@@ -29,6 +30,7 @@ class Tree:
         self.may_end = Event()
         self.may_end.set()
         self.sticks = False
+        self.differs = ""
 
     def incarnation(self) -> Incarnation | None:
         return self.engine.incarnation if self.engine else None
@@ -38,6 +40,9 @@ class Tree:
 
     def cannot_start(self) -> str:
         return ""
+
+    def other_environment(self) -> str:
+        return self.differs
 
     def end(self, why: str) -> None:
         self.ended += 1
@@ -109,6 +114,30 @@ def test_a_plan_that_does_not_fit_is_refused_before_any_effect_and_for_ever(
     assert keeper.effects == (0, 0)
     assert keeper.restarts.status("op-1") is Answer.NOT_DONE
     assert keeper.restarts.execute(plan()).kind is ReplyKind.REJECTED, "the same op_id is answered the same way"
+
+
+def test_a_restart_in_another_environment_is_refused_with_the_difference_and_a_persons_start_is_not(
+    keeper: Keeper,
+) -> None:
+    keeper.tree.differs = "changed: HF_HOME"
+    reply = keeper.restarts.execute(plan())
+    assert reply.kind is ReplyKind.REJECTED
+    assert "another environment" in reply.because and reply.because.endswith("changed: HF_HOME")
+    assert keeper.effects == (0, 0)
+    keeper.tree.engine = None
+    assert keeper.restarts.start(again=True) == ""
+    assert keeper.tree.started == 1
+
+
+def test_what_a_dead_keeper_promised_is_not_made_up_for_in_another_environment(tmp_path: Path) -> None:
+    first = Keeper(tmp_path)
+    first.ledger.append(Operation.begun(plan(expected_incarnation=GONE), at=boottime(), boot_id=boot_id()))
+    keeper = Keeper(tmp_path)
+    keeper.tree.differs = "missing: HF_HOME"
+    keeper.restarts.recover()
+    assert keeper.tree.started == 0
+    assert keeper.restarts.status("op-1") is Answer.CANNOT_TELL
+    assert "missing: HF_HOME" in keeper.ledger.operations["op-1"].because
 
 
 def test_two_operations_are_never_under_way_at_once(keeper: Keeper) -> None:

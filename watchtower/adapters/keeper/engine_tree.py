@@ -16,8 +16,9 @@ from pathlib import Path
 from signal import SIGCONT, SIGINT, SIGKILL, SIGTERM, Signals
 from threading import RLock
 
-from watchtower.adapters.keeper.crashing import CRASH_AT, crash_point
+from watchtower.adapters.keeper.crashing import crash_point
 from watchtower.adapters.keeper.gate import GATE
+from watchtower.adapters.keeper.inheritance import difference, inherited
 from watchtower.adapters.keeper.process_tree import MARK, ProcStat, alive, incarnation_of, look, send, tree
 from watchtower.adapters.keeper.protocol import KeeperPlan
 from watchtower.clock import SystemClock, boottime, boottime_ns, sleep_blocking
@@ -52,6 +53,7 @@ class EngineTree:
     ) -> None:
         """``engine`` and ``exited``: what the ledger remembers; a remembered engine that still lives is adopted."""
         self._plan = plan
+        self._inherited = inherited(os.environ) if plan.inherited is None else plan.inherited
         self._record = record
         self.engine = engine
         self.exited = exited
@@ -89,7 +91,17 @@ class EngineTree:
             program = os.path.join(directory, program)
         if shutil.which(program, path=path) is None:
             return "the engine's program cannot be found or executed"
+        now = inherited({name: value for name, value in os.environ.items() if name in self._inherited})
+        if other := difference(self._inherited, now):
+            return f"this keeper's environment is not the one of its plan · {other}"
         return ""
+
+    def other_environment(self) -> str:
+        """In what the newest engine's environment differs from the one that a start would give it now; empty: in
+        nothing that anybody compares."""
+        if self.engine is None or not self.engine.inherited:
+            return ""
+        return difference(self.engine.inherited, self._inherited, but=self._plan.environment)
 
     def start(self, op_id: str, reason: str) -> Incarnation:
         """Start one engine and return its identity. Raises ``CannotStart`` and whatever ``record`` raises; in both
@@ -103,7 +115,9 @@ class EngineTree:
                 process = look(pid)
                 if process is None:
                     raise CannotStart("the new process vanished at once")
-                engine = EngineStarted(incarnation=incarnation_of(process), mark=mark, op_id=op_id)
+                engine = EngineStarted(
+                    incarnation=incarnation_of(process), mark=mark, op_id=op_id, inherited=self._inherited
+                )
                 self._record(engine)
                 crash_point("recorded")
                 with suppress(BrokenPipeError):  # it died at its gate: observed as any other death
@@ -180,7 +194,7 @@ class EngineTree:
             sleep_blocking(POLL_SECONDS)
 
     def _spawn(self, gate: int, mark: str, op_id: str, reason: str) -> int:
-        environment = {name: value for name, value in os.environ.items() if not _ours(name)}
+        environment = {name: value for name, value in os.environ.items() if name in self._inherited}
         environment |= self._plan.environment
         environment |= {MARK: mark, "WATCHTOWER_OP_ID": op_id, "WATCHTOWER_REASON": _one_line(reason)}
         log = self._open_log(op_id, reason)
@@ -210,11 +224,6 @@ class EngineTree:
         occasion = f"operation {op_id}: {_one_line(reason)}" if op_id else _one_line(reason)
         os.write(log, f"--- {SystemClock().now().iso()} watchtower starts the engine, {occasion}\n".encode())
         return log
-
-
-def _ours(name: str) -> bool:
-    """Watchtower's own settings may hold secrets that are none of the engine's business."""
-    return name.startswith("WATCHTOWER__") or name == CRASH_AT
 
 
 def _one_line(text: str) -> str:

@@ -26,16 +26,22 @@ class KeeperPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     log: str
     """The engine's standard output and error, appended."""
     argv: tuple[str, ...]
+    inherited: dict[str, str] | None = None
+    """Of the keeper's own environment: names with a hash of each value (``inheritance.inherited``). None: whatever is
+    not ours."""
     environment: dict[str, str] = {}
-    """Added to the keeper's own."""
+    """Added to it."""
     directory: str = ""
     """Where the engine runs; empty: where the keeper runs."""
     term_seconds: float = 10.0
     """How long the tree may take to leave after SIGTERM."""
 
     def digest(self) -> str:
-        """Tells two plans apart without telling what is in them."""
-        return blake2b(msgspec.json.encode(self, order="sorted"), digest_size=8).hexdigest()
+        """Tells two plans apart without telling what is in them. Not by what is inherited: a person who looks from a
+        shell has another environment than the daemon, and the keeper compares its own at each start."""
+        fields = msgspec.to_builtins(self)
+        del fields["inherited"]
+        return blake2b(msgspec.json.encode(fields, order="sorted"), digest_size=8).hexdigest()
 
 
 class Observe(msgspec.Struct, frozen=True, tag="observe", tag_field="ask"):

@@ -23,6 +23,8 @@ from watchtower.vocabulary.operations import FenceRaised, Operation, OpState
 MENU = (Verb.RESTART_GROUP, Verb.RESTART_HOST)
 """For a bare process tree both are the same: there is no host around it but the tree."""
 
+OTHER_ENVIRONMENT = "a restart would run it in another environment; 'watchtower start' after 'watchtower stop' does"
+
 
 class Flight:
     """The one effect under way."""
@@ -141,6 +143,8 @@ class Restarts:
             self._unclear(operation, "the keeper died after accepting a first start, and none is on record")
         elif self._engine.incarnation() == operation.expected:
             self._unclear(operation, "the keeper died after accepting it; the old engine still runs")
+        elif other := self._engine.other_environment():
+            self._unclear(operation, f"the keeper died half-way: the old engine is gone, {OTHER_ENVIRONMENT} · {other}")
         elif self._refused_by_now(operation):
             self._unclear(operation, "the keeper died half-way: the old engine is gone, a new one was not started")
         else:
@@ -180,6 +184,8 @@ class Restarts:
         current = engine.incarnation if engine is not None else None
         if current != plan.expected_incarnation:
             return f"it was meant for engine {plan.expected_incarnation}, but {current or 'none'} is here"
+        if other := self._engine.other_environment():
+            return f"{OTHER_ENVIRONMENT} · {other}"
         return self._engine.cannot_start()
 
     def _refused_by_now(self, begun: Operation) -> bool:

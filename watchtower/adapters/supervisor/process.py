@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import structlog
 from pydantic import model_validator
 
+from watchtower.adapters.keeper.inheritance import inherited
 from watchtower.adapters.keeper.keeper_client import ask
 from watchtower.adapters.keeper.launching import LOG_NAME, KeeperFound, ensure_keeper
 from watchtower.adapters.keeper.protocol import (
@@ -59,12 +60,18 @@ class ProcessKnobs(SupervisorSettings):
     """The engine's command line, one argument per item. No shell."""
     environment: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     """Added to the engine's environment."""
+    withhold: tuple[str, ...] = ()
+    """Variables of Watchtower's environment that the engine does not inherit, exact or with ``*``. It never gets
+    ``WATCHTOWER__…``, nor a variable that holds a secret of this configuration (but for those of ``engine``)."""
     working_directory: Path | None = None
     """Where the engine runs; default: where the keeper was started."""
     term_seconds: Seconds = 10.0
     """How long the process tree may take to leave after SIGTERM, before SIGKILL."""
     ready_seconds: Seconds = 600.0
     """How long a start may take until the engine serves."""
+
+    def withholding(self, names: Collection[str]) -> ProcessKnobs:
+        return self.model_copy(update={"withhold": (*self.withhold, *sorted(names))})
 
 
 class ProcessSupervisorSettings(ProcessKnobs):
@@ -91,6 +98,7 @@ def keeper_plan(state_directory: Path, settings: ProcessSupervisorSettings) -> K
         socket=keeper_socket(state_directory),
         log=str(state_directory / "engine.log"),
         argv=settings.command,
+        inherited=inherited(os.environ, settings.withhold),
         environment=settings.environment,
         directory=os.path.abspath(settings.working_directory) if settings.working_directory else "",
         term_seconds=settings.term_seconds,
