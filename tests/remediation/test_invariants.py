@@ -623,6 +623,14 @@ class World(RuleBasedStateMachine):
             assert self.state.boot_id == now.boot_id, "I21"
             assert all(action.started_at <= now.boot for action in self.state.actions), "I21"
 
+    def at_rest(self) -> bool:
+        state, incident = self.state, self.state.incident
+        if state.action or state.pause or self.holding:
+            return False
+        if incident is None or incident.state is IncidentState.ESCALATED:
+            return True
+        return incident.state is IncidentState.HELD and bool(state.stopped or not incident.curative)
+
     def teardown(self) -> None:
         """I16: with an adapter that never answers again and readings that say nothing, everything still ends."""
         if not hasattr(self, "state"):
@@ -630,12 +638,16 @@ class World(RuleBasedStateMachine):
         self.set_verdicts(Verdict.UNKNOWN)
         self.gone.verdict, self.gone_can_be_read = Verdict.UNKNOWN, False
         self.inbox, self.network = [], []
+        at_rest = 0
         for _ in range(600):
             self.tick(2.0)
             for effect in self.todo:
                 if isinstance(effect, ReleaseTraffic | Settle):
                     self.perform(effect)
             self.todo = [effect for effect in self.todo if not isinstance(effect, ReleaseTraffic | Settle)]
+            at_rest = at_rest + 1 if self.at_rest() else 0
+            if at_rest == 60:  # two minutes without a change, and without anything that could still bring one
+                break
         assert self.state.action is None, "I16: an action that never ends"
         incident = self.state.incident
         assert incident is None or incident.state in {IncidentState.ESCALATED, IncidentState.HELD}, "I16"
