@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ GPU_WAYS = ("gpu-environment", "gpu-runtime-class", "gpu-nri", "gpu-dcgm")
 Objects = list[dict[str, Any]]
 
 
+@cache
 def rendered(directory: Path) -> Objects:
+    """Only to be read: several tests look at the same ones."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is needed to render the manifests")
     built = subprocess.run(["kubectl", "kustomize", directory], capture_output=True, text=True, check=False)
