@@ -60,7 +60,7 @@ class Seen:
     """One exchange, as its facts tell it."""
 
     def __init__(self, news: list[ExchangeNews]) -> None:
-        self.tokens = sum(some.first_tokens + sum(some.tokens) for some in news)
+        self.tokens = sum(some.first_tokens + sum(some.tokens) + some.more_tokens for some in news)
         self.reads = sum(len(some.tokens) for some in news) + 1
         self.estimated = any(some.estimated for some in news)
         (self.closed,) = (some.closed for some in news if some.closed is not None)

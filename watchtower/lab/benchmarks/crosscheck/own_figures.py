@@ -68,7 +68,7 @@ class _Exchange:
             self.first_at, self.first_tokens = news.first_token_at, news.first_tokens
         if news.last_token_at is not None:
             self.last_at = news.last_token_at
-        self.later_tokens += sum(news.tokens)
+        self.later_tokens += sum(news.tokens) + news.more_tokens
         self.estimated = self.estimated or news.estimated
         self.closed = news.closed or self.closed
 
