@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.remediation.stage import CLASS_A, CLASS_C, Rule, Stage, limits
@@ -21,6 +22,7 @@ from watchtower.remediation.interface import (
 from watchtower.vocabulary.actions import ActionState, Reply, ReplyKind
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome
 from watchtower.vocabulary.incidents import IncidentState, NoticeKind
+from watchtower.vocabulary.readings import Reading, RuleVerdict
 
 
 def steps(stage: Stage) -> list[str]:
@@ -80,6 +82,20 @@ def test_open_answers_may_finish_first_when_tokens_still_flow() -> None:
 def test_nobody_waits_for_answers_of_a_hung_engine() -> None:
     stage = Stage(rules=[Rule("hang", reading="token_progress.stalled")]).acting()
     assert [effect.drain for effect in stage.log if isinstance(effect, HoldTraffic)] == [False]
+
+
+class SlowOrHung(Rule):
+    """Asks whether tokens stopped besides, and nobody knows."""
+
+    def says(self, now: float) -> RuleVerdict:
+        said, over = super().says(now), self.over
+        stalled = Reading(name="token_progress.stalled", over=over, at=now, value=None)
+        return msgspec.structs.replace(said, readings=(*said.readings, stalled))
+
+
+def test_answers_of_an_engine_that_nobody_knows_to_be_hung_may_finish_first() -> None:
+    stage = Stage(rules=[SlowOrHung()]).acting()
+    assert [effect.drain for effect in stage.log if isinstance(effect, HoldTraffic)] == [True]
 
 
 def test_only_one_action_at_a_time_however_many_rules_fire() -> None:

@@ -168,8 +168,9 @@ def is_final(judgement: Judgement) -> bool:
 
 
 def hangs(verdict: RuleVerdict) -> bool:
-    """Its evidence is that tokens stopped: open exchanges would not drain, so nobody waits for them."""
-    return any(reading.name == "token_progress.stalled" and reading.value != 0 for reading in verdict.readings)
+    """Its evidence is that tokens stopped: open exchanges would not drain, so nobody waits for them. Where nobody knows
+    whether they stopped, they may still flow."""
+    return any(reading.name == "token_progress.stalled" and bool(reading.value) for reading in verdict.readings)
 
 
 def nobody_asks(step: Step) -> tuple[Refusal, ...]:
