@@ -25,7 +25,7 @@ from watchtower.lab.simulator.vllm_cpu import engine as vllm
 from watchtower.lab.simulator.vllm_cpu.vllm_process import running_vllm
 from watchtower.services.relaying.relay_pool import RelayPool
 from watchtower.settings import RelaySettings
-from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, RelayFrame, RelayGone, RelayHello
+from watchtower.vocabulary.facts import AnyFact, Closed, Ending, ExchangeNews, RelayFrame
 
 pytestmark = [
     pytest.mark.real_vllm,
@@ -107,7 +107,7 @@ async def before(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     directory: Path = tmp_path_factory.mktemp("form")
     news: list[ExchangeNews] = []
 
-    def keep(fact: RelayHello | RelayFrame | RelayGone) -> None:
+    def keep(fact: AnyFact) -> None:
         if isinstance(fact, RelayFrame):
             news.extend(fact.news)
 
