@@ -27,6 +27,12 @@ def may() -> Query:
     return Query(f"{mode} + sum({paused}) * 10 + sum({fault}) * 100")
 
 
+def watching() -> Query:
+    """Up, and 1 more while the relay is bypassed and sees nothing."""
+    up = metric("up")
+    return Query(f"{up} + ({metric('watchtower_relay_bypassed')} or {up} * 0)")
+
+
 def incident(where: str = "", by: str = "") -> str:
     return position("watchtower_incident_state", "state", IncidentState, **({"where": where, "by": by} if by else {}))
 
@@ -39,8 +45,8 @@ def now(limits: Limits) -> list[Panel]:
         tile(
             "Watchtower",
             "Is anybody watching? Everything else on this page is worth what this tile says.",
-            Query(metric("up")),
-            states={1: ("WATCHING", GOOD), 0: ("DOWN", BAD)},
+            watching(),
+            states={1: ("WATCHING", GOOD), 0: ("DOWN", BAD), 2: ("BYPASSED", BAD)},
             to=frame.ITSELF,
         ),
         tile(

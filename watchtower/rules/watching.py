@@ -141,4 +141,13 @@ WATCHING: tuple[Alert, ...] = (
         description="{{ $labels.instance }} has taken no action for hours: it is paused.",
         action="`watchtower status` names who and why; `watchtower resume` ends it.",
     ),
+    Alert(
+        name="WatchtowerBypassed",
+        expr="min_over_time(watchtower_relay_bypassed[10m]) == 1",
+        hold_for=1800.0,
+        severity=Severity.WARN,
+        summary="The relay is still bypassed: nothing of the traffic is seen or judged.",
+        description="{{ $labels.instance }} only forwards, by a person's order, for more than half an hour.",
+        action="`watchtower status` names who and why; `watchtower bypass --off` ends it.",
+    ),
 )

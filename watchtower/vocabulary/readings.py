@@ -207,7 +207,8 @@ READINGS: dict[str, ReadingKind] = {
         ReadingKind(
             name="exchanges.error_ratio",
             unit=Unit.RATIO,
-            help="Share of ended exchanges that ended in 5xx, an error event or a truncated response.",
+            help="Share of ended exchanges that ended in 5xx, an error event or a truncated response; of answers that "
+            "are read or of those that are not, whichever is surely worse.",
             labels=_BOTH,
         ),
         ReadingKind(

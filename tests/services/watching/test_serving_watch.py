@@ -5,10 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from watchtower.services.watching.contact_book import ContactBook
-from watchtower.services.watching.serving_watch import LASTS_SECONDS, RENEW_SECONDS, STALE_SECONDS, ServingWatch
+from watchtower.services.watching.serving_watch import (
+    FRAME_SECONDS,
+    LASTS_SECONDS,
+    RENEW_SECONDS,
+    STALE_SECONDS,
+    ServingWatch,
+)
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import Incarnation
 from watchtower.vocabulary.contacts import ContactKind
@@ -104,10 +111,12 @@ def test_a_hold_answers_yes_because_requests_wait(house: House, trouble: str) ->
     if trouble == "silent":
         house.refused()
     assert house.word == (True, False)
-    house.frames = [
-        RelayFrame(at=0, worker=0, pid=1, sequence=1, open_exchanges=0, hold=HoldState.HOLDING, hold_op="op")
-    ]
+    now = house.clock.now().boot
+    held = RelayFrame(at=now, worker=0, pid=1, sequence=1, open_exchanges=0, hold=HoldState.HOLDING, hold_op="op")
+    house.frames = [held]
     assert house.word == (True, True)
+    house.frames = [msgspec.structs.replace(held, at=now - FRAME_SECONDS - 1)]
+    assert house.word == (True, False), "a worker that fell silent tells of no hold"
 
 
 def test_what_was_seen_long_ago_proves_nothing(house: House) -> None:

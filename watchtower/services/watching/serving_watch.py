@@ -21,6 +21,8 @@ RENEW_SECONDS: Final = 5.0
 LASTS_SECONDS: Final = 3 * RENEW_SECONDS
 """The word lapses after this; two renewals may be lost."""
 LOOK_SECONDS: Final = 1.0
+FRAME_SECONDS: Final = 3.0
+"""A worker that was silent for longer tells of no hold any more: it ends by a deadline of its own."""
 STALE_SECONDS: Final = 30.0
 """An older look at the engine proves nothing of today."""
 WITNESSES: Final = frozenset({"token_progress.stalled", "canary.unanswered"})
@@ -65,7 +67,8 @@ class ServingWatch:
 
     def _judge(self, now: float) -> tuple[bool, bool, str]:
         """(known, serving, reason)"""
-        if any(frame.hold is HoldState.HOLDING for frame in self._frames()):
+        fresh = (frame for frame in self._frames() if now - frame.at <= FRAME_SECONDS)
+        if any(frame.hold is HoldState.HOLDING for frame in fresh):
             return True, True, "requests wait in the relay while a cure is under way"
         seen = self._engine()
         looked = seen is not None and seen.known and now - seen.at <= STALE_SECONDS
