@@ -5,6 +5,10 @@ ARGS ?=
 TOOLS ?= $(HOME)/.cache/watchtower/tools
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Half as many again as there are cores: about a third of the time tests wait for clocks and processes.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, len(os.sched_getaffinity(0)) * 3 // 2))')
+# Tests start several hundred processes: compiled files are kept, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-e2e test-similarity test-real check fix bench crosscheck mutants docs clean
 .DEFAULT_GOAL := help
@@ -31,7 +35,7 @@ demo: $(STAMP)
 	@$(BIN)/watchtower demo $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real_vllm and not e2e" $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not real_vllm and not e2e" $(ARGS)
 
 test-e2e: $(STAMP)
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)

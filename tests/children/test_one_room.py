@@ -15,6 +15,8 @@ EXEMPT = {
 
 
 def makers(source: str) -> set[str]:
+    if not any(maker in source for maker in MAKERS):
+        return set()  # to read every tree takes seconds
     return {
         node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute) and node.attr in MAKERS
     }
