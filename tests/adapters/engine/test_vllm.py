@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from tests.adapters.scripted import Script, served
 from watchtower.adapters.engine.vllm import VllmEngine, VllmEngineSettings
 from watchtower.clock import boottime
+from watchtower.vocabulary.contacts import ContactKind
 from watchtower.vocabulary.facts import CanaryEnded, CanaryOutcome
 
 SERVED: dict[str, Any] = {"choices": [{"text": " yes"}], "usage": {"completion_tokens": 1}}
@@ -148,6 +150,46 @@ def test_a_server_that_is_away_refuses_and_one_that_never_accepts_hangs() -> Non
         ended = canary(script, 0.5, model="tiny")
     assert ended.outcome is CanaryOutcome.HUNG
     assert 0.4 < ended.seconds < 1.5
+
+
+@pytest.mark.parametrize(
+    ("answer", "contact"),
+    [
+        ((200, SERVED), ContactKind.HTTP),
+        ((500, "secret"), ContactKind.HTTP),
+        ((200, "no JSON"), ContactKind.HTTP),
+        ((200, None), ContactKind.TIMEOUT),
+    ],
+)
+def test_a_status_line_whatever_it_says_is_a_contact_and_silence_is_none(
+    answer: tuple[int, Any], contact: ContactKind
+) -> None:
+    with served(Script(v1__completions=answer, metrics=answer)) as script:
+        patience = 0.5 if contact is ContactKind.TIMEOUT else 10.0
+        assert canary(script, patience, model="tiny").contact is contact
+        if contact is ContactKind.HTTP:
+            assert engine(script).scrape(1.0).contact is contact
+
+
+def test_a_refused_connection_and_one_that_is_closed_without_a_word_are_told_apart() -> None:
+    with served(Script()) as script:
+        pass
+    assert canary(script, model="tiny").contact is ContactKind.REFUSED
+    assert engine(script).scrape(1.0).contact is ContactKind.REFUSED
+    with socket.socket() as rude:
+        rude.bind(("127.0.0.1", 0))
+        rude.listen(4)
+        script.url = f"http://127.0.0.1:{rude.getsockname()[1]}"
+
+        def close_at_once() -> None:
+            connection, _ = rude.accept()
+            connection.recv(65536)
+            connection.close()
+
+        closing = Thread(target=close_at_once)
+        closing.start()
+        assert canary(script, model="tiny").contact is ContactKind.OK
+        closing.join(10)
 
 
 def test_a_model_listing_that_hangs_hangs_the_canary_and_an_empty_one_breaks_it() -> None:
