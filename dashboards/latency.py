@@ -195,7 +195,7 @@ def load() -> list[Panel]:
             "Requests forwarded, and those that ask for tokens among them.",
             Query(rate("watchtower_relay_requests_total"), "all requests", "text"),
             Query(rate("watchtower_relay_generations_total"), "generations", "blue"),
-            Query(rate("watchtower_relay_clients_left_total"), "clients that left early", "orange"),
+            Query(rate("watchtower_relay_clients_left_total"), "clients that left before the end", "orange"),
             unit="reqps",
             width=12,
         ),

@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from watchtower.vocabulary.endings import CountsAs
 from watchtower.vocabulary.facts import CanaryOutcome, EngineSeen, RelayFrame
 from watchtower.vocabulary.histograms import HistogramTotals
 from watchtower.vocabulary.instants import Instant
@@ -65,6 +66,8 @@ class Board:
     relay_bypass: dict[str, Any] | None = None
     """author, reason, since_wall, ends, workers (that obey), of (how many); None: nobody ordered it."""
     relay_listening: str = ""
+    exchanges: dict[CountsAs, int] = field(default_factory=lambda: dict.fromkeys(CountsAs, 0))
+    """Those that ended since our start, by what their ending counts as."""
     canaries: dict[CanaryOutcome, int] = field(default_factory=dict)
     references: dict[str, Any] = field(default_factory=dict)
     """id and usable of the references in force; rounds and answers by result, tokens: what canaries cost so far."""
@@ -177,6 +180,7 @@ def _reading(reading: Reading) -> dict[str, Any]:
         "low": reading.low,
         "high": reading.high,
         "samples": reading.samples,
+        "estimated": reading.estimated,
         "because": reading.because,
         "kind": None if reading.reason is None else reading.reason.kind.value,
         "detail": reading.detail,

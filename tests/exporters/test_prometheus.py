@@ -15,6 +15,7 @@ from watchtower.exporters.prometheus import MOST_ROUTES, PROCESS, BoardCollector
 from watchtower.services.curing.tally import RESULTS
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import ActionState, Verb
+from watchtower.vocabulary.endings import CountsAs
 from watchtower.vocabulary.facts import CanaryOutcome, EngineSeen, RelayFrame
 from watchtower.vocabulary.histograms import Exemplar, HistogramTotals
 from watchtower.vocabulary.incidents import HoldReason, IncidentState
@@ -58,6 +59,7 @@ def full_board(rules: int = 6) -> Board:
         key = (f"/route-{number}", UnreadCause.ROUTE)
         board.relay_unread[key] = RouteUnread(*key, 5, {"unobserved": 4, "error": 1}, {"2xx": 4, "5xx": 1}, 2.0)
     board.relay_bypass = {"author": "ann", "reason": "why", "since_wall": 0.0, "ends": False, "workers": 1, "of": 1}
+    board.exchanges = dict.fromkeys(CountsAs, 2)
     board.canaries = dict.fromkeys(CanaryOutcome, 4)
     board.references = {
         "usable": 24,
@@ -168,6 +170,15 @@ def test_an_unknown_reading_has_no_sample() -> None:
     assert reading_metric(name) in families(board)
     board.readings = (Reading(name=name, over=60, at=0, value=None, reason=Reason(ReasonKind.IDLE, "idle")),)
     assert reading_metric(name) not in families(board)
+
+
+def test_every_gauge_of_a_reading_says_its_window() -> None:
+    board = full_board()
+    first, second = "inter_token_latency_seconds.p95", "similarity.mean"
+    board.readings = (Reading(name=first, over=60, at=0, value=0.1), Reading(name=second, over=300, at=0, value=0.9))
+    found = families(board)
+    assert found[reading_metric(first)].documentation.endswith("95th percentile. Window: 60 s.")
+    assert found[reading_metric(second)].documentation.endswith("Window: 5 min.")
 
 
 def test_a_reading_of_zero_is_a_sample() -> None:

@@ -58,7 +58,6 @@ THROUGH_A_NEIGHBOUR: dict[str, str] = {
     "watchtower/windows/continuity.py": "tests/windows/test_windows.py",
     "watchtower/windows/intake.py": "tests/windows/test_windows.py",
     "watchtower/windows/probes.py": "tests/windows/test_windows.py",
-    "watchtower/windows/traffic_counts.py": "tests/windows/test_windows.py",
     "watchtower/windows/traffic_readings.py": "tests/windows/test_windows.py",
 }
 """Module → the test file that goes through all its ways, by way of the door that callers use."""

@@ -17,6 +17,7 @@ from watchtower.vocabulary.signals import Signal
 
 P95 = "inter_token_latency_seconds.p95"
 TOO_FEW = Reason(ReasonKind.TOO_FEW, "too few samples")
+NO_CONDITION = Explanation(Truth.FALSE, None, "nothing")
 Values = dict[str, float | tuple[float, float, float] | None]
 
 
@@ -104,6 +105,32 @@ def test_what_is_not_a_number_is_unknown_never_a_breach(value: float | tuple[flo
 def test_a_band_beyond_the_limit_breaches_and_one_inside_does_not() -> None:
     assert Bench(rule()).step({P95: (0.14, 0.15, 0.16)}).verdict is Verdict.BREACH
     assert Bench(rule()).step({P95: (0.10, 0.11, 0.12)}).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("when", "least", "most", "verdict"),
+    [
+        (f"{P95} > 130ms", None, 0.1, Verdict.OK),
+        (f"{P95} > 130ms", None, 0.13, Verdict.OK),
+        (f"{P95} > 130ms", None, 0.2, Verdict.UNKNOWN),
+        (f"{P95} > 130ms", 0.2, None, Verdict.BREACH),
+        (f"{P95} > 130ms", 0.1, None, Verdict.UNKNOWN),
+        (f"{P95} > 130ms", 0.1, math.inf, Verdict.UNKNOWN),
+        (f"{P95} < 130ms", None, 0.1, Verdict.BREACH),
+        (f"{P95} < 130ms", 0.2, None, Verdict.OK),
+        (f"{P95} < 130ms", 0.1, 0.2, Verdict.UNKNOWN),
+    ],
+)
+def test_a_value_that_is_not_known_may_be_bounded_and_the_bound_decide(
+    when: str, least: float | None, most: float | None, verdict: Verdict
+) -> None:
+    bounded = Reading(name=P95, over=60, at=0, value=None, low=least, high=most, reason=TOO_FEW)
+    _, (said,) = Ruleset((rule(when),)).evaluate(lambda signal, over: bounded, lambda name: NO_CONDITION, {}, 0.0)
+    assert said.verdict is verdict
+    assert said.value is None
+    assert said.reasons == (() if verdict is not Verdict.UNKNOWN else (TOO_FEW,))
+    if verdict is Verdict.OK and when.endswith("> 130ms") and most == 0.1:
+        assert said.sentence == f"{P95} is at most 100 ms, within 130 ms"
 
 
 def test_a_straddling_band_keeps_the_verdict_before_it() -> None:

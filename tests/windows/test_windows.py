@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.windows.traffic import START, Relay, absorbed, busy_minute, closed, opened, seen, token
+from watchtower.vocabulary.endings import COUNTS_AS
 from watchtower.vocabulary.facts import (
     AnyFact,
     CanaryEnded,
@@ -30,6 +31,7 @@ from watchtower.vocabulary.facts import (
     RelayHello,
 )
 from watchtower.vocabulary.readings import READINGS, Reading
+from watchtower.vocabulary.reasons import Reason, ReasonKind
 from watchtower.windows import Windows, WindowSettings
 
 P95 = "inter_token_latency_seconds.p95"
@@ -84,6 +86,33 @@ def test_time_to_first_token_runs_from_the_forwarding_of_the_head() -> None:
     assert reading.samples == 30
 
 
+def test_who_waits_for_a_first_token_is_not_seen_last() -> None:
+    """Forty are answered in 50 ms, then thirty more get nothing: their p95 is what they have waited."""
+    relay = Relay()
+    relay.silence(1)
+    for second in range(40):
+        answered(relay, [f"x{second}"], 0.05)
+        relay.silence(1)
+    relay.frame(opened(f"w{n}", relay.now) for n in range(30))
+    relay.silence(8)
+    reading = read(relay, TTFT, over=40)
+    assert reading.value == pytest.approx(8.0)
+    assert reading.low == pytest.approx(8.0)
+    assert reading.remark == "30 still wait for their first token"
+    assert read(relay, "time_to_first_token_seconds.p50", over=40).value == pytest.approx(0.05, rel=0.006)
+
+
+def test_where_nobody_gets_a_first_token_the_waits_are_a_least_and_the_value_is_unknown() -> None:
+    relay = Relay()
+    relay.silence(61)
+    relay.frame(opened(f"w{n}", relay.now) for n in range(30))
+    relay.silence(30)
+    reading = read(relay, TTFT, over=20)
+    assert reading.value is None
+    assert (reading.low, reading.detail) == (30.0, "at least 30 s")
+    assert reading.because == "30 exchanges are open and none gave a token"
+
+
 def test_the_longest_gap_includes_the_one_still_open() -> None:
     relay = busy_minute()
     relay.silence(7)
@@ -104,6 +133,52 @@ def test_the_error_ratio_leaves_out_our_own_answers_and_clients_that_left() -> N
     assert reading.samples == 10
     assert reading.low is not None and reading.high is not None
     assert 0 < reading.low < 0.3 < reading.high < 1
+
+
+SHARES = [
+    # ending, in the denominator, a failure
+    (Ending.COMPLETE, 1, 0),
+    (Ending.EMPTY, 1, 0),
+    (Ending.FAILED, 1, 1),
+    (Ending.ERROR, 1, 1),
+    (Ending.TRUNCATED, 1, 1),
+    (Ending.REFUSED, 1, 0),
+    (Ending.SHED, 1, 0),
+    (Ending.CLIENT_LEFT, 0, 0),
+    (Ending.OURS, 0, 0),
+    (Ending.UNOBSERVED, 0, 0),
+]
+
+
+@pytest.mark.parametrize(("ending", "counts", "fails"), SHARES)
+def test_each_ending_is_in_the_share_of_failures_or_out_of_it(ending: Ending, counts: int, fails: int) -> None:
+    relay = Relay()
+    for number, kind in enumerate([Ending.COMPLETE] * 3 + [ending]):
+        relay.now += 1
+        relay.frame([opened(f"x{number}", relay.now), closed(f"x{number}", relay.now, kind)])
+    windows = absorbed(relay.facts)
+    reading = windows.read("exchanges.error_ratio", 4, relay.now)
+    assert (reading.samples, reading.value) == (3 + counts, fails / 4)
+    assert {kind.value: count for kind, count in windows.ended.items() if count} == (
+        {"good": 4} if ending is Ending.COMPLETE else {"good": 3, COUNTS_AS[ending].value: 1}
+    )
+
+
+@pytest.mark.parametrize("ending", [ending for ending in Ending if ending is not Ending.COMPLETE])
+def test_only_a_whole_answer_ends_a_warm_up_and_is_progress(ending: Ending) -> None:
+    relay = Relay()
+    relay.silence(1)
+    facts: list[AnyFact] = [seen(START), *relay.facts, seen(relay.now, "200")]
+    relay.facts.clear()
+    relay.silence(1)
+    relay.frame(opened(name, relay.now) for name in ("a", "b"))
+    relay.silence(30)
+    relay.frame([closed("a", relay.now, ending)])
+    relay.silence(1)
+    once = WindowSettings(warmup_requests=1)
+    assert "warming up: 0 of 1" in absorbed([*facts, *relay.facts], once).read(P95, 10, relay.now).because
+    stalled = absorbed([Relay().facts[0], *relay.facts]).read(STALLED, 20, relay.now)
+    assert stalled.value is not None and stalled.value > 20, "the other one still waits"
 
 
 def test_open_exchanges_are_averaged_over_time_not_over_frames() -> None:
@@ -249,10 +324,49 @@ def test_what_a_late_relay_measured_is_left_out_and_the_rest_counts() -> None:
     relay.frame([token("x1", relay.now, 0.5)], lag=0.45)
     windows = absorbed(relay.facts)
     assert windows.read(P95, 60, relay.now).known
-    assert windows.totals_for_export("inter_token_latency_seconds").of("").count == 976 * 25
-    assert before.value is not None and windows.read("token_progress.rate", 60, relay.now).known
+    assert windows.read("inter_token_latency_seconds.max", 60, relay.now).value == pytest.approx(before.value, abs=0.5)
+    assert windows.read(P95, 60, relay.now).remark == "1 of 23601 left out, the relay itself was late"
+    assert windows.left_out == 1
     believed = absorbed(relay.facts, WindowSettings(relay_lag_seconds=0.5))
-    assert believed.totals_for_export("inter_token_latency_seconds").of("").count == 976 * 25 + 1
+    assert believed.left_out == 0
+    assert believed.read(P95, 60, relay.now).remark == ""
+
+
+def test_a_late_relay_leaves_the_histogram_whole_and_the_reading_to_the_engine() -> None:
+    """63 of 100 clients waited 233 ms for their first token because the relay was late, the others 25 ms."""
+    relay = Relay()
+    relay.silence(1)
+    for second in range(46):
+        if second % 6 == 0:  # eight seconds, with 7 or 8 requests each
+            answered(relay, [f"late{second}.{n}" for n in range(7 if second == 0 else 8)], 0.233, lag=0.2)
+        elif second < 45:
+            answered(relay, [f"x{second}"], 0.025)
+        relay.silence(1)
+    relay.silence(4)
+    windows = absorbed(relay.facts)
+    totals = windows.totals_for_export("time_to_first_token_seconds").of("")
+    assert (totals.count, totals.cumulative()[totals.bounds.index(0.1)]) == (100, 37)
+    reading = windows.read(TTFT, 53, relay.now)
+    assert reading.value == pytest.approx(0.025, rel=0.006)
+    assert reading.remark == "63 of 100 left out, the relay itself was late"
+    assert windows.left_out == 63
+
+
+def answered(relay: Relay, names: list[str], waited: float, lag: float = 0.0) -> None:
+    """The first token of each, told by a frame whose worker was ``lag`` seconds late."""
+    relay.frame([opened(name, relay.now) for name in names])
+    relay.now += waited
+    at = relay.now
+    relay.frame([ExchangeNews(id=name, first_token_at=at, first_tokens=1, last_token_at=at) for name in names], lag=lag)
+    relay.frame([closed(name, at) for name in names])
+
+
+def test_a_window_of_which_everything_was_left_out_is_stale_not_idle() -> None:
+    relay = Relay()
+    relay.silence(61)
+    answered(relay, ["a"], 0.2, lag=0.2)
+    reading = read(relay, TTFT)
+    assert reading.reason == Reason(ReasonKind.STALE, "1 of 1 left out, the relay itself was late", "relay")
 
 
 def test_one_late_second_blinds_no_window_however_short() -> None:

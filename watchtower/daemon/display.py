@@ -87,6 +87,7 @@ def _show_sight(board: Board, parts: Parts) -> None:
 
 def _show_work(board: Board, parts: Parts) -> None:
     """What was asked, judged, cured and delivered so far."""
+    board.exchanges = dict(parts.windows.ended)
     board.canaries = dict(parts.canaries.outcomes)
     board.references = parts.references.counts()
     board.samples = parts.samples.counted()
@@ -124,6 +125,7 @@ def _show_own_parts(board: Board, parts: Parts) -> None:
         "task_failures": sum(parts.tasks.failures.values()),
         "facts_refused": parts.windows.refused,
         "facts_ignored": parts.windows.ignored,
+        "latencies_left_out": parts.windows.left_out,
         "telemetry_dropped": telemetry.spans.dropped if telemetry else 0,
         "recording_dropped": parts.recorder.dropped,
     }

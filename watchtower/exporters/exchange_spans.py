@@ -15,7 +15,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusC
 
 from watchtower.exporters.conventions import EXCHANGE, operation
 from watchtower.exporters.remediation_spans import DerivedIds
-from watchtower.vocabulary.facts import BROKEN, Closed, Ending, ExchangeNews, Opened
+from watchtower.vocabulary.endings import COUNTS_AS, CountsAs
+from watchtower.vocabulary.facts import Closed, Ending, ExchangeNews, Opened
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.traces import TraceParent, traceparent
 
@@ -23,7 +24,7 @@ MOST_OPEN = 4096
 """Exchanges followed at once; beyond, the oldest leaves no span."""
 NOT_TOLD = (Ending.UNOBSERVED, Ending.OURS)
 """Of these we know nothing, or nothing of the engine."""
-FAILED = BROKEN | {Ending.REFUSED, Ending.SHED}
+ERRORS = (CountsAs.FAILURE, CountsAs.CALLERS, CountsAs.TURNED_AWAY)
 """A client's span is an error when the client got one, whoever is to blame."""
 
 
@@ -87,7 +88,7 @@ class ExchangeTraces:
             "first_token_seconds": followed.first_token_at - opened.at if followed.first_token_at else None,
         }
         span.set_attributes({EXCHANGE[key]: value for key, value in known.items() if value is not None})
-        if closed.ending in FAILED:
+        if COUNTS_AS[closed.ending] in ERRORS:
             reason = str(closed.status) if closed.status >= 400 else closed.ending.value
             span.set_attribute(EXCHANGE["failure"], reason)
             span.set_status(StatusCode.ERROR, closed.ending.value)

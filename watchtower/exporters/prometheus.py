@@ -24,10 +24,11 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as PrometheusExemplar
 
 from watchtower.board import Board
-from watchtower.vocabulary.facts import BROKEN
+from watchtower.vocabulary.endings import FAILURES
 from watchtower.vocabulary.histograms import HistogramTotals
 from watchtower.vocabulary.incidents import HoldReason, IncidentState
 from watchtower.vocabulary.metrics import INTERNAL_EVENTS, METRICS, OTHER, reading_metric, relay_metric
+from watchtower.vocabulary.quantities import seconds
 from watchtower.vocabulary.readings import READINGS, Verdict
 from watchtower.vocabulary.words import CAUSED, DROPPED, RELAY_COUNTERS
 
@@ -48,6 +49,7 @@ class BoardCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._identity()
         yield from self._histograms()
+        yield from self._exchanges()
         yield from self._readings()
         yield from self._rules()
         yield from self._remediation()
@@ -78,13 +80,18 @@ class BoardCollector(Collector):
                 metric.add_metric([model], _buckets(totals), totals.sum)
             yield metric
 
+    def _exchanges(self) -> Iterator[Metric]:
+        counts = {kind.value: count for kind, count in self._board.exchanges.items()}
+        yield _counters("watchtower_exchanges", "counts_as", counts)
+
     def _readings(self) -> Iterator[Metric]:
         seen: set[str] = set()
         for reading in self._board.readings:
             if reading.value is None or reading.name in seen:
                 continue
             seen.add(reading.name)
-            yield GaugeMetricFamily(reading_metric(reading.name), READINGS[reading.name].help, value=reading.value)
+            text = f"{READINGS[reading.name].help} Window: {seconds(reading.over)}."
+            yield GaugeMetricFamily(reading_metric(reading.name), text, value=reading.value)
 
     def _rules(self) -> Iterator[Metric]:
         verdicts = GaugeMetricFamily(
@@ -155,7 +162,7 @@ class BoardCollector(Collector):
         for route in self._board.relay_unread.values():  # in the order of their coming, or counters would fall
             name = route.route if route.route in passed or len(passed) < MOST_ROUTES else OTHER
             passed[name] = passed.get(name, 0) + route.requests
-            failed += sum(route.endings.get(ending, 0) for ending in BROKEN)
+            failed += sum(route.endings.get(ending, 0) for ending in FAILURES)
         yield _counters("watchtower_relay_unread", "route", passed)
         yield _counter("watchtower_relay_unread_failures", failed)
 

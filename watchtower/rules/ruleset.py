@@ -3,7 +3,7 @@
 **A comparison** is TRUE when the whole confidence band lies beyond the limit and FALSE when it lies inside. A band that
 straddles the limit keeps the comparison's previous truth; with none to keep it is FALSE if the value lies inside, else
 UNKNOWN: half a reason is no reason to wake anybody. Memory older than 2 × ``over`` is forgotten. An UNKNOWN reading is
-UNKNOWN. Expressions are Kleene's.
+UNKNOWN, unless what is known to be its least or its most decides. Expressions are Kleene's.
 
 **for:** counts the time between evaluations that both said BREACH (of one gap at most ``over``: more the windows did
 not see). UNKNOWN stops that clock, and after 2 × ``over`` of it the run is forgotten; OK forgets it at once. Only a
@@ -113,6 +113,15 @@ class Ruleset(msgspec.Struct, frozen=True):
         every = (leaf for rule in self.rules for when in (rule.when, rule.unless) if when for leaf in leaves(when))
         return tuple(dict.fromkeys(leaf.signal for leaf in every if isinstance(leaf, Comparison)))
 
+    def windows(self) -> dict[str, float]:
+        """Reading → the window, in seconds, of the first rule that compares it of all traffic."""
+        found: dict[str, float] = {}
+        for rule in self.rules:
+            for leaf in leaves(rule.when):
+                if isinstance(leaf, Comparison) and not leaf.signal.labelled:
+                    found.setdefault(leaf.reading, rule.over)
+        return found
+
     def slowest(self) -> Rule | None:
         """The acting rule that looks back furthest (``over`` + ``for``); None when no rule acts."""
         return max((rule for rule in self.rules if rule.acts), key=lambda rule: rule.over + rule.hold_for, default=None)
@@ -156,7 +165,7 @@ def _compare(comparison: Comparison, reading: Reading, before: Remembered | None
     value = reading.value
     band = (reading.low, reading.high)
     if value is None:
-        return _unknown(comparison, reading, reading.reason or NO_REASON)
+        return _bounded(comparison, reading) or _unknown(comparison, reading, reading.reason or NO_REASON)
     if not math.isfinite(value) or any(edge is not None and math.isnan(edge) for edge in band):
         return _unknown(comparison, reading, NO_NUMBER)
     low = value if reading.low is None else min(reading.low, value)
@@ -175,6 +184,20 @@ def _compare(comparison: Comparison, reading: Reading, before: Remembered | None
     if not beyond[1]:
         return _Leaf(Truth.FALSE, straddles, reading)
     return _Leaf(Truth.UNKNOWN, straddles, reading, Reason(ReasonKind.UNDECIDED, straddles))
+
+
+def _bounded(comparison: Comparison, reading: Reading) -> _Leaf | None:
+    """What is proven by a least or a most although the value is not known; None when nothing is."""
+    limit, unit, suffix = comparison.limit.value, comparison.unit, comparison.limit.suffix
+    upward = comparison.operator.upward
+    for edge, which, beyond in ((reading.low, "least", upward), (reading.high, "most", not upward)):
+        if edge is None or not math.isfinite(edge) or _beyond(comparison, edge) is not beyond:
+            continue
+        shown, bound = human(edge, unit, suffix, beside=limit), human(limit, unit, suffix)
+        where = "beyond" if beyond else "within"
+        truth = Truth.TRUE if beyond else Truth.FALSE
+        return _Leaf(truth, f"{comparison.signal} is at {which} {shown}, {where} {bound}", reading)
+    return None
 
 
 def _unknown(comparison: Comparison, reading: Reading, reason: Reason) -> _Leaf:

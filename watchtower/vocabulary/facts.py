@@ -11,7 +11,6 @@ unobserved or unknown. What a reader cannot know at all, it skips (``watchtower.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
 
 import msgspec
 
@@ -64,10 +63,6 @@ class Ending(StrEnum):
         if value in ("error_event", "http_error"):
             return cls.ERROR
         return cls.UNOBSERVED if isinstance(value, str) else None
-
-
-BROKEN: Final = frozenset({Ending.FAILED, Ending.ERROR, Ending.TRUNCATED})
-"""Endings that are the engine's fault."""
 
 
 class Opened(msgspec.Struct, frozen=True, array_like=True):

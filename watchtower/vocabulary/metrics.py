@@ -25,6 +25,9 @@ METRICS: dict[str, str] = {
     "watchtower_inter_token_latency_seconds": "Time per output token after the first, seconds, as clients see it, by "
     "model. The limits of the rules are bucket bounds.",
     "watchtower_time_to_first_token_seconds": "From forwarding a request's head to its first token, seconds, by model.",
+    "watchtower_exchanges_total": "Exchanges that ended, by what their ending counts as: good, apart (whole and "
+    "empty), failure, callers (4xx), turned_away (429, or 503 with Retry-After), neither (the client left, we "
+    "refused, or nobody could read it).",
     "watchtower_rule_verdict": "1 for the present verdict of each rule: ok, breach or unknown.",
     "watchtower_rule_firing": "1 while a rule has been in breach for its whole 'for'.",
     "watchtower_rule_value": "The value that each rule judged last, in the base unit of its reading; absent: unknown.",
@@ -99,6 +102,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "watchtower_engine_scrapes_total": ("result",),
     "watchtower_inter_token_latency_seconds": ("model", "le"),
     "watchtower_time_to_first_token_seconds": ("model", "le"),
+    "watchtower_exchanges_total": ("counts_as",),
     "watchtower_rule_verdict": ("rule", "verdict"),
     "watchtower_rule_firing": ("rule",),
     "watchtower_rule_value": ("rule",),
@@ -150,6 +154,8 @@ INTERNAL_EVENTS: dict[str, str] = {
     "task_failures": "Long-lived tasks of the daemon that ended with an exception; they are started again.",
     "facts_refused": "Facts whose time stamp is no time or lies in the future.",
     "facts_ignored": "News of exchanges whose opening was not seen, and frames seen before.",
+    "latencies_left_out": "Times of tokens and first tokens that no reading uses, because the relay itself was late "
+    "when it took them. The histograms have them: clients felt them.",
     "telemetry_dropped": "Spans that fell off the bounded queue to the OTLP collector, or that it refused.",
     "recording_dropped": "Facts and entries that a full queue, or a disk that refused, kept out of the recording.",
 }

@@ -58,8 +58,11 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     value: float | None
     """None means UNKNOWN; then ``reason`` says why."""
     low: float | None = None
-    """Confidence band (95 %); None where the reading is exact."""
+    """Confidence band (95 %); None where the reading is exact. Where the value is UNKNOWN, ``low`` is a proven least
+    and ``high`` a proven most, if there is one: enough to prove that something is wrong, or that all is well."""
     high: float | None = None
+    estimated: float = 0.0
+    """Share, 0 to 1, of the observations whose number of tokens the engine did not tell."""
     samples: int = 0
     """Independent observations behind it (requests, canaries), not tokens."""
     reason: Reason | None = None

@@ -26,7 +26,7 @@ RELAY_COUNTERS: dict[str, str] = {
     "events_malformed": "Answers with at least one event or body that could not be decoded.",
     "unknown_finish": "Answers whose finish reason no engine that we know gives; they count as good.",
     "relay_tunnels": "Connections that switched protocol (HTTP/2, TLS, upgrade); protocol not observed.",
-    "clients_left": "Clients that went away before their answer had ended.",
+    "clients_left": "Clients that went away before they had everything.",
     "clients_slow": "Times that a client's full buffer stopped us from reading the engine.",
     "upstream_deaths": "Answers cut short by the engine; mirrored to the client as a reset.",
     "sampled": "Answers whose text was taken as a sample, in memory (samples.ratio, or a reference's question).",

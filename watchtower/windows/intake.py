@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 
-from watchtower.vocabulary.facts import Ending, ExchangeNews, Opened, RelayFrame
+from watchtower.vocabulary.endings import COUNTS_AS, CountsAs
+from watchtower.vocabulary.facts import Ending, EngineScrape, ExchangeNews, Opened, RelayFrame
+from watchtower.vocabulary.unread import UnreadCause
 from watchtower.windows.continuity import Continuity
 from watchtower.windows.labels import LabelledSeries
 from watchtower.windows.observations import Observations
 from watchtower.windows.relay_workers import RelayWorkers
 from watchtower.windows.roster import OpenExchange, Roster
-from watchtower.windows.series import MOST_TOKENS_IN_A_READ
+from watchtower.windows.series import EXACT, MOST_TOKENS_IN_A_READ, UNPROVEN
+from watchtower.windows.token_ratios import Seen, TokenRatio, TokenRatios
 from watchtower.windows.totals import TotalsByModel
 from watchtower.windows.traffic_counts import TrafficSlot
 from watchtower.windows.unread_traffic import UnreadTraffic
@@ -36,6 +39,11 @@ class Intake:
         self._traffic, self._inter_token = self.all.traffic, self.all.inter_token
         self.labelled = LabelledSeries(settings)
         self.unread = UnreadTraffic(settings.known_blind, settings.longest_window_seconds)
+        self.ended = dict.fromkeys(CountsAs, 0)
+        """Exchanges since our start, by what their ending counts as."""
+        self._ratios = TokenRatios()
+        self._pieces = self._exact = self._unread = 0
+        """Cumulative, as in ``token_ratios.Seen``."""
         self.others = 0
         """Exchanges that no labelled series was named for."""
         self.ignored = 0
@@ -54,17 +62,26 @@ class Intake:
             if heard.watched_seconds:
                 slot.watched(frame.pid, heard.watched_open, heard.watched_seconds)
             slot.lag(frame.loop_lag_seconds if math.isfinite(frame.loop_lag_seconds) else math.inf, self._late(frame))
+        if frame.unread or any(route.cause is not UnreadCause.LOOK for route in frame.routes):
+            self._unread += 1
         for news in frame.news:
             self._news(frame, news, slot)
         if heard.shed and self.roster.of_worker(frame.pid) > frame.open_exchanges - frame.open_unobserved:
             self.roster.forget_worker(frame.pid)  # an ending was among what was shed: better none than a ghost
 
     def _late(self, frame: RelayFrame) -> bool:
-        """The worker's loop was late: the latencies of this frame measure the relay. What it counted is still true."""
+        """The worker's loop was late: the latencies of this frame measure the relay too. Clients felt them, so every
+        total has them, and no reading does."""
         return not frame.loop_lag_seconds <= self._relay_lag_seconds
+
+    def scraped(self, scrape: EngineScrape) -> None:
+        if scrape.ok and scrape.generation_tokens is not None:
+            seen = Seen(scrape.generation_tokens, self._pieces, self._exact, self._unread)
+            self._ratios.scraped(scrape.at, seen)
 
     def new_incarnation(self) -> None:
         self.roster.forget_all()
+        self._ratios = TokenRatios()
 
     def _news(self, frame: RelayFrame, news: ExchangeNews, slot: TrafficSlot | None) -> None:
         """``slot``: the sub-window of the frame."""
@@ -103,16 +120,17 @@ class Intake:
             return
         at = _instant(news.first_token_at, frame)
         exchange.first_token_at = exchange.last_token_at = at
-        if at > self.relays.clean_since and not self._late(
-            frame
-        ):  # after a hole, a first token told again is an old one
-            wait = at - exchange.opened_at
-            self.all.first_token.add(at, wait, 1, exchange.number, model=exchange.model, trace_id=exchange.trace_id)
+        if at > self.relays.clean_since:  # after a hole, a first token told again is an old one
+            wait, late = at - exchange.opened_at, self._late(frame)
+            self.all.first_token.add(
+                at, wait, 1, exchange.number, late=late, model=exchange.model, trace_id=exchange.trace_id
+            )
             for some in exchange.labelled:
-                some.first_token.add(at, wait, 1, exchange.number)
+                some.first_token.add(at, wait, 1, exchange.number, late=late)
         self.roster.progressed(at)
         self._prompt_done(exchange, at)
-        self._count(exchange, at, news.first_tokens)
+        ratio = self._ratio(exchange, news)
+        self._count(exchange, at, self._tokens_of(news.first_tokens, exchange, news.estimated, ratio))
 
     def _tokens(self, frame: RelayFrame, news: ExchangeNews, exchange: OpenExchange) -> None:
         if news.last_token_at is None and not news.gaps_ns:
@@ -122,34 +140,64 @@ class Intake:
         if len(news.gaps_ns) != len(news.tokens):
             self._inter_token.invalid += 1
         late, labelled = self._late(frame), exchange.labelled
-        for gap_ns, tokens in zip(reversed(news.gaps_ns), reversed(news.tokens), strict=False):
-            if not late:
-                gap = gap_ns / 1e9
-                self._inter_token.add(
-                    at, gap, tokens, exchange.number, model=exchange.model, trace_id=exchange.trace_id
-                )
-                if labelled:
-                    for some in labelled:
-                        some.inter_token.add(at, gap, tokens, exchange.number)
+        estimated, ratio = news.estimated, self._ratio(exchange, news)
+        each = ratio.low if ratio else 1.0
+        count = (ratio.surety if ratio else UNPROVEN) if estimated else EXACT
+        for gap_ns, counted in zip(reversed(news.gaps_ns), reversed(news.tokens), strict=False):
+            gap = gap_ns / 1e9
+            seconds = gap / (counted * each) if counted > 0 else 0.0
+            tokens = self._tokens_of(counted, exchange, estimated, ratio)
+            self._inter_token.add(
+                at, seconds, tokens, exchange.number,
+                gap=gap, count=count, late=late, model=exchange.model, trace_id=exchange.trace_id,
+            )  # fmt: skip
+            if labelled:
+                for some in labelled:
+                    some.inter_token.add(at, seconds, tokens, exchange.number, gap=gap, count=count, late=late)
             self._count(exchange, at, tokens)
             at -= max(0, gap_ns) / 1e9
         if exchange.last_token_at is None or last > exchange.last_token_at:
             exchange.last_token_at = last
         self.roster.progressed(last)
 
+    def _ratio(self, exchange: OpenExchange, news: ExchangeNews) -> TokenRatio | None:
+        """Tokens a piece of text, where pieces are counted and the ratio is known."""
+        return self._ratios.of(exchange.path, exchange.model) if news.estimated else None
+
+    def _tokens_of(self, counted: int, exchange: OpenExchange, estimated: bool, ratio: TokenRatio | None) -> int:
+        """How many tokens ``counted`` of a read stand for. What rounding leaves over, the exchange's next read gets."""
+        if not 0 < counted <= MOST_TOKENS_IN_A_READ:
+            return counted
+        if not estimated:
+            self._exact += counted
+            return counted
+        self._pieces += counted
+        exchange.pieces += counted
+        if ratio is None:
+            return counted
+        exchange.remainder += counted * ratio.low
+        tokens = int(exchange.remainder)
+        exchange.remainder -= tokens
+        return tokens
+
     def _closed(self, frame: RelayFrame, news: ExchangeNews, exchange: OpenExchange) -> None:
         assert news.closed is not None
         closed = news.closed.as_said_today()
         at = _instant(closed.at, frame)
         if exchange.first_token_at is None:  # an answer in one piece: its tokens arrive with its end
-            if closed.ending is Ending.COMPLETE:
+            if COUNTS_AS[closed.ending] is CountsAs.GOOD:
                 self._prompt_done(exchange, at)
-            self._count(exchange, at, closed.completion_tokens)
+            self._count(exchange, at, self._tokens_of(closed.completion_tokens, exchange, False, None))
         for some in (self.all, *exchange.labelled):
             slot = some.traffic.at(at)
             if slot is not None:
                 slot.closed(closed)
-        if closed.ending is Ending.COMPLETE:
+        self._unread += closed.ending is Ending.UNOBSERVED
+        counts = COUNTS_AS[closed.ending]
+        self.ended[counts] += 1
+        if counts is CountsAs.GOOD:
+            if exchange.pieces and exchange.opened_at > self.relays.clean_since:  # all of its pieces were heard
+                self._ratios.ended(exchange.path, exchange.model, exchange.pieces, closed.completion_tokens)
             self.roster.progressed(at)
             self._continuity.served(at)
         self.roster.closed(news.id)

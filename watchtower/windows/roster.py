@@ -29,6 +29,13 @@ class OpenExchange:
     """Of the client's trace, 32 hexadecimal digits; "" when it told none."""
     first_token_at: float | None = None
     last_token_at: float | None = None
+    path: str = ""
+    streams: bool = False
+    """Its answer comes in pieces, so there will be a first token."""
+    pieces: int = 0
+    """Of text, each counted as at least one token; 0 where tokens are counted."""
+    remainder: float = 0.0
+    """Of a token, left over from rounding."""
     labelled: Memberships = ()
     """The series of its tag and variant, where rules name any."""
 
@@ -53,10 +60,13 @@ class Roster:
         known = self._open.get(id)
         if known is None:
             self._numbers += 1
-            known = self._open[id] = OpenExchange(self._numbers, pid, opened.at, max(0, opened.request_bytes))
+            known = self._open[id] = OpenExchange(
+                self._numbers, pid, opened.at, max(0, opened.request_bytes), path=opened.path
+            )
             trace = traceparent(opened.traceparent) if opened.traceparent else None
             known.trace_id = trace.trace_id if trace else ""
         known.model = opened.model or known.model
+        known.streams = opened.stream or known.streams
         return known
 
     def closed(self, id: str) -> None:
@@ -81,6 +91,15 @@ class Roster:
 
     def waiting_for_first_token(self) -> int:
         return sum(exchange.first_token_at is None for exchange in self._open.values())
+
+    def waits(self, now: float, longer_than: float, among: Iterable[OpenExchange] | None = None) -> tuple[float, ...]:
+        """Seconds since their opening of those who wait for their first token for ``longer_than`` seconds and more.
+        ``among``: None means all."""
+        return tuple(
+            now - exchange.opened_at
+            for exchange in (self._open.values() if among is None else among)
+            if exchange.first_token_at is None and exchange.streams and now - exchange.opened_at > longer_than
+        )
 
     def observed_in(self, series: Observations) -> list[OpenExchange]:
         """Those of one tag or variant."""

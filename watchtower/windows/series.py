@@ -1,8 +1,8 @@
 """One latency, in sub-windows: the rows behind ``inter_token_latency_seconds`` and ``time_to_first_token_seconds``.
 
-A token's latency is an observation, but the independent thing is the request, so every sub-window also keeps which
-exchanges it heard from. Observations wait in plain lists and are binned with numpy when somebody reads, which keeps
-the path of a token short. The series of a tag or a variant is another object of this class.
+A token's latency is an observation, but the independent thing is the request, so every sub-window also keeps what each
+exchange told in it. Observations wait in plain lists and are binned with numpy when somebody reads, which keeps the
+path of a token short. The series of a tag or a variant is another object of this class.
 """
 
 from __future__ import annotations
@@ -11,56 +11,99 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from watchtower.windows.histogram import LOWEST_BIN, Floats, Histogram, Ints, middle
+from watchtower.windows.histogram import LOWEST_BIN, Floats, Histogram, middle
 from watchtower.windows.lookback import Lookback
+from watchtower.windows.requests_heard import Contributions, RequestsHeard, suffix_sums
 from watchtower.windows.timeline import Timeline
 from watchtower.windows.totals import TotalsByModel
 
-T = TypeVar("T", bound=np.generic)
-
 MOST_TOKENS_IN_A_READ = 1_000_000
 """More than that in one read is a mistake of somebody's counting."""
+MOST_OF_A_REQUEST: Final = 256
+"""Observations that one exchange may add to a sub-window between two looks: a weight is bounded, or one request that
+is told in bursts would outweigh all others. The totals for export have all of them."""
+
+
+class Count(NamedTuple):
+    """How surely the tokens of a read were counted."""
+
+    certainty: float = 1.0
+    """The true time per token is at least this share of the observed one: 1 for an exact count, 0 where a piece of text
+    counts as one token and nobody knows how many it holds."""
+    estimated: bool = False
+
+
+EXACT: Final = Count()
+UNPROVEN: Final = Count(0.0, estimated=True)
+"""The time per token is at most what was observed."""
 
 
 class LatencySlot:
     """One sub-window of one latency."""
 
-    __slots__ = ("_exchanges", "_histogram", "_limits", "_values", "_weights", "exchanges", "longest_gap")
+    __slots__ = (
+        *("_by_exchange", "_exchanges", "_histogram", "_limits", "_values", "_weights"),
+        *("certainty", "estimated", "left_out", "contributions", "longest_gap", "unproven"),
+    )
 
     def __init__(self, limits: tuple[float, ...]) -> None:
         self._limits = limits
         self._values: list[float] = []
         self._weights: list[int] = []
-        self._exchanges: set[int] = set()
+        self._exchanges: list[int] = []
+        self._by_exchange: dict[int, int] = {}
         self._histogram = Histogram.empty(limits)
-        self.exchanges: Ints = np.empty(0, np.int64)
-        """Who was heard from, ascending; current after ``histogram()``."""
+        self.contributions = Contributions.nothing(len(limits))
+        """By exchange; current after ``histogram()``."""
         self.longest_gap = 0.0
+        self.left_out = 0
+        """Observations that are not among the counts: the relay itself was late when it made them."""
+        self.estimated = 0
+        """Observations whose number of tokens is not exact."""
+        self.unproven = 0
+        """Of these, those that are only an upper bound."""
+        self.certainty = 1.0
+        """The least ``Count.certainty`` of the others."""
 
-    def add(self, seconds: float, times: int, gap: float, exchange: int) -> None:
+    def add(self, seconds: float, times: int, exchange: int, count: Count = EXACT) -> None:
+        before = self._by_exchange.get(exchange, 0)
+        times = min(times, MOST_OF_A_REQUEST - before)
+        if times <= 0:
+            return
+        self._by_exchange[exchange] = before + times
         self._values.append(seconds)
         self._weights.append(times)
-        self._exchanges.add(exchange)
-        if gap > self.longest_gap:
-            self.longest_gap = gap
+        self._exchanges.append(exchange)
+        if count.estimated:
+            self.estimated += times
+            if count.certainty > 0:
+                self.certainty = min(self.certainty, count.certainty)
+            else:
+                self.unproven += times
 
     def histogram(self) -> Histogram:
         """The counts, with everything that waited binned first."""
         if self._values:
             self._histogram = self._histogram + Histogram.of(self._values, self._weights, self._limits)
-            self.exchanges = np.union1d(self.exchanges, np.fromiter(self._exchanges, np.int64))
-            self._values, self._weights, self._exchanges = [], [], set()
+            self.contributions = self.contributions + Contributions.of(
+                self._exchanges, self._values, self._weights, self._limits
+            )
+            self._values, self._weights, self._exchanges, self._by_exchange = [], [], [], {}
         return self._histogram
 
     def take_in(self, other: LatencySlot) -> None:
         self._histogram = self.histogram() + other.histogram()
-        self.exchanges = np.union1d(self.exchanges, other.exchanges)
+        self.contributions = self.contributions + other.contributions
         self.longest_gap = max(self.longest_gap, other.longest_gap)
+        self.left_out += other.left_out
+        self.estimated += other.estimated
+        self.unproven += other.unproven
+        self.certainty = min(self.certainty, other.certainty)
 
 
 class Past:
@@ -83,18 +126,24 @@ class Past:
         """Of each sub-window, at or below each bin."""
         self._each_size = counts.sum(axis=1)
         self._each_sum = np.array([part.sum_ns for part in parts], np.float64)
-        self.below = _from_each_on(self._each_below)
-        self.at_limits = _from_each_on(np.array([part.at_limits for part in parts]).reshape(len(parts), len(limits)))
-        self.sizes = _from_each_on(self._each_size)
+        self.below = suffix_sums(self._each_below)
+        self.at_limits = suffix_sums(np.array([part.at_limits for part in parts]).reshape(len(parts), len(limits)))
+        self.sizes = suffix_sums(self._each_size)
         """Observations. Like all counts here: whole numbers, exact up to 2**53."""
-        self.sums_ns = _from_each_on(self._each_sum)
-        self.squared_sizes = _from_each_on(self._each_size**2)
-        self.clusters: list[int] = _from_each_on((self._each_size > 0).astype(np.int64)).tolist()
+        self.sums_ns = suffix_sums(self._each_sum)
+        self.squared_sizes = suffix_sums(self._each_size**2)
+        self.clusters: list[int] = suffix_sums((self._each_size > 0).astype(np.int64)).tolist()
         """Sub-windows that have any observation."""
         self.counts: list[int] = self.sizes.astype(np.int64).tolist()
-        self.exchanges = _distinct([slot.exchanges for slot in slots])
+        self.requests = RequestsHeard([slot.contributions for slot in slots], limits)
+        self.exchanges: list[int] = self.requests.distinct.tolist()
         """How many different ones contributed."""
-        self.longest_gaps: list[float] = _from_each_on(
+        self.left_out: list[int] = _summed([slot.left_out for slot in slots])
+        self.estimated: list[int] = _summed([slot.estimated for slot in slots])
+        self.unproven: list[int] = _summed([slot.unproven for slot in slots])
+        """Observations, as ``LatencySlot`` says."""
+        self.certainty: Floats = suffix_least(np.array([slot.certainty for slot in slots]))
+        self.longest_gaps: list[float] = suffix_sums(
             np.array([slot.longest_gap for slot in slots]), np.maximum
         ).tolist()
         """Seconds; 0 where there is none."""
@@ -125,16 +174,29 @@ class Past:
         """By row and column, sums over the sub-windows: of (observations at or below the column's bin)², and of these
         observations * the sub-window's size."""
         each = self._each_below
-        return _from_each_on(each * each), _from_each_on(each * self._each_size[:, None])
+        return suffix_sums(each * each), suffix_sums(each * self._each_size[:, None])
+
+    @cached_property
+    def shares_within(self) -> list[Floats]:
+        """For each limit, by row: the share of the observations at or below it."""
+        return [column / np.maximum(1, self.sizes) for column in self.at_limits.T]
+
+    @cached_property
+    def residuals_within(self) -> list[Floats]:
+        """The same, the sum over the requests of (observations within the limit - share * observations)²."""
+        return [self.requests.residuals_within(place, shares) for place, shares in enumerate(self.shares_within)]
+
+    @cached_property
+    def usual_ns(self) -> float:
+        """A mean near all means. Sums are taken around it, so that their squares lose no digits."""
+        full = self._each_size > 0
+        return float(np.rint(np.median(self._each_sum[full] / self._each_size[full]))) if full.any() else 0.0
 
     def residuals_of_sums(self) -> Floats:
-        """By row, the sum over the sub-windows of (sum - mean * size)², in ns². Sums are taken around a usual mean, so
-        that their squares lose no digits."""
-        full = self._each_size > 0
-        usual = np.rint(np.median(self._each_sum[full] / self._each_size[full])) if full.any() else 0.0
-        each = self._each_sum - usual * self._each_size
-        mean = _from_each_on(each) / np.maximum(1, self.sizes)
-        squares, products = _from_each_on(each * each), _from_each_on(each * self._each_size)
+        """By row, the sum over the sub-windows of (sum - mean * size)², in ns²."""
+        each = self._each_sum - self.usual_ns * self._each_size
+        mean = suffix_sums(each) / np.maximum(1, self.sizes)
+        squares, products = suffix_sums(each * each), suffix_sums(each * self._each_size)
         residuals: Floats = np.maximum(0.0, squares - 2 * mean * products + mean * mean * self.squared_sizes)
         return residuals
 
@@ -172,25 +234,33 @@ class Sample:
         return self.past.exchanges[self.start]
 
     @property
+    def left_out(self) -> int:
+        return self.past.left_out[self.start]
+
+    @property
+    def estimated(self) -> float:
+        """Share of the observations."""
+        return self.past.estimated[self.start] / self.count if self.count else 0.0
+
+    @property
+    def unproven(self) -> float:
+        """Share of the observations."""
+        return self.past.unproven[self.start] / self.count if self.count else 0.0
+
+    @property
     def longest_gap(self) -> float:
         return self.past.longest_gaps[self.start]
 
 
-def _from_each_on(values: NDArray[T], add: np.ufunc = np.add) -> NDArray[T]:
-    """Each row with all after it added, and nothing in one row more."""
-    after = np.zeros((len(values) + 1, *values.shape[1:]), values.dtype)
-    add.accumulate(values[::-1], axis=0, out=after[-2::-1])
-    return after
+def _summed(values: list[int]) -> list[int]:
+    found: list[int] = suffix_sums(np.array(values, np.int64)).tolist()
+    return found
 
 
-def _distinct(heard: Sequence[Ints]) -> list[int]:
-    """From each sub-window on, how many different exchanges were heard: each counts where it was heard last."""
-    slots = np.repeat(np.arange(len(heard)), [len(exchanges) for exchanges in heard])
-    keys = np.sort(np.concatenate([np.empty(0, np.int64), *heard]) * max(1, len(heard)) + slots)
-    who, slot = np.divmod(keys, max(1, len(heard)))
-    last = slot[np.diff(who, append=-1) != 0]
-    counted: list[int] = _from_each_on(np.bincount(last, minlength=len(heard))).tolist()
-    return counted
+def suffix_least(values: Floats) -> Floats:
+    """Of each row and all after it the least, and 1 in one row more."""
+    least: Floats = np.minimum.accumulate(np.append(values, 1.0)[::-1])[::-1]
+    return least
 
 
 class Series:
@@ -203,17 +273,38 @@ class Series:
         self._totals = totals
         self.invalid = 0
         """Observations refused: no positive finite duration, or no sane number of tokens."""
+        self.left_out = 0
+        """Observations that the totals have and no window: the relay itself was late when it made them."""
 
-    def add(self, at: float, gap: float, tokens: int, exchange: int, *, model: str = "", trace_id: str = "") -> None:
-        """``tokens`` tokens arrived at ``at`` after a gap of ``gap`` seconds: each took ``gap / tokens``."""
-        if not (0 < gap < math.inf and 0 < tokens <= MOST_TOKENS_IN_A_READ):
+    def add(
+        self,
+        at: float,
+        seconds: float,
+        times: int,
+        exchange: int,
+        *,
+        gap: float = 0.0,
+        count: Count = EXACT,
+        late: bool = False,
+        model: str = "",
+        trace_id: str = "",
+    ) -> None:
+        """``times`` observations of ``seconds`` each, made by one read at ``at`` after ``gap`` seconds without one.
+        ``late``: the client felt it, so the totals have it; the engine is not judged by it."""
+        if not (0 < seconds < math.inf and 0 < times <= MOST_TOKENS_IN_A_READ):
             self.invalid += 1
             return
         if self._totals is not None:
-            self._totals.of(model).add(gap / tokens, tokens, trace_id=trace_id, at=at)
+            self._totals.of(model).add(seconds, times, trace_id=trace_id, at=at)
         slot = self._slots.at(at)
-        if slot is not None:
-            slot.add(gap / tokens, tokens, gap, exchange)
+        if late:
+            self.left_out += times
+            if slot is not None:
+                slot.left_out += times
+        elif slot is not None:
+            slot.add(seconds, times, exchange, count)
+            if gap > slot.longest_gap:
+                slot.longest_gap = gap
 
     def window(self, after: float, until: float) -> Sample:
         """Everything observed in the sub-windows between (CLOCK_BOOTTIME seconds)."""

@@ -7,7 +7,8 @@ from itertools import accumulate
 from operator import add, attrgetter
 from typing import Final
 
-from watchtower.vocabulary.facts import BROKEN, Closed, Ending
+from watchtower.vocabulary.endings import COUNTS_AS, CountsAs
+from watchtower.vocabulary.facts import Closed, Ending
 
 Areas = dict[int, tuple[float, float]]
 """Worker → (exchange-seconds, seconds observed)."""
@@ -42,10 +43,10 @@ class TrafficSlot:
         self.unsized = 0
         """Opened without telling a length (chunked): then the bytes are too few."""
         self.ended = 0
-        """Exchanges that tell something about the engine: not those the client left, not our own answers."""
+        """Exchanges whose end tells something about the engine (``vocabulary.endings``)."""
         self.failed = 0
         self.unobserved = 0
-        """Of the ended ones, those whose answer passed in a form that is not read."""
+        """Beside them, those whose answer passed in a form that is not read."""
         self.heard = 0
         """News of exchanges."""
         self.seconds = 0
@@ -74,10 +75,9 @@ class TrafficSlot:
         self.unsized += request_bytes <= 0
 
     def closed(self, closed: Closed) -> None:
-        if closed.ending in (Ending.OURS, Ending.CLIENT_LEFT):
-            return
-        self.ended += 1
-        self.failed += failed(closed)
+        counts = COUNTS_AS[closed.ending]
+        self.ended += counts is not CountsAs.NEITHER
+        self.failed += counts is CountsAs.FAILURE
         self.unobserved += closed.ending is Ending.UNOBSERVED
 
     def take_in(self, other: TrafficSlot) -> None:
@@ -134,9 +134,3 @@ def _joined(areas: Areas, more: Areas) -> Areas:
         known = both.get(worker, (0.0, 0.0))
         both[worker] = (known[0] + area, known[1] + seconds)
     return both
-
-
-def failed(closed: Closed) -> bool:
-    """The engine's fault: 5xx, an error inside the stream, an answer given up or without its end. A 4xx is the
-    caller's."""
-    return closed.ending in BROKEN

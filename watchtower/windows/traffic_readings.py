@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from watchtower.vocabulary.quantities import seconds
 from watchtower.vocabulary.readings import Reading
 from watchtower.vocabulary.reasons import Reason, ReasonKind
 from watchtower.vocabulary.signals import MOST_LABELLED, Signal
@@ -20,6 +21,7 @@ from watchtower.windows.estimates import Estimate, mean, quantile, share
 from watchtower.windows.intake import Intake
 from watchtower.windows.observations import Observations
 from watchtower.windows.series import Sample, Series
+from watchtower.windows.straggler import percent
 from watchtower.windows.window_settings import WindowSettings
 
 ITL: Final = "inter_token_latency_seconds"
@@ -32,6 +34,9 @@ COUNTED: Final = (
 LAGGED_SHARE: Final = 0.2
 """Latencies that the relay read late are left out; beyond one such second and this share of them,
 nothing is left to trust."""
+MOST_UNPROVEN: Final = 0.05
+"""Share of the observations that may be upper bounds only; beyond, the reading is one."""
+NO_COUNTS: Final = "the engine gives no counts: `stream_options.include_usage` would help"
 RELAY: Final = "relay"
 NO_EXCHANGE: Final = Reason(ReasonKind.IDLE, "idle: no exchange", RELAY)
 NONE_ENDED: Final = Reason(ReasonKind.IDLE, "idle: no exchange ended", RELAY)
@@ -79,26 +84,48 @@ class TrafficReadings:
         sample = series.window(now - over, now)
         if stat == "max":
             return self._longest(where, sample, name, over, now)
-        missing = self._missing(where, series, sample, over, now)
+        waits = self._waits(where, sample, now) if series is where.first_token else ()
+        missing = self._missing(where, series, sample, len(waits), over, now)
         if missing is not None:
             return unknown(name, over, now, missing, sample.exchanges)
-        found = mean(sample) if stat == "mean" else quantile(sample, QUANTILES[stat])
+        found = mean(sample, waits) if stat == "mean" else quantile(sample, QUANTILES[stat], waits)
         if found is None:
             too_few = few("too few sub-windows for a confidence band")
             return unknown(name, over, now, too_few, sample.exchanges)
-        return _known(name, over, now, found, sample.exchanges)
+        if not sample.count:
+            least = unknown(name, over, now, self._tokenless(where, over, now), len(waits))
+            return replace(least, low=found.low, detail=f"at least {seconds(found.low)}")
+        if sample.unproven > MOST_UNPROVEN:
+            bound = unknown(name, over, now, few(NO_COUNTS), sample.exchanges)
+            detail = f"at most {seconds(found.high)}"
+            return replace(bound, high=found.high, estimated=sample.estimated, detail=detail)
+        remark, samples = _remark(sample, len(waits)), sample.exchanges + len(waits)
+        return _known(name, over, now, found, samples, remark=remark, estimated=sample.estimated)
 
-    def _missing(self, where: Observations, series: Series, sample: Sample, over: float, now: float) -> Reason | None:
-        """What keeps a sample from being enough; None when nothing does."""
+    def _waits(self, where: Observations, sample: Sample, now: float) -> tuple[float, ...]:
+        """How long those have waited for their first token who have waited longer than an answered one usually did:
+        nobody knows yet how long it will be, but it is more than that, and they are not to be seen last."""
+        roster = self._intake.roster
+        if not self.moment(now).waiting:
+            return ()
+        usual = quantile(sample, 0.5)
+        among = None if where is self._intake.all else roster.observed_in(where)
+        return roster.waits(now, 0.0 if usual is None else usual.value, among)
+
+    def _missing(
+        self, where: Observations, series: Series, sample: Sample, waiting: int, over: float, now: float
+    ) -> Reason | None:
+        """What keeps a sample from being enough; None when nothing does. ``waiting``: requests that count beside it."""
         knobs = self._settings
-        count = sample.count
-        if not count:
-            return self._tokenless(where, over, now)
-        if sample.exchanges < knobs.minimum_requests:
-            return few(f"too few requests: {sample.exchanges} of {knobs.minimum_requests}")
+        count, requests = sample.count, sample.exchanges + waiting
+        if not count and sample.left_out:
+            return Reason(ReasonKind.STALE, _left_out(sample), RELAY)
+        if requests < knobs.minimum_requests:
+            too_few = f"too few requests: {requests} of {knobs.minimum_requests}"
+            return few(too_few) if count else self._tokenless(where, over, now)
         if series is where.inter_token and count < knobs.minimum_tokens:
             return few(f"too few tokens: {count} of {knobs.minimum_tokens}")
-        if sample.clusters < knobs.minimum_clusters:
+        if sample.clusters + waiting < knobs.minimum_clusters:
             clusters = f"{sample.clusters} of {knobs.minimum_clusters}"
             return few(f"too few sub-windows with data for a confidence band: {clusters}")
         return None
@@ -127,7 +154,7 @@ class TrafficReadings:
             open_gap = roster.longest_open_gap(now, moment.clean, roster.observed_in(where))
         longest = max(sample.longest_gap, open_gap)
         if longest <= 0:
-            missing = self._missing(where, where.inter_token, sample, over, now)
+            missing = self._missing(where, where.inter_token, sample, 0, over, now)
             return unknown(name, over, now, missing or few("no gap seen"))
         return Reading(name=name, over=over, at=now, value=longest, samples=max(1, sample.exchanges))
 
@@ -145,16 +172,16 @@ class TrafficReadings:
             return self._failed(where, name, over, now)
         if not traffic.heard and not self._open(where):
             return unknown(name, over, now, self.quiet(over, now, NO_EXCHANGE))
-        seconds = now - where.traffic.begin(now - over)
+        length = now - where.traffic.begin(now - over)
         if name == "exchanges.arrival_rate":
-            return Reading(name=name, over=over, at=now, value=traffic.opened / seconds, samples=traffic.opened)
+            return Reading(name=name, over=over, at=now, value=traffic.opened / length, samples=traffic.opened)
         if name == "exchanges.prompt_rate":
             if traffic.unsized:
                 unsized = few(f"{traffic.unsized} of {traffic.opened} requests told no length")
                 return unknown(name, over, now, unsized, traffic.opened)
             most = max(traffic.asked_bytes, traffic.answered_bytes)
-            return Reading(name=name, over=over, at=now, value=most / seconds, samples=traffic.opened)
-        return Reading(name=name, over=over, at=now, value=traffic.tokens / seconds, samples=max(1, traffic.heard))
+            return Reading(name=name, over=over, at=now, value=most / length, samples=traffic.opened)
+        return Reading(name=name, over=over, at=now, value=traffic.tokens / length, samples=max(1, traffic.heard))
 
     def _failed(self, where: Observations, name: str, over: float, now: float) -> Reading:
         """The share that failed, of the answers that are read or of those that are not, whichever is surely worse:
@@ -230,5 +257,26 @@ def unknown(name: str, over: float, now: float, reason: Reason, samples: int = 0
     return Reading(name=name, over=over, at=now, value=None, reason=reason, samples=samples)
 
 
-def _known(name: str, over: float, now: float, found: Estimate, samples: int) -> Reading:
-    return Reading(name=name, over=over, at=now, value=found.value, low=found.low, high=found.high, samples=samples)
+def _left_out(sample: Sample) -> str:
+    """What a reading over ``sample`` does not know of; "" when it knows everything."""
+    if not sample.left_out:
+        return ""
+    return f"{sample.left_out} of {sample.count + sample.left_out} left out, the relay itself was late"
+
+
+def _remark(sample: Sample, waiting: int) -> str:
+    """What to know of a value beside its band; "" when there is nothing."""
+    if not (waiting or sample.left_out or sample.estimated):
+        return ""
+    estimated = f"{percent(sample.estimated)} of the tokens are estimated" if sample.estimated else ""
+    still = f"{waiting} still wait for their first token" if waiting else ""
+    return "; ".join(part for part in (_left_out(sample), estimated, still) if part)
+
+
+def _known(
+    name: str, over: float, now: float, found: Estimate, samples: int, remark: str = "", estimated: float = 0.0
+) -> Reading:
+    return Reading(
+        name=name, over=over, at=now, value=found.value, low=found.low, high=found.high, samples=samples,
+        remark=remark, estimated=estimated,
+    )  # fmt: skip

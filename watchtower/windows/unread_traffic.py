@@ -12,7 +12,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from watchtower.vocabulary.facts import BROKEN, Ending, RelayFrame
+from watchtower.vocabulary.endings import FAILURES
+from watchtower.vocabulary.facts import Ending, RelayFrame
 from watchtower.vocabulary.reasons import Reason, ReasonKind
 from watchtower.vocabulary.unread import HEALTH_ROUTES, RouteUnread, UnreadCause
 
@@ -106,7 +107,7 @@ class UnreadTraffic:
             for ending, count in now.endings.items()
             if count > before.endings.get(ending, 0)
         }
-        failed = sum(count for ending, count in new.items() if ending in BROKEN)
+        failed = sum(count for ending, count in new.items() if ending in FAILURES)
         if now.cause is UnreadCause.LOOK:
             if now.route in HEALTH_ROUTES:
                 return

@@ -17,6 +17,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from watchtower.vocabulary.endings import CountsAs
 from watchtower.vocabulary.facts import (
     AnyFact,
     CanaryEnded,
@@ -99,6 +100,7 @@ class Windows:
                 self._intake.roster.forget_worker(fact.pid)
             case EngineScrape():
                 self._scrapes.scraped(fact)
+                self._intake.scraped(fact)
             case CanaryStarted():
                 self._canaries.started(fact)
             case CanaryEnded():
@@ -189,6 +191,16 @@ class Windows:
     def ignored(self) -> int:
         """News of exchanges whose opening was not seen, and frames seen before."""
         return self._intake.ignored
+
+    @property
+    def ended(self) -> dict[CountsAs, int]:
+        """Exchanges that ended since our start, by what their ending counts as."""
+        return self._intake.ended
+
+    @property
+    def left_out(self) -> int:
+        """Latencies that the totals for export have and no reading: the relay itself was late."""
+        return self._intake.all.inter_token.left_out + self._intake.all.first_token.left_out
 
     @property
     def other_exchanges(self) -> int:

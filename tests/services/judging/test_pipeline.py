@@ -192,6 +192,24 @@ def test_what_is_published_is_what_was_judged(house: House) -> None:
     assert house.evidence.lease is None
 
 
+def test_what_is_shown_is_what_the_rule_judged_also_beside_a_rule_with_a_longer_window() -> None:
+    rules = read_rules(
+        f"""
+version: 1
+rules:
+  - {{name: slow, when: {P95} > 130ms, over: 4s}}
+  - {{name: drift, when: similarity.mean < 0.9, over: 60s, then: rollback}}
+""",
+        "own.yaml",
+    )
+    house = House(rules)
+    house.seconds(30, FAST)
+    house.seconds(6, SLOW)
+    shown, judged = house.reading(), house.verdict("slow")
+    assert judged.value == pytest.approx(SLOW, rel=0.01)
+    assert (shown.value, shown.over) == (judged.value, 4)
+
+
 def test_the_baseline_is_learned_while_nothing_is_wrong(house: House) -> None:
     assert house.notebook.lessons == 20
     assert house.notebook.disturbances == 0

@@ -16,7 +16,7 @@ class Evaluation:
 
     at: Instant
     readings: tuple[Reading, ...]
-    """Every reading there is, over the window of the slowest rule."""
+    """Every reading there is, each over the window that it is shown over (``shown_windows``)."""
     verdicts: tuple[RuleVerdict, ...]
     inter_token_p95: float | None
     """Seconds; None: UNKNOWN."""

@@ -18,11 +18,12 @@ from watchtower.rules.ruleset import ReadReading, Ruleset
 from watchtower.services.judging.baseline_learning import BaselineLearner
 from watchtower.services.judging.evaluation import Evaluation
 from watchtower.services.judging.gpu_document import gpu_document
+from watchtower.services.judging.shown_windows import longest_window, shown_windows
 from watchtower.settings import Settings
 from watchtower.vocabulary.facts import AnyFact, CanaryEnded, CanaryRound, EngineSeen, LoopLagged
 from watchtower.vocabulary.histograms import Exemplar, HistogramTotals
 from watchtower.vocabulary.instants import Instant
-from watchtower.vocabulary.readings import READINGS, Explanation, Reading, RuleVerdict
+from watchtower.vocabulary.readings import Explanation, Reading, RuleVerdict
 from watchtower.vocabulary.reasons import loudest
 from watchtower.vocabulary.signals import Signal
 from watchtower.windows.totals import LatencyTotals
@@ -30,13 +31,12 @@ from watchtower.windows.windows import Windows
 
 LOAD_EXPLAINS_LATENCY = "load_explains_latency"
 LATENCY = "inter_token_latency_seconds.p95"
+UTILIZATION = Signal("gpu_utilization.spread")
 LOAD = (
     *(Signal("exchanges.open"), Signal(LATENCY), Signal("token_progress.rate")),
     *(Signal("exchanges.arrival_rate"), Signal("exchanges.prompt_rate")),
 )
 """What load is read from, in the order of ``LoadNow``."""
-SHOWN = tuple(map(Signal, READINGS))
-"""What people see, whether or not a rule reads it."""
 EXPORTED = ("inter_token_latency_seconds", "time_to_first_token_seconds")
 
 
@@ -65,8 +65,8 @@ class Pipeline:
         self._lease_held = lease_held
         self._publish = publish or self.on_fact
         self._states = rules.initial()
-        slowest = rules.slowest()
-        self._over = slowest.over if slowest else 60.0
+        self._over = longest_window(rules)
+        self._shown = shown_windows(rules)
         self._last_tick: float | None = None
         self.verdicts: tuple[RuleVerdict, ...] = ()
         """Of the newest tick."""
@@ -102,7 +102,7 @@ class Pipeline:
         self._states, verdicts = self._rules.evaluate(read, condition, self._states, now.boot)
         self._learner.look(now, self._load_now(read), verdicts)
         self.verdicts = verdicts
-        evaluation = self._evaluation(now, tuple(read(signal, self._over) for signal in SHOWN), lag)
+        evaluation = self._evaluation(now, tuple(read(signal, over) for signal, over in self._shown.items()), lag)
         clean = self._windows.clean_since
         self._submit(
             Evidence(
@@ -143,7 +143,7 @@ class Pipeline:
                 family: {model: _exported(latency, now) for model, latency in models.items()}
                 for family, models in totals.items()
             },
-            gpus=gpu_document(self._windows.gpus, self._settings.placement, self._over, now.boot),
+            gpus=gpu_document(self._windows.gpus, self._settings.placement, self._shown[UTILIZATION], now.boot),
             lag_seconds=lag,
             took_seconds=self._clock.now().boot - now.boot,
         )
