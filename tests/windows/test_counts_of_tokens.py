@@ -51,7 +51,8 @@ def streams(
                 )
                 for name in names
             )
-        ended = Closed(relay.now, Ending.COMPLETE, 200, total)
+        deltas = tokens * (pieces + 1) if estimated else 0
+        ended = Closed(relay.now, Ending.COMPLETE, 200, total, deltas=deltas)
         relay.frame(ExchangeNews(id=name, estimated=estimated, closed=ended) for name in names)
 
 

@@ -42,17 +42,17 @@ def test_another_incarnation_owes_no_token_of_the_one_before() -> None:
     roster.progressed(11.0)
     assert roster.progress_at == 12.0
     roster.forget_all()
-    assert (len(roster), roster.oldest_opened_at(), roster.progress_at) == (0, None, -math.inf)
+    assert (len(roster), roster.owed_since(), roster.progress_at) == (0, None, -math.inf)
 
 
 def test_the_oldest_and_those_who_wait_are_known_until_they_close() -> None:
     roster = Roster()
     roster.opened("a", 0, opened(at=5.0))
     roster.opened("b", 0, opened(at=3.0)).first_token_at = 4.0
-    assert (roster.oldest_opened_at(), roster.waiting_for_first_token()) == (3.0, 1)
+    assert (roster.owed_since(), roster.waiting_for_first_token()) == (3.0, 1)
     roster.closed("b")
     roster.closed("never seen")
-    assert (roster.oldest_opened_at(), roster.waiting_for_first_token()) == (5.0, 1)
+    assert (roster.owed_since(), roster.waiting_for_first_token()) == (5.0, 1)
 
 
 def test_the_longest_open_gap_counts_from_the_last_token_and_from_no_earlier_than_is_known() -> None:

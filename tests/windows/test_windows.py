@@ -37,6 +37,7 @@ from watchtower.windows import Windows, WindowSettings
 P95 = "inter_token_latency_seconds.p95"
 TTFT = "time_to_first_token_seconds.p95"
 STALLED = "token_progress.stalled"
+RATE = "token_progress.rate"
 FEW = WindowSettings(minimum_tokens=3, minimum_requests=1, minimum_clusters=2)
 
 
@@ -111,6 +112,110 @@ def test_where_nobody_gets_a_first_token_the_waits_are_a_least_and_the_value_is_
     assert reading.value is None
     assert (reading.low, reading.detail) == (30.0, "at least 30 s")
     assert reading.because == "30 exchanges are open and none gave a token"
+
+
+# ── whose turn it is ────────────────────────────────────────────────────────────────────────────
+
+
+def uploaded(name: str, at: float, whole_at: float) -> ExchangeNews:
+    return ExchangeNews(id=name, opened=Opened(at=at, path="/v1/chat/completions", stream=True, whole_at=whole_at))
+
+
+def test_a_slow_upload_is_no_time_to_first_token() -> None:
+    """2 s of upload, then 20 ms to the first token."""
+    relay = Relay()
+    relay.silence(1)
+    for number in range(25):
+        name, began = f"x{number}", relay.now
+        relay.frame([uploaded(name, began, 0.0)])
+        relay.silence(2)
+        relay.frame([uploaded(name, began, relay.now)])
+        relay.now += 0.02
+        relay.frame([ExchangeNews(id=name, first_token_at=relay.now, first_tokens=1, last_token_at=relay.now)])
+        relay.frame([closed(name, relay.now)])
+    assert read(relay, TTFT, over=50).value == pytest.approx(0.02, rel=0.006)
+
+
+def test_while_the_client_sends_or_does_not_read_no_token_is_owed() -> None:
+    relay = Relay()
+    relay.frame([uploaded("known", relay.now, relay.now)])  # so that the worker is known to tell it
+    relay.frame([closed("known", relay.now)])
+    relay.frame([uploaded("a", relay.now, 0.0)])
+    began = relay.now
+    relay.silence(30)
+    assert read(relay, STALLED, over=20).reason == Reason(
+        ReasonKind.IDLE, "no token is owed: clients are to send or to read", "relay"
+    )
+    relay.frame([uploaded("a", began, relay.now)])
+    relay.silence(4)
+    assert read(relay, STALLED, over=20).value == 4
+    relay.frame([ExchangeNews(id="a", first_token_at=relay.now, first_tokens=1, last_token_at=relay.now)])
+    relay.frame([ExchangeNews(id="a", client_full=True)])
+    relay.silence(40)
+    assert read(relay, STALLED, over=20).reason is not None
+    assert "no gap seen" not in read(relay, "inter_token_latency_seconds.max", over=20).because
+    assert read(relay, "inter_token_latency_seconds.max", over=20).value is None
+    relay.frame([ExchangeNews(id="a")])
+    relay.silence(3)
+    assert read(relay, STALLED, over=20).value == 3
+    assert read(relay, "inter_token_latency_seconds.max", over=20).value == 3
+
+
+def test_tokens_that_a_client_held_up_count_and_their_gap_is_nobodys() -> None:
+    """1,500 tokens at 1 ms; a client that does not read for 4 s in between."""
+    relay = busy_minute(gap=0.25)
+    before = read(relay, "inter_token_latency_seconds.max").value
+    relay.frame(ExchangeNews(id=f"x{n}", client_full=True) for n in range(25))
+    relay.silence(4)
+    relay.frame(
+        ExchangeNews(id=f"x{n}", last_token_at=relay.now, more_tokens=700, client_held_ns=4_000_000_000)
+        for n in range(25)
+    )
+    assert read(relay, "inter_token_latency_seconds.max").value == before
+    tokens = read(relay, RATE, over=2)
+    assert tokens.value is not None and tokens.value > 25 * 700 / 2 * 0.9
+    assert read(relay, P95).value == pytest.approx(0.25 * 1.02, rel=0.0055)
+
+
+def test_a_choice_that_stands_still_while_the_others_flow_is_a_stall() -> None:
+    relay = Relay()
+    relay.silence(1)
+    relay.frame([opened("a", relay.now)])
+    relay.frame([ExchangeNews(id="a", first_token_at=relay.now, first_tokens=4, last_token_at=relay.now)])
+    still = relay.now
+    for _ in range(120):
+        relay.now += 0.1
+        flowing = ExchangeNews(
+            id="a", last_token_at=relay.now, gaps_ns=[100_000_000], tokens=[1], more_tokens=2, slowest_choice_at=still
+        )
+        relay.frame([flowing])
+    assert read(relay, "inter_token_latency_seconds.max", over=10).value == pytest.approx(12)
+    relay.frame([ExchangeNews(id="a", slowest_choice_at=relay.now)])  # it has finished
+    assert read(relay, "inter_token_latency_seconds.max", over=10).value == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("choices", "gap"), [(4, 0.32), (32, 0.4)])
+def test_interleaved_choices_are_read_at_the_pace_of_any_one_of_them(choices: int, gap: float) -> None:
+    """One observation a read, the longest wait over the choices in it; a gap of one overlaps those of the others."""
+    relay = Relay()
+    relay.silence(1)
+    for number in range(25):
+        name = f"x{number}"
+        relay.frame([opened(name, relay.now)])
+        relay.now += gap
+        at = relay.now
+        relay.frame([ExchangeNews(id=name, first_token_at=at, first_tokens=choices, last_token_at=at)])
+        for _ in range(6):
+            relay.now += gap
+            gaps, at = [round(gap * 1e9)] * choices, relay.now
+            relay.frame([ExchangeNews(id=name, last_token_at=at, gaps_ns=gaps, tokens=[1] * choices)])
+        relay.frame([closed(name, relay.now)])
+    over = 7 * 20 * gap
+    windows = absorbed(relay.facts)
+    reading = windows.read(P95, over, relay.now)
+    assert reading.value == pytest.approx(gap, rel=0.006)
+    assert reading.samples in (20, 21), "no observation lies before its exchange began"
+    assert windows.read(RATE, over, relay.now).value == pytest.approx(choices / gap, rel=0.03)
 
 
 def test_the_longest_gap_includes_the_one_still_open() -> None:

@@ -24,7 +24,7 @@ METRICS: dict[str, str] = {
     "watchtower_engine_scrapes_total": "Scrapes of the engine's own metrics by result: ok or failed.",
     "watchtower_inter_token_latency_seconds": "Time per output token after the first, seconds, as clients see it, by "
     "model. The limits of the rules are bucket bounds.",
-    "watchtower_time_to_first_token_seconds": "From forwarding a request's head to its first token, seconds, by model.",
+    "watchtower_time_to_first_token_seconds": "From a request's last byte to its first token, seconds, by model.",
     "watchtower_exchanges_total": "Exchanges that ended, by what their ending counts as: good, apart (whole and "
     "empty), failure, callers (4xx), turned_away (429, or 503 with Retry-After), neither (the client left, we "
     "refused, or nobody could read it).",

@@ -175,7 +175,7 @@ READINGS: dict[str, ReadingKind] = {
             ReadingKind(
                 name=f"time_to_first_token_seconds.{stat}",
                 unit=Unit.SECONDS,
-                help=f"From forwarding the request's head to the read that carried the first token: {text}.",
+                help=f"From the request's last byte to the read that carried the first token: {text}.",
                 labels=_BOTH,
             )
             for stat, text in _LATENCY_STATS.items()

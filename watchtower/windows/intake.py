@@ -105,6 +105,7 @@ class Intake:
                     part.heard += 1
         self._first_token(frame, news, exchange)
         self._tokens(frame, news, exchange)
+        self._client(frame, news, exchange)
         if news.closed is not None:
             self._closed(frame, news, exchange)
 
@@ -121,7 +122,8 @@ class Intake:
         at = _instant(news.first_token_at, frame)
         exchange.first_token_at = exchange.last_token_at = at
         if at > self.relays.clean_since:  # after a hole, a first token told again is an old one
-            wait, late = at - exchange.opened_at, self._late(frame)
+            asked = exchange.asked_at if exchange.asked_at < at else exchange.opened_at
+            wait, late = at - asked, self._late(frame)
             self.all.first_token.add(
                 at, wait, 1, exchange.number, late=late, model=exchange.model, trace_id=exchange.trace_id
             )
@@ -139,6 +141,7 @@ class Intake:
         at = last
         if len(news.gaps_ns) != len(news.tokens):
             self._inter_token.invalid += 1
+        before = min(last, exchange.last_token_at or exchange.opened_at)  # gaps of several choices overlap
         late, labelled = self._late(frame), exchange.labelled
         estimated, ratio = news.estimated, self._ratio(exchange, news)
         each = ratio.low if ratio else 1.0
@@ -155,10 +158,18 @@ class Intake:
                 for some in labelled:
                     some.inter_token.add(at, seconds, tokens, exchange.number, gap=gap, count=count, late=late)
             self._count(exchange, at, tokens)
-            at -= max(0, gap_ns) / 1e9
+            at = max(at - max(0, gap_ns) / 1e9, before)
+        self._count(exchange, last, self._tokens_of(news.more_tokens, exchange, estimated, ratio))
         if exchange.last_token_at is None or last > exchange.last_token_at:
             exchange.last_token_at = last
         self.roster.progressed(last)
+
+    def _client(self, frame: RelayFrame, news: ExchangeNews, exchange: OpenExchange) -> None:
+        """Whether the client is to blame for a silence, and which choice waits for its next token."""
+        if exchange.client_full and not news.client_full:
+            exchange.reads_since = frame.at
+        exchange.client_full = news.client_full
+        exchange.slowest_choice_at = news.slowest_choice_at
 
     def _ratio(self, exchange: OpenExchange, news: ExchangeNews) -> TokenRatio | None:
         """Tokens a piece of text, where pieces are counted and the ratio is known."""
@@ -172,7 +183,6 @@ class Intake:
             self._exact += counted
             return counted
         self._pieces += counted
-        exchange.pieces += counted
         if ratio is None:
             return counted
         exchange.remainder += counted * ratio.low
@@ -196,8 +206,7 @@ class Intake:
         counts = COUNTS_AS[closed.ending]
         self.ended[counts] += 1
         if counts is CountsAs.GOOD:
-            if exchange.pieces and exchange.opened_at > self.relays.clean_since:  # all of its pieces were heard
-                self._ratios.ended(exchange.path, exchange.model, exchange.pieces, closed.completion_tokens)
+            self._ratios.ended(exchange.path, exchange.model, closed.deltas, closed.completion_tokens)
             self.roster.progressed(at)
             self._continuity.served(at)
         self.roster.closed(news.id)

@@ -23,6 +23,8 @@ class OpenExchange:
     pid: int
     """Of the relay worker that tells of it."""
     opened_at: float
+    asked_at: float
+    """From when on the engine is waited for: when the request was whole, as far as that was told."""
     request_bytes: int = 0
     model: str = ""
     trace_id: str = ""
@@ -32,12 +34,35 @@ class OpenExchange:
     path: str = ""
     streams: bool = False
     """Its answer comes in pieces, so there will be a first token."""
-    pieces: int = 0
-    """Of text, each counted as at least one token; 0 where tokens are counted."""
+    uploading: bool = False
+    """The client has not sent its whole request yet."""
+    client_full: bool = False
+    """The client does not read, so nothing is read from the engine."""
+    slowest_choice_at: float | None = None
+    """Of several choices, the last token of the one that has waited longest."""
     remainder: float = 0.0
     """Of a token, left over from rounding."""
+    reads_since: float = -math.inf
+    """Since when its client reads again, after it had not."""
     labelled: Memberships = ()
     """The series of its tag and variant, where rules name any."""
+
+    @property
+    def owed(self) -> bool:
+        """It is the engine that is waited for, not the client."""
+        return not (self.uploading or self.client_full)
+
+    @property
+    def owed_since(self) -> float:
+        return max(self.asked_at, self.reads_since)
+
+    @property
+    def waits_since(self) -> float | None:
+        """The last token of whoever waits longest for the next one; None: there was no token yet."""
+        if self.last_token_at is None:
+            return None
+        slowest = self.last_token_at if self.slowest_choice_at is None else self.slowest_choice_at
+        return max(slowest, self.reads_since)
 
 
 class Roster:
@@ -46,6 +71,8 @@ class Roster:
     def __init__(self) -> None:
         self._open: dict[str, OpenExchange] = {}
         self._numbers = 0
+        self._tell_whole: set[int] = set()
+        """Workers, by pid, that say when a request was whole; those of an earlier version do not."""
         self.progress_at = -math.inf
         """When any exchange last gave a token or completed."""
 
@@ -56,17 +83,22 @@ class Roster:
         return self._open.get(id)
 
     def opened(self, id: str, pid: int, opened: Opened) -> OpenExchange:
-        """Enter an exchange. Telling again of a known one changes its model alone, which may have become known."""
+        """Enter an exchange. Telling again of a known one changes what may have become known: its model, that it
+        streams, and when it was whole."""
         known = self._open.get(id)
         if known is None:
             self._numbers += 1
             known = self._open[id] = OpenExchange(
-                self._numbers, pid, opened.at, max(0, opened.request_bytes), path=opened.path
+                self._numbers, pid, opened.at, opened.asked_at, max(0, opened.request_bytes), path=opened.path
             )
             trace = traceparent(opened.traceparent) if opened.traceparent else None
             known.trace_id = trace.trace_id if trace else ""
         known.model = opened.model or known.model
         known.streams = opened.stream or known.streams
+        known.asked_at = opened.asked_at
+        if opened.whole_at > 0:
+            self._tell_whole.add(pid)
+        known.uploading = opened.whole_at <= 0 and pid in self._tell_whole
         return known
 
     def closed(self, id: str) -> None:
@@ -86,19 +118,23 @@ class Roster:
     def of_worker(self, pid: int) -> int:
         return sum(exchange.pid == pid for exchange in self._open.values())
 
-    def oldest_opened_at(self) -> float | None:
-        return min((exchange.opened_at for exchange in self._open.values()), default=None)
+    def owed_since(self) -> float | None:
+        """Since when the engine owes a token to the one that it has owed it longest; None: it owes none."""
+        return min((exchange.owed_since for exchange in self._open.values() if exchange.owed), default=None)
 
     def waiting_for_first_token(self) -> int:
-        return sum(exchange.first_token_at is None for exchange in self._open.values())
+        return sum(exchange.first_token_at is None and exchange.owed for exchange in self._open.values())
 
     def waits(self, now: float, longer_than: float, among: Iterable[OpenExchange] | None = None) -> tuple[float, ...]:
-        """Seconds since their opening of those who wait for their first token for ``longer_than`` seconds and more.
+        """Seconds since they asked of those who wait for their first token for ``longer_than`` seconds and more.
         ``among``: None means all."""
         return tuple(
-            now - exchange.opened_at
+            now - exchange.owed_since
             for exchange in (self._open.values() if among is None else among)
-            if exchange.first_token_at is None and exchange.streams and now - exchange.opened_at > longer_than
+            if exchange.first_token_at is None
+            and exchange.streams
+            and exchange.owed
+            and now - exchange.owed_since > longer_than
         )
 
     def observed_in(self, series: Observations) -> list[OpenExchange]:
@@ -106,13 +142,13 @@ class Roster:
         return [exchange for exchange in self._open.values() if series in exchange.labelled]
 
     def longest_open_gap(self, now: float, since: float, among: Iterable[OpenExchange] | None = None) -> float:
-        """Seconds since the last token of the exchange that has waited longest for its next one, counted from
-        ``since`` at the earliest; 0 when none has given a token. ``among``: None means all."""
+        """Seconds since the last token of the exchange, or the choice of one, that has waited longest for its next one,
+        counted from ``since`` at the earliest; 0 when none has given a token. ``among``: None means all."""
         return max(
             (
-                now - max(exchange.last_token_at, since)
+                now - max(exchange.waits_since, since)
                 for exchange in (self._open.values() if among is None else among)
-                if exchange.last_token_at is not None
+                if exchange.waits_since is not None and exchange.owed
             ),
             default=0.0,
         )

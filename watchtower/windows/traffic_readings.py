@@ -220,7 +220,7 @@ class TrafficReadings:
             clean, hole = self.clean_since()
             roster = self._intake.roster
             self._moment = Moment(
-                now, dark, clean, hole, roster.oldest_opened_at(), roster.waiting_for_first_token(),
+                now, dark, clean, hole, roster.owed_since(), roster.waiting_for_first_token(),
                 roster.longest_open_gap(now, clean),
             )  # fmt: skip
         return self._moment
@@ -242,7 +242,7 @@ class Moment(NamedTuple):
     """Since when the story has no hole."""
     hole: Reason
     oldest: float | None
-    """When the oldest of the open exchanges was opened."""
+    """Since when the engine owes a token to the one that it has owed it longest; None: it owes none."""
     waiting: int
     """Open exchanges without a token."""
     open_gap: float

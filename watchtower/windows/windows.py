@@ -54,6 +54,8 @@ STAMP_TOLERANCE_SECONDS: Final = 60.0
 """A frame or GPU report stamped further than this ahead of the last reading's now is not believed."""
 NOTHING_OWED: Final = Reason(ReasonKind.IDLE, "idle: no exchange is open, so no token is owed", RELAY)
 
+CLIENTS_TURN: Final = Reason(ReasonKind.IDLE, "no token is owed: clients are to send or to read", RELAY)
+
 
 class Windows:
     """Absorbs facts in the order they arrive; reads any name of ``vocabulary.readings.READINGS``. Pure: no clock."""
@@ -223,6 +225,8 @@ class Windows:
     def _stalled(self, name: str, over: float, now: float) -> Reading:
         roster, moment = self._intake.roster, self._traffic.moment(now)
         dark = self._intake.relays.unheard(now) or self._presence.gone or self._continuity.warming(now)
+        if dark is None and moment.oldest is None and len(roster):
+            return unknown(name, over, now, CLIENTS_TURN)
         if dark is not None or moment.oldest is None:
             return unknown(name, over, now, dark or self._traffic.quiet(over, now, NOTHING_OWED))
         since = max(moment.oldest, roster.progress_at)
