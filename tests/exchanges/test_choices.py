@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from watchtower.exchanges.choices import ChoiceBody, ChoiceStream, open_choices
+from watchtower.exchanges.choices import ChoiceBody, ChoiceStream
 from watchtower.exchanges.exchange import Exchange, ExchangeTable
 
 
@@ -24,16 +24,6 @@ def stream(*events: dict[str, Any]) -> ChoiceStream:
     for event in events:
         reader.feed(f"data: {json.dumps(event)}\n\n".encode())
     return reader
-
-
-@pytest.mark.parametrize(
-    ("content_type", "reader"),
-    [("text/event-stream", ChoiceStream), ("application/json", ChoiceBody), ("text/html", None), ("", None)],
-)
-def test_a_content_type_says_how_it_is_read(content_type: str, reader: type | None) -> None:
-    found = open_choices(begun(), content_type)
-
-    assert (None if found is None else type(found)) is reader
 
 
 @pytest.mark.parametrize(

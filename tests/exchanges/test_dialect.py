@@ -69,9 +69,9 @@ def test_what_nobody_reads_costs_tokens_all_the_same() -> None:
 
 
 def test_a_dialect_takes_over_a_route_that_nobody_read() -> None:
-    taken = replace(OPENAI_CHAT, name="taken", routes=("/generate",))
+    taken = replace(OPENAI_CHAT, name="taken", routes=("/cohere/v2/chat",))
 
-    assert Routes((*DIALECTS, taken), UNREAD_ROUTES).dialect("/generate") is taken
+    assert Routes((*DIALECTS, taken), UNREAD_ROUTES).dialect("/cohere/v2/chat") is taken
 
 
 def test_two_dialects_cannot_claim_one_route() -> None:
@@ -81,12 +81,25 @@ def test_two_dialects_cannot_claim_one_route() -> None:
 
 def test_today_these_routes_are_read() -> None:
     """By name and not from the list, so that a line lost from it is seen. ``tests/taps/routes`` names the rest."""
-    assert {route: dialect.name for dialect in DIALECTS for route in dialect.routes} == {
-        "/chat/completions": "openai_chat",
-        "/chat/completions/batch": "openai_chat",
-        "/completions": "openai_completions",
-        "/responses": "openai_responses",
-        "/v1/messages": "anthropic_messages",
+    routes: dict[str, set[str]] = {}
+    for dialect in DIALECTS:
+        routes.setdefault(dialect.name, set()).update(dialect.routes)
+    assert routes == {
+        "openai_chat": {"/chat/completions", "/chat/completions/batch"},
+        "openai_completions": {"/completions"},
+        "openai_responses": {"/responses"},
+        "anthropic_messages": {"/v1/messages"},
+        "sglang_generate": {"/generate", "/vertex_generate"},
+        "vllm_generate": {"/inference/v1/generate"},
+        "tgi": {"/generate_stream", "/", "/vertex"},
+        "ollama": {"/api/chat", "/api/generate"},
+        "sagemaker": {"/invocations"},
+        "llama_cpp": {"/completion", "/infill"},
+        "pooling": {"/embeddings", "/embedding", "/embed", "/pooling", "/encode", "/infer"}
+        | {"/rerank", "/reranking", "/score", "/generative_scoring", "/classify", "/decisions", "/systemone"},
+        "audio": {"/audio/transcriptions", "/audio/translations", "/audio/speech"},
+        "pictures": {"/images/generations", "/images/edits", "/images/variations", "/meshes"}
+        | {"/videos", "/videos/generations", "/actions/generations", "/rollout/generate"},
     }
 
 

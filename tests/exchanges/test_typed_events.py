@@ -7,7 +7,7 @@ import json
 import pytest
 
 from watchtower.exchanges.exchange import Exchange, ExchangeTable
-from watchtower.exchanges.typed_events import TypedBody, TypedStream, open_typed
+from watchtower.exchanges.typed_events import TypedBody, TypedStream
 
 
 def begun() -> Exchange:
@@ -35,16 +35,6 @@ def test_an_event_counts_by_its_type(kind: str | None, tokens: int, ended: bool,
 
     assert (reader.exchange.fresh, reader.ended, reader.errored) == (tokens, ended, errored)
     assert reader.exchange.estimated is bool(tokens)
-
-
-@pytest.mark.parametrize(
-    ("content_type", "reader"),
-    [("text/event-stream", TypedStream), ("application/json", TypedBody), ("text/html", None)],
-)
-def test_a_content_type_says_how_it_is_read(content_type: str, reader: type | None) -> None:
-    found = open_typed(begun(), content_type)
-
-    assert (None if found is None else type(found)) is reader
 
 
 def test_a_body_tells_its_model_and_its_totals() -> None:

@@ -1,6 +1,7 @@
 """A dialect as somebody would add it: this one file, and one line in ``exchanges/dialects/__init__.py``.
 
-An invented engine answers ``/api/chat`` with one JSON object a line; each carries a token until one says ``done``.
+An invented engine answers ``/cohere/v2/chat`` with one JSON object a line, each of them a token, until one says
+``done``.
 """
 
 from __future__ import annotations
@@ -74,4 +75,4 @@ def _describe(exchange: Exchange, body: bytes) -> None:
     exchange.describe(model="invented")
 
 
-LINES: Final = Dialect(name="lines", routes=("/api/chat",), describe=_describe, open=_open)
+LINES: Final = Dialect(name="lines", routes=("/cohere/v2/chat",), describe=_describe, open=_open)

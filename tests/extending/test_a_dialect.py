@@ -24,7 +24,7 @@ from watchtower.vocabulary.facts import Ending, HoldOrder, ReleaseOrder
 __all__ = ["pytest_asyncio_loop_factories"]
 
 ONE_LINE_MORE = (*DIALECTS, LINES)
-POST = b"POST /api/chat HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
+POST = b"POST /cohere/v2/chat HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n" + chunked(
     b'{"text": "a"}\n', b'{"text": "b"}\n{"do', b'ne": true}\n'
 )

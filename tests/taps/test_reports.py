@@ -119,10 +119,10 @@ async def test_a_frame_tells_what_passed_unread_who_was_reached_and_who_had_it_b
     reporter = Reporter(bench.relay, 1, "0", "here")
     reporter.start()
     await until(lambda: bool(listener.frames))
-    await bench.ask(b"POST /pooling HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")
+    await bench.ask(b"POST /cohere/v2/chat HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")
     await until(lambda: bool(listener.frames[-1].routes), seconds=0.5)
     told = listener.frames[-1]
-    assert [(route.route, route.requests) for route in told.routes] == [("/pooling", 1)]
+    assert [(route.route, route.requests) for route in told.routes] == [("/cohere/v2/chat", 1)]
     assert [contact.kind for contact in told.contacts] == ["http"]
     assert (told.answering, told.unread, told.bypassed) == (0, 0, None)
 

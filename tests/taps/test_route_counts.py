@@ -59,8 +59,8 @@ async def test_an_answer_on_a_route_without_a_dialect_is_known_by_status_and_dur
         writer.write(b"HTTP/1.1 " + status + b"\r\n" + JSON + b"\r\n{}")
 
     bench = await start(slow)
-    await bench.ask(post("/pooling"))
-    found = unread(bench)["/pooling", "route"]
+    await bench.ask(post("/cohere/v2/chat"))
+    found = unread(bench)["/cohere/v2/chat", "route"]
     assert (found.requests, found.endings) == (1, {ending: 1})
     assert found.statuses == {f"{status[:1].decode()}xx": 1}
     assert found.seconds > 0
@@ -137,18 +137,18 @@ async def test_an_unread_answer_without_its_end_says_whose_doing_it_was(
 
     bench = await start(half)
     reader, writer = await bench.client()
-    writer.write(post("/classify"))
+    writer.write(post("/cohere/v2/chat"))
     await reader.readuntil(b"{")
     await end(bench, reader, writer)
     await until(lambda: bench.relay.passing.has_news)
-    assert unread(bench)["/classify", "route"].endings == {ending: 1}
+    assert unread(bench)["/cohere/v2/chat", "route"].endings == {ending: 1}
     assert bench.relay.passing.answering == 0
 
 
 async def test_our_502_on_an_unread_route_is_a_failure(start: Start) -> None:
     bench = await start(engine_up=False)
-    assert b" 502 " in await bench.ask(post("/classify"))
-    assert unread(bench)["/classify", "route"].endings == {"error": 1}
+    assert b" 502 " in await bench.ask(post("/cohere/v2/chat"))
+    assert unread(bench)["/cohere/v2/chat", "route"].endings == {"error": 1}
 
 
 async def test_a_tunnel_is_under_way_only_while_bytes_move(start: Start) -> None:

@@ -37,6 +37,9 @@ class TokenUsage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     output_tokens: int | None = None
     input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    """Where the prompt is called input, these two are not in it."""
 
 
 class AnswerPart(msgspec.Struct, gc=False):
@@ -94,7 +97,10 @@ class AnswerReader(Generic[Part]):
         usage = part.usage
         if usage is not None:
             completion = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
-            prompt = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
+            prompt = usage.prompt_tokens
+            if prompt is None and usage.input_tokens is not None:
+                prompt = usage.input_tokens
+                prompt += (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
             if completion is not None:
                 self.exchange.completion_tokens = completion
             if prompt is not None:

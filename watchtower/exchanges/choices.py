@@ -7,14 +7,20 @@ text comes is no count, and usage of one event alone is a total.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from watchtower.exchanges.answer_reading import ONE_TOKEN_CHARACTERS, AnswerPart, BodyReader, EventStreamReader
-from watchtower.exchanges.dialect import EVENT_STREAM, JSON, Reader
+from watchtower.exchanges.answer_reading import (
+    ONE_TOKEN_CHARACTERS,
+    AnswerPart,
+    BodyReader,
+    EventStreamReader,
+    TokenUsage,
+)
 from watchtower.exchanges.errors_inside import flat_error
 from watchtower.exchanges.exchange import AnswerText, Exchange
+from watchtower.exchanges.first_bytes import Shape, open_as
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -34,13 +40,21 @@ class _AnswerChoice(msgspec.Struct, gc=False):
     finish_reason: Any = None
 
 
+class _Timings(msgspec.Struct, gc=False):
+    """llama.cpp's own count of a choice's tokens: at its end, and with every event if that was asked for."""
+
+    predicted_n: int | None = None
+
+
 class _ChoicesPart(AnswerPart, gc=False):
     choices: list[_AnswerChoice] | None = None
+    timings: _Timings | None = None
 
 
 class _BodyChoice(msgspec.Struct, gc=False):
     message: _Delta | None = None
     text: Any = None
+    token_ids: Any = None
     finish_reason: Any = None
 
 
@@ -50,15 +64,6 @@ class _BodyPart(AnswerPart, gc=False):
 
 _decode_part = msgspec.json.Decoder(_ChoicesPart).decode
 _decode_body = msgspec.json.Decoder(_BodyPart).decode
-
-
-def open_choices(exchange: Exchange, content_type: str) -> Reader | None:
-    """A stream, a body, or nothing that we can read."""
-    if content_type == EVENT_STREAM:
-        return ChoiceStream(exchange)
-    if content_type == JSON:
-        return ChoiceBody(exchange)
-    return None
 
 
 class ChoiceStream(EventStreamReader[_ChoicesPart]):
@@ -79,6 +84,8 @@ class ChoiceStream(EventStreamReader[_ChoicesPart]):
             self._without_choice(part, payload)
             return
         choice = choices[0]
+        if part.timings is not None:
+            self._timed_by_engine(part, part.timings)
         if choice.index or self._unfinished is not None or len(choices) > 1:
             self._several(part, choices)
         else:
@@ -103,6 +110,13 @@ class ChoiceStream(EventStreamReader[_ChoicesPart]):
                 self._finish_reason(choice.finish_reason)
         if self.exchange.sample is not None and not choice.index:
             self.exchange.sample.add(choice.delta.content if choice.delta is not None else choice.text)
+
+    def _timed_by_engine(self, part: _ChoicesPart, timings: _Timings) -> None:
+        if part.usage is None and timings.predicted_n is not None:
+            part.usage = TokenUsage(completion_tokens=timings.predicted_n)
+            ends = part.choices is not None and part.choices[0].finish_reason is not None
+            if ends and self.exchange.completion_tokens < 0 and self._unfinished is None:
+                self.exchange.completion_tokens = timings.predicted_n
 
     def _without_choice(self, part: _ChoicesPart, payload: bytes | bytearray) -> None:
         if part.choices is None and part.usage is None and not part.error:
@@ -216,7 +230,8 @@ class ChoiceBody(BodyReader[_BodyPart]):
             return
         self.ended = True
         for choice in part.choices:
-            self._said = self._said or bool(choice.text) or (choice.message is not None and _delta_says(choice.message))
+            message = choice.message
+            self._said |= bool(choice.text or choice.token_ids or (message is not None and _delta_says(message)))
             if choice.finish_reason is not None:
                 self._finish_reason(choice.finish_reason)
         if self.exchange.sample is not None:
@@ -225,3 +240,7 @@ class ChoiceBody(BodyReader[_BodyPart]):
     def _sample(self, choices: list[_BodyChoice], sample: AnswerText) -> None:
         for choice in choices[:1]:
             sample.add(choice.message.content if choice.message is not None else choice.text)
+
+
+CHOICES_SHAPE: Final = Shape(keys=frozenset({"choices"}), events=ChoiceStream, body=ChoiceBody)
+open_choices: Final = open_as(CHOICES_SHAPE)

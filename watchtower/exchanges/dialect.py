@@ -18,19 +18,22 @@ MAX_REQUEST_BYTES: Final = 64 * 1024
 """A longer request body is not described: the answer names the model, and its type says whether it streams."""
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 """A longer answer in one piece is not kept for its usage."""
-EVENT_STREAM: Final = "text/event-stream"
-JSON: Final = "application/json"
 
 
 class Reader(Protocol):
     """Reads the body of one answer. Tokens go to ``exchange.fresh``, totals and text to their fields."""
 
-    ended: bool
-    """The last event (or the body's finish reason) was seen: the answer is whole, whatever its framing does now."""
-    errored: bool
-    """The engine reported an error inside a 200."""
-    malformed: int
-    """Events (or bodies) that could not be read."""
+    @property
+    def ended(self) -> bool:
+        """The last event (or the body's finish reason) was seen: the answer is whole, whatever its framing does now."""
+
+    @property
+    def errored(self) -> bool:
+        """The engine reported an error inside a 200."""
+
+    @property
+    def malformed(self) -> int:
+        """Events (or bodies) that could not be read."""
 
     def ending(self) -> Ending | None:
         """How the answer ended, by what was read of it; None: it has not. An error comes first, whatever followed."""
@@ -78,6 +81,9 @@ class Dialect:
     open: Callable[[Exchange, str], Reader | None]
     """An answer below 400 begins, uncompressed, with this content type (lower case, without parameters). None: this
     cannot be read."""
+    timed: bool = True
+    """Its answers come with tokens, and somebody waits for the next. Otherwise an exchange is told of once it has
+    ended."""
     asked: Callable[[bytes], Asked] | None = None
     """What the request body asks; raises UNREADABLE. None: its answers are not sampled."""
 
@@ -120,6 +126,8 @@ class Routes:
             return any(tail in self._dialects for tail in tails(path))
         return method == "GET" and any(tail in self._sessions for tail in tails(path))
 
-    def dialect(self, path: str) -> Dialect | None:
+    def dialect(self, path: str, method: str = "POST") -> Dialect | None:
         """How a request to ``path`` is asked and answered; None when nobody reads that."""
+        if method not in ASKING:
+            return None
         return next((self._dialects[tail] for tail in tails(path) if tail in self._dialects), None)

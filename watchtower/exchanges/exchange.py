@@ -57,6 +57,7 @@ class Exchange:
         "opened_ns",
         "path",
         "prompt_tokens",
+        "quiet",
         "request_bytes",
         "sample",
         "status",
@@ -67,7 +68,9 @@ class Exchange:
         "whole_ns",
     )
 
-    def __init__(self, table: ExchangeTable, id: str, opened_ns: int, path: str, tag: str) -> None:
+    def __init__(
+        self, table: ExchangeTable, id: str, opened_ns: int, path: str, tag: str, *, quiet: bool = False
+    ) -> None:
         self._table = table
         self.backlog = table.backlog
         """Takes parts of the answer that are read when there are more of them, or when somebody wants to know."""
@@ -105,6 +108,8 @@ class Exchange:
         self._open_reported = False
         self._first_reported = False
         self._waiting = False
+        self.quiet = quiet
+        """Told of once it has ended: it has no tokens, so nobody shall wait for its first."""
         self.touch()
 
     @property
@@ -118,7 +123,7 @@ class Exchange:
 
     def touch(self) -> None:
         """There is news of this exchange."""
-        if not self._waiting:
+        if not self._waiting and not self.quiet:
             self._waiting = True
             self._table.waiting.append(self)
 
@@ -182,6 +187,7 @@ class Exchange:
             self._first_ns = ns
             self._first_tokens = count
         self._last_ns = ns
+        self.quiet = False
         if not self._waiting:
             self._waiting = True
             self._table.waiting.append(self)
@@ -226,6 +232,7 @@ class Exchange:
         if self.sample is not None:
             self.sample.end(self, ending, ns * NANO)
             self.sample = None
+        self.quiet = False
         self.touch()
 
     def restate(self) -> None:
@@ -320,10 +327,10 @@ class ExchangeTable:
         self.gives_up: Callable[[], bool] = lambda: False
         """Whether we ourselves have the engine give up what it answers."""
 
-    def begin(self, ns: int, path: str, tag: str = "") -> Exchange:
-        """A generation request was forwarded at ``ns``."""
+    def begin(self, ns: int, path: str, tag: str = "", *, quiet: bool = False) -> Exchange:
+        """A request that costs work was forwarded at ``ns``."""
         self._count += 1
-        exchange = Exchange(self, f"{self._prefix}-{self._count}", ns, path, tag)
+        exchange = Exchange(self, f"{self._prefix}-{self._count}", ns, path, tag, quiet=quiet)
         self.open[exchange.id] = exchange
         return exchange
 

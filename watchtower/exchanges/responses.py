@@ -244,7 +244,7 @@ class ResponseReader:
         if status >= 400:
             return
         kind = self._headers.get(b"content-type", b"").partition(b";")[0].strip()
-        coded = self._headers.get(b"content-encoding", b"identity") != b"identity"
+        coded = self._headers.get(b"content-encoding", b"") not in (b"", b"identity")
         if self._dialect is not None and not coded:
             self._body = self._dialect.open(exchange, kind.decode("latin-1"))
         if self._body is None:

@@ -16,16 +16,19 @@ from watchtower.exchanges.answer_reading import (
     BodyReader,
     EventStreamReader,
 )
-from watchtower.exchanges.dialect import EVENT_STREAM, JSON, Reader
 from watchtower.exchanges.errors_inside import flat_error
 from watchtower.exchanges.exchange import Exchange
+from watchtower.exchanges.first_bytes import Shape, open_as
 from watchtower.vocabulary.errors import UNREADABLE
 
 _BLOCK_STARTS: Final = "content_block_start"
 _BLOCK_DELTA: Final = "content_block_delta"
 _MESSAGE_DELTA: Final = "message_delta"
 """Called a delta, and carries only the message's end."""
-_LAST_TYPES: Final = frozenset({"message_stop", "response.completed", "response.incomplete", "response.cancelled"})
+_LAST_TYPES: Final = frozenset(
+    {"message_stop", "response.completed", "response.incomplete", "response.cancelled"}
+    | {"transcript.text.done", "speech.audio.done"}
+)
 _FAILED_TYPES: Final = frozenset({"error", "response.failed"})
 _STARTS: Final = "message_start"
 _TELLING_TYPES: Final = frozenset({_STARTS, "response.created", "response.in_progress"})
@@ -84,15 +87,6 @@ _decode_details = msgspec.json.Decoder(_Details).decode
 _decode_piece = msgspec.json.Decoder(_Piece).decode
 _decode_arguments = msgspec.json.Decoder(_ArgumentsPiece).decode
 _decode_body = msgspec.json.Decoder(_TypedBodyPart).decode
-
-
-def open_typed(exchange: Exchange, content_type: str) -> Reader | None:
-    """A stream, a body, or nothing that we can read."""
-    if content_type == EVENT_STREAM:
-        return TypedStream(exchange)
-    if content_type == JSON:
-        return TypedBody(exchange)
-    return None
 
 
 class TypedStream(EventStreamReader[_TypedPart]):
@@ -238,3 +232,7 @@ def _says(answer: object) -> bool:
         elif block.get("type") != "reasoning":
             return True
     return False
+
+
+TYPED_SHAPE: Final = Shape(keys=frozenset({"type"}), events=TypedStream, body=TypedBody)
+open_typed: Final = open_as(TYPED_SHAPE)

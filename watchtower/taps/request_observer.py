@@ -34,7 +34,7 @@ class RequestObserver:
         relay = self._relay
         relay.count("requests")
         self.exchange = self.dialect = None
-        now_ns, dialect = boottime_ns(), relay.routes.dialect(path)
+        now_ns, dialect = boottime_ns(), relay.routes.dialect(path, head.method)
         works = relay.routes.generates(path, head.method)
         self._passage = relay.passing.begin(head.method, path, dialect is not None, works, now_ns)
         if not works:
@@ -44,7 +44,7 @@ class RequestObserver:
             relay.count("responses_unobserved")
             return
         self.dialect = dialect
-        self.exchange = relay.exchanges.begin(now_ns, path, head.tag)
+        self.exchange = relay.exchanges.begin(now_ns, path, head.tag, quiet=not dialect.timed)
         self._passage.exchange = self.exchange
         self.exchange.request_bytes = head.content_length
         self.exchange.traceparent = head.traceparent

@@ -26,6 +26,7 @@ KNOWN_ROUTES: Final = frozenset(
         *("/embed", "/embeddings", "/embedding", "/encode", "/reranking", "/api/embed", "/api/embeddings"),
         *("/v2/embed", "/v1/chat/completions/render", "/v1/completions/render", "/v1/messages/count_tokens"),
         *("/tokenize", "/detokenize", "/v1/tokenize", "/v1/detokenize", "/apply-template"),
+        "/cohere/v2/chat",
         # looks
         *("/v1/models", "/models", "/api/tags", "/api/version", "/health", "/health_generate", "/healthz", "/livez"),
         *("/readyz", "/ping", "/metrics", "/version", "/load", "/info", "/props", "/slots", "/server_info"),

@@ -10,11 +10,11 @@ DROPPED = "dropped_news"
 
 FINISH_REASONS: frozenset[str] = frozenset(
     {"stop", "length", "tool_calls", "function_call", "content_filter", "abort", "error"}
-    | {"repetition", "eos_token", "stop_sequence", "eos", "load", "unload"}
+    | {"repetition", "eos_token", "stop_sequence", "eos", "limit", "word", "load", "unload"}
     | {"end_turn", "max_tokens", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded"}
     | {"completed", "incomplete", "max_output_tokens"}
 )
-"""Why answers end, in the words of the engines that we know (OpenAI, vLLM, TGI, Ollama, Anthropic, responses)."""
+"""Why answers end, in the words of the engines that we know (OpenAI, vLLM, TGI, Ollama, llama.cpp, Anthropic)."""
 
 RELAY_COUNTERS: dict[str, str] = {
     "connections": "Client connections accepted.",
