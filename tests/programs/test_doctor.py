@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,11 @@ from rich.console import Console
 
 from tests.adapters.scripted import Script, served
 from watchtower.programs import doctor
+from watchtower.scheduling import CpuShare
 from watchtower.services.loading import Loaded, load
 from watchtower.settings import Settings
+from watchtower.taps.handover import WorkerLock
+from watchtower.testing.adapters import eventually
 from watchtower.vocabulary.checks import Check, Health
 from watchtower.vocabulary.errors import ExitCode
 from watchtower.vocabulary.facts import GpuReport
@@ -65,6 +71,41 @@ def test_a_relay_address_in_use_is_a_problem_and_a_free_one_is_not(tmp_path: Pat
 def test_of_a_running_daemon_the_workers_are_asked(tmp_path: Path, workers: int, health: Health) -> None:
     status = {"relay": {"workers": workers, "listening": "127.0.0.1:8100", "open": 0}}
     assert doctor.relay(loaded(tmp_path).settings, status).health is health
+
+
+@pytest.mark.parametrize(
+    ("share", "health"),
+    [
+        (CpuShare(nice=-10, session_nice=-10, weight=100), Health.OK),
+        (CpuShare(nice=0, session_nice=None, weight=400), Health.OK),
+        (CpuShare(nice=0, session_nice=19, weight=None), Health.PROBLEM),
+        (CpuShare(nice=5, session_nice=None, weight=100), Health.PROBLEM),
+        (CpuShare(nice=0, session_nice=0, weight=100, throttled=0.2), Health.PROBLEM),
+    ],
+)
+def test_it_says_whether_the_relay_is_served_when_the_cpus_are_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: CpuShare, health: Health
+) -> None:
+    assert doctor.cpu(tmp_path).health is Health.OFF, "no relay runs"
+    lock = WorkerLock(tmp_path / "relay-0.lock")
+    assert lock.take(os.getpid())
+    monkeypatch.setattr(doctor, "share_of", lambda pid: share)
+    check = doctor.cpu(tmp_path)
+    assert (check.health, f"relay {os.getpid()}: {share}" in check.what) == (health, True)
+    lock.give_up()
+
+
+def test_the_scorer_of_this_daemon_is_looked_at_and_no_other_child(tmp_path: Path) -> None:
+    (tmp_path / "lease").write_text(f"{os.getpid()}\n")
+    lock = WorkerLock(tmp_path / "relay-0.lock")
+    assert lock.take(os.getpid())
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen([*sleep, "watchtower.programs.scorer"]) as scorer, subprocess.Popen(sleep) as other:
+        assert eventually(lambda: f"scorer {scorer.pid}: " in doctor.cpu(tmp_path).what)
+        assert f"{other.pid}:" not in doctor.cpu(tmp_path).what
+        scorer.kill()
+        other.kill()
+    lock.give_up()
 
 
 def test_an_engine_that_does_not_answer_is_a_problem(tmp_path: Path) -> None:
@@ -188,6 +229,6 @@ def test_the_exit_code_and_the_json_tell_the_same(tmp_path: Path) -> None:
     assert doctor.main(file, {}, as_json=True, out=Console(file=text)) is ExitCode.PROBLEM_FOUND
     answer = json.loads(text.getvalue())
     assert answer["ok"] is False
-    names = ["configuration", "state directory", "relay", "engine", "keeper", "gpus", "encoder"]
+    names = ["configuration", "state directory", "relay", "cpu", "engine", "keeper", "gpus", "encoder"]
     assert [check["name"] for check in answer["checks"]] == names
     assert all(check["cure"] for check in answer["checks"] if check["health"] == "problem")

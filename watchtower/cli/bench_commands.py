@@ -30,14 +30,17 @@ def bench_relay(
     together: Annotated[
         bool, typer.Option("--together", help="Every stream's chunk at the same instant, as an engine's step.")
     ] = False,
+    busy: Annotated[
+        bool, typer.Option("--busy", help="Instead: first tokens beside two processes that never rest.")
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """The relay beside nginx and HAProxy: CPU a chunk, added latency, memory. Exit 1 when a budget was missed."""
     from watchtower.lab.benchmarks.relay_peers import LoadPlan
-    from watchtower.programs.bench import relay
+    from watchtower.programs.bench import busy_host, relay
 
     plan = LoadPlan(streams=streams, rate=rate, seconds=seconds, rounds=rounds, together=together)
-    raise typer.Exit(relay(plan, as_json=json_))
+    raise typer.Exit(busy_host(plan, as_json=json_) if busy else relay(plan, as_json=json_))
 
 
 @commands.command("tick", epilog=example("watchtower bench tick --json"))

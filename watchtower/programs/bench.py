@@ -15,6 +15,7 @@ from rich.table import Table
 
 from watchtower.clock import SystemClock
 from watchtower.lab.benchmarks import gpu as gpu_benchmark
+from watchtower.lab.benchmarks.busy_host import BusyHost, measure_busy_host
 from watchtower.lab.benchmarks.daemon import MANY_WINDOWS, DaemonCost, measure
 from watchtower.lab.benchmarks.gpu import GpuCost
 from watchtower.lab.benchmarks.presentation import exit_code, plain_console, progress, show_budgets, show_machine
@@ -48,6 +49,17 @@ def relay(plan: LoadPlan, *, as_json: bool) -> int:
         print(json.dumps(_comparison_as_json(found), indent=2))
     else:
         _show_comparison(found)
+    return exit_code(found.budgets)
+
+
+def busy_host(plan: LoadPlan, *, as_json: bool) -> int:
+    """First tokens through the relay beside two busy sessions. Raises NotReachable when our own part does not start."""
+    found = asyncio.run(measure_busy_host(plan, SystemClock(), progress))
+    if as_json:
+        document = {**msgspec.to_builtins(found), "budgets": [budget.as_json() for budget in found.budgets]}
+        print(json.dumps(document, indent=2))
+    else:
+        _show_busy_host(found)
     return exit_code(found.budgets)
 
 
@@ -144,6 +156,29 @@ def _show_comparison(found: RelayComparison) -> None:
     console.print(table)
     for line in found.missing:
         console.print(f"[yellow]{line}[/]")
+    show_budgets(console, found.budgets)
+
+
+def _show_busy_host(found: BusyHost) -> None:
+    console = plain_console()
+    show_machine(console, found.machine)
+    table = Table(
+        "", "requests", "p50", "p90", "p50 added", "ran", "waited for a CPU", "in force",
+        title=f"first tokens, {found.streams} streams beside", title_justify="left", box=None,
+    )  # fmt: skip
+    for way in found.ways:
+        ours = bool(way.share)
+        table.add_row(
+            way.name,
+            str(len(way.milliseconds)),
+            f"{way.at(0.5):.2f} ms",
+            f"{way.at(0.9):.2f} ms",
+            f"{found.added_ms(way.name):.2f} ms" if ours else "–",
+            f"{way.ran_ms:.0f} ms" if ours else "–",
+            f"{way.waited_ms:.0f} ms" if ours else "–",
+            way.share,
+        )
+    console.print(table)
     show_budgets(console, found.budgets)
 
 

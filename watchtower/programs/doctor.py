@@ -15,6 +15,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,12 @@ from watchtower.hardware.sources import Hardware
 from watchtower.ports import Examinable, Supervisor
 from watchtower.programs.client import DaemonClient
 from watchtower.rules.expressions import Comparison, leaves
+from watchtower.scheduling import sessions_are_grouped, share_of
 from watchtower.scoring.choosing import chosen
 from watchtower.services.loading import Loaded, load
 from watchtower.settings import EncoderKind, ScoringSettings, Settings
+from watchtower.storage.lease import LEASE
+from watchtower.taps.handover import lock_holders
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.checks import Check, Health
 from watchtower.vocabulary.errors import BadInput, ExitCode, WatchtowerError
@@ -43,6 +47,8 @@ from watchtower.vocabulary.gpus import Trouble
 
 GPU_SECONDS = 30.0
 """Longest wait for a first look at the GPUs: without persistence mode a driver takes seconds to bring one up."""
+MOST_THROTTLED = 0.01
+"""Share of periods in which a CPU limit may stop the relay: it stops every stream with it."""
 LEAST_FREE_BYTES = 200 * 1024 * 1024
 KERNEL_DRIVER = Path("/proc/driver/nvidia/version")
 """There while the kernel module is loaded, in containers too."""
@@ -77,6 +83,7 @@ def examine(config: Path | None, environ: Mapping[str, str]) -> Iterator[Check]:
     status = _daemon(settings)
     yield state_directory(settings.state_directory)
     yield relay(settings, status)
+    yield cpu(settings.state_directory)
     yield _of_a_plugin("engine", settings.engine.kind, lambda: engine(settings))
     yield _of_a_plugin("supervisor", settings.supervisor.kind, lambda: supervisor(settings))
     yield gpus(loaded)
@@ -114,6 +121,25 @@ def relay(settings: Settings, status: dict[str, Any] | None) -> Check:
         what = f"{settings.relay.listen} cannot be listened on ({getattr(problem, 'strerror', '') or problem})"
         return Check("relay", Health.PROBLEM, what, "end who uses it, or set relay.listen")
     return Check("relay", Health.OK, f"{settings.relay.listen} is free; no daemon runs yet")
+
+
+def cpu(directory: Path) -> Check:
+    """Who is served first when the CPUs are busy, by what the kernel says of the processes themselves."""
+    grouped = "sessions are grouped" if sessions_are_grouped() else "sessions are not grouped"
+    relays = {f"relay {pid}": share_of(pid) for pid in sorted(lock_holders(directory))}
+    if not relays:
+        return Check("cpu", Health.OFF, f"{grouped}; no relay runs yet")
+    scorers = {f"scorer {pid}": share_of(pid) for pid in _scorers(directory)}
+    said = [f"{name}: {share}" for name, share in (relays | scorers).items()]
+    what = "; ".join([grouped, *said])
+    if any(share.throttled > MOST_THROTTLED for share in relays.values()):
+        cure = (
+            "give the relay's container no CPU limit, or a higher one: each stop halts every stream, for up to 100 ms"
+        )
+        return Check("cpu", Health.PROBLEM, what, cure)
+    if any((share.session_nice or 0) > 0 or (share.nice or 0) > 0 for share in relays.values()):
+        return Check("cpu", Health.PROBLEM, what, "start Watchtower without nice: clients wait for the relay")
+    return Check("cpu", Health.OK, what)
 
 
 def engine(settings: Settings) -> Check:
@@ -208,6 +234,19 @@ async def _asked_for_an_embedding(settings: ScoringSettings) -> str:
     finally:
         await server.close()
     return made.because if made.vectors is None else ""
+
+
+def _scorers(directory: Path) -> Iterator[int]:
+    """Pids of the scorers that the daemon of this state directory started."""
+    try:
+        daemon = (directory / LEASE).read_text(encoding="ascii").strip()
+        children = Path(f"/proc/{daemon}/task/{daemon}/children").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return
+    for child in children:
+        with suppress(OSError):
+            if b"watchtower.programs.scorer" in Path(f"/proc/{child}/cmdline").read_bytes():
+                yield int(child)
 
 
 async def _first_report(settings: Settings) -> GpuReport | None:

@@ -15,6 +15,7 @@ import uvloop
 
 from watchtower import __version__
 from watchtower.daemon.assembly import Daemon
+from watchtower.scheduling import put_first
 from watchtower.services.loading import Loaded, load
 from watchtower.services.relaying.worker_plans import worker_plan
 
@@ -68,4 +69,5 @@ def relay_alone(config: Path | None, overrides: Mapping[str, str]) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     plan = worker_plan(settings.relay, settings.engine.url, directory, number=0)
     argument = msgspec.json.encode(plan).decode()
+    put_first(os.getpid())  # kept by the program that this process becomes
     os.execv(sys.executable, [sys.executable, "-m", "watchtower.programs.relay", argument])

@@ -1,7 +1,7 @@
 """``python -m watchtower.programs.scorer``: the process that embeds texts, for ``watchtower.scoring.scorer_child``.
 
-It yields to everybody: lowest-but-one priority, first choice of the kernel's out-of-memory killer, and gone with its
-parent. Its death costs a reading of similarity and nothing else.
+It yields to everybody: lowest priority, in its session and as one (``watchtower.scheduling``), first choice of the
+kernel's out-of-memory killer, and gone with its parent. Its death costs a reading of similarity and nothing else.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import signal
 import sys
 from contextlib import suppress
 
+from watchtower.scheduling import put_last
 from watchtower.vocabulary.errors import ExitCode
 
 PR_SET_PDEATHSIG = 1
-NICE = 10
 
 
 def main() -> int:
@@ -24,7 +24,7 @@ def main() -> int:
     if os.getppid() != parent:
         return ExitCode.OK
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to handle
-    os.nice(NICE)
+    put_last()
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")
     # frames have standard output for themselves; whatever a library prints goes to standard error

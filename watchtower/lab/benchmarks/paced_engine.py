@@ -44,6 +44,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """Chunks a second of each stream."""
     together: bool = False
     """All streams get their chunk at the same instant, as an engine's step gives it; otherwise they are spread."""
+    at_once: bool = False
+    """The first chunk of each comes as soon as it is asked for."""
 
 
 class _StreamRequest(msgspec.Struct):
@@ -89,6 +91,8 @@ class Stream(asyncio.Protocol):
         period, now = 1 / self._pace.rate, self._loop.time()
         phase = 0.0 if self._pace.together else (self._number * _GOLDEN) % 1 * period
         self._begun = (math.floor(now / period) + 1) * period + phase
+        if self._pace.at_once:
+            self._begun = now
         if self._transport is not None:
             self._transport.write(_HEAD)
             self._timer = self._loop.call_at(self._begun, self._next)

@@ -145,8 +145,11 @@ async def started_peer(peer: Peer, engine: int, directory: Path, clock: Clock) -
 
 
 @asynccontextmanager
-async def started_relay(engine: int, directory: Path, facts: Path, clock: Clock) -> AsyncIterator[Proxy]:
-    """One worker with every default, reporting to whoever listens on ``facts``. Raises NotReachable."""
+async def started_relay(
+    engine: int, directory: Path, facts: Path, clock: Clock, *, own_session: bool = False
+) -> AsyncIterator[Proxy]:
+    """One worker with every default, reporting to whoever listens on ``facts``; in our session, as its peers, or in one
+    of its own, as the product starts it. Raises NotReachable."""
     port = free_port()
     plan = RelayPlan(
         worker=0,
@@ -157,7 +160,8 @@ async def started_relay(engine: int, directory: Path, facts: Path, clock: Clock)
         drain_seconds=1.0,
     )
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "watchtower.programs.relay", msgspec.json.encode(plan).decode()
+        *(sys.executable, "-m", "watchtower.programs.relay", msgspec.json.encode(plan).decode()),
+        start_new_session=own_session,
     )
     try:
         if not await process_costs.accepts(port, clock):

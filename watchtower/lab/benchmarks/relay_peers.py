@@ -164,7 +164,7 @@ async def compare(plan: LoadPlan, clock: Clock, tell: Callable[[str], None]) -> 
     with tempfile.TemporaryDirectory(prefix="wt-bench-") as name:
         async with AsyncExitStack() as stack:
             directory = Path(name)
-            engine = await stack.enter_async_context(_started_engine(Pace(rate=plan.rate, together=plan.together)))
+            engine = await stack.enter_async_context(started_engine(Pace(rate=plan.rate, together=plan.together)))
             sink = await stack.enter_async_context(FactSink.listening(directory / "facts.sock"))
             ours = await stack.enter_async_context(started_relay(engine, directory, sink.path, clock))
             subjects = [
@@ -230,13 +230,15 @@ async def _listen(plan: LoadPlan, subject: _Subject) -> LoadResult:
 
 
 @asynccontextmanager
-async def _started_engine(pace: Pace) -> AsyncIterator[int]:
+async def started_engine(pace: Pace, *, own_session: bool = False) -> AsyncIterator[int]:
+    """Its port. Raises NotReachable."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "watchtower.lab.benchmarks.paced_engine",
         msgspec.json.encode(pace).decode(),
         stdout=asyncio.subprocess.PIPE,
+        start_new_session=own_session,
     )
     try:
         assert process.stdout is not None  # a pipe was asked for

@@ -25,6 +25,7 @@ from watchtower.children.outliving import OutlivingProcess
 from watchtower.children.policy.backoff import Backoff
 from watchtower.children.respawning import respawn
 from watchtower.ports import Clock
+from watchtower.scheduling import put_first
 from watchtower.services.relaying.admission import Admission
 from watchtower.services.relaying.finding import FoundWorkers, find_workers
 from watchtower.services.relaying.watched_worker import LOOK_SECONDS, WatchedWorker
@@ -120,6 +121,8 @@ class RelayPool:
             await self._channel.close()
             raise
         self.address = self._admission.listening = name_of(self._listening)
+        for process in found.adopted.values():
+            put_first(process.pid)
         adopted = [WatchedWorker(number, process) for number, process in sorted(found.adopted.items())]
         for place in range(self._plans.workers):
             slot = WorkerSlot(place, self._clock, self._start_worker, adopted[place] if place < len(adopted) else None)
@@ -226,5 +229,6 @@ def _spawn(plans: WorkerPlans, listening: int, counts: Counts, number: int) -> O
         process = OutlivingProcess.spawn(program, counts, output=output, inherited=[listening])
     finally:
         os.close(output)
+    put_first(process.pid)
     log.info("relay worker started", worker=number, pid=process.pid)
     return process
