@@ -136,6 +136,22 @@ async def test_a_canary_without_an_answer_is_hung_and_the_child_lives_on(make: M
         assert child.kills == 0
 
 
+async def test_a_restart_does_not_wait_for_weights_that_a_hung_engine_never_tells(make: Make, tmp_path: Path) -> None:
+    card = {"data": [{"id": "tiny", "root": "/weights"}]}
+    hung = Script(v1__models=(200, card), weight_checker=(200, None), health=(200, ""))
+    with served(hung) as script, process_tree(tmp_path) as tree:
+        child = make(settings(script.url, tree), observe_seconds=20.0, execute_seconds=8.0)
+        assert await child.start()
+        reading = asyncio.get_running_loop().create_task(child.checkpoint())
+        async with asyncio.timeout(10):
+            while not any(path == "/weight_checker" for path, _, _ in script.asked):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert (await child.execute(plan("op", incarnation(tree)))).kind is ReplyKind.ACKED
+        assert not reading.done()
+        script.over.set()
+        assert not (await reading).observed
+
+
 async def test_a_canary_of_a_deaf_child_is_hung_without_killing_it(make: Make) -> None:
     child = make(settings(), DEAF)
     assert await child.start()

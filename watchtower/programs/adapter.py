@@ -33,13 +33,13 @@ from watchtower.vocabulary.facts import EngineSeen
 PR_SET_PDEATHSIG = 1
 LANES = {
     Method.OBSERVE: "look",
-    Method.EXECUTE: "act",
+    Method.EXECUTE: "restart",
     Method.STATUS: "settle",
     Method.FENCE: "settle",
     Method.CAPABILITIES: "settle",
     Method.SCRAPE: "scrape",
     Method.CANARY: "canary",
-    Method.CHECKPOINT: "act",  # never in the middle of a reload
+    Method.CHECKPOINT: "weights",
     Method.ASK: "ask",
 }
 THREADS = {"ask": 8}
@@ -108,6 +108,13 @@ class Adapter:
         return msgspec.structs.replace(seen, serving=serving, version=version)
 
 
+def lane_of(call: Call) -> str:
+    """Weights are never read in the middle of a reload. A restart waits for neither: the engine may answer nothing any
+    more, and the reading of its weights least of all."""
+    loads = call.plan is not None and call.plan.verb.loads_weights
+    return LANES[Method.CHECKPOINT] if loads else LANES[call.method]
+
+
 class Lanes:
     """Hands each call to the thread of its lane and writes the results, whole lines, in any order."""
 
@@ -122,7 +129,7 @@ class Lanes:
 
     def take(self, call: Call) -> None:
         try:
-            self._queues[LANES[call.method]].put_nowait(call)
+            self._queues[lane_of(call)].put_nowait(call)
         except Full:
             self.write(Result(id=call.id, trouble="busy"))
 
