@@ -78,6 +78,12 @@ def test_looks_keep_nothing_from_being_idle() -> None:
     assert watched.kind(STALLED) is ReasonKind.IDLE
 
 
+def test_nor_do_requests_that_the_engine_refused_as_a_port_scan_makes_them() -> None:
+    watched = Watched()
+    watched.frame(route("other", ending="refused"))
+    assert watched.kind(STALLED) is ReasonKind.IDLE
+
+
 def test_what_is_blind_on_purpose_is_no_blindness_and_no_idleness() -> None:
     watched = Watched(known_blind=("/pooling",))
     watched.frame(route())

@@ -28,7 +28,7 @@ class UnreadSlot:
     """One second, or a window of them."""
 
     asks: int = 0
-    """Requests for work that nobody read, and bursts of bytes that are no requests."""
+    """Requests that nobody read and that were not the caller's mistake, and bursts of bytes that are no requests."""
     listed: int = 0
     """The same on routes that the configuration knows to be blind."""
     under_way: bool = False
@@ -113,7 +113,7 @@ class UnreadTraffic:
                 return
             slot.ended += failed
         else:
-            asks = now.requests - before.requests
+            asks = now.requests - before.requests - new.get(Ending.REFUSED, 0)  # a stranger's 404 is no traffic
             slot.asks += 0 if now.route in self._known_blind else asks
             slot.listed += asks if now.route in self._known_blind else 0
             if now.cause not in _BURSTS:
