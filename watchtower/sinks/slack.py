@@ -9,20 +9,16 @@ Source: Slack, "Sending messages using incoming webhooks"; limit: 3,000 characte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
-import msgspec
 from pydantic import SecretStr
 
-from watchtower.knobs import Mistake, Seconds, SinkName, SinkSettings
-from watchtower.ports import Clock, Delivery
-from watchtower.sinks.checking import address_mistakes, require
+from watchtower.knobs import SinkName
+from watchtower.ports import Delivery
 from watchtower.sinks.delivery import DELIVERED, final, retry
+from watchtower.sinks.incoming_webhook import IncomingWebhookSettings, IncomingWebhookSink
 from watchtower.sinks.message import Message, Tone, cut
-from watchtower.sinks.posting import HttpReply, Poster
-from watchtower.sinks.templates import Words
-from watchtower.vocabulary.incidents import Notice
+from watchtower.sinks.posting import HttpReply
 
 COLOURS = {Tone.ALARM: "#d92d20", Tone.WARNING: "#f79009", Tone.GOOD: "#12a150", Tone.NEUTRAL: "#667085"}
 SMALL = ("Rules", "Mode", "Severity", "Incident")
@@ -47,37 +43,26 @@ _ABOUT_THE_HOOK = frozenset(
 )
 
 
-class SlackSinkSettings(SinkSettings):
+class SlackSinkSettings(IncomingWebhookSettings):
     """A Slack incoming webhook."""
 
     kind: Literal["slack"]
     name: SinkName = "slack"
     url: SecretStr
     """https://hooks.slack.com/services/…: a credential. Better: ``url_file``."""
-    timeout_seconds: Seconds = 15.0
-
-    def mistakes(self) -> Iterator[Mistake]:
-        yield from address_mistakes(self.url, "url")
 
 
-class SlackSink:
+class SlackSink(IncomingWebhookSink):
     """``ports.Sink``."""
 
     Settings = SlackSinkSettings
+    pages = True
 
-    def __init__(self, settings: SlackSinkSettings, clock: Clock, console: str = "") -> None:
-        require(settings)
-        self.name = settings.name
-        self.words = Words(settings.templates, console)
-        self._url = settings.url
-        self._poster = Poster(clock, settings.timeout_seconds, [settings.url.get_secret_value()])
+    def payload(self, message: Message) -> dict[str, Any]:
+        return payload(message)
 
-    async def send(self, notice: Notice, attempt: int) -> Delivery:
-        body = msgspec.json.encode(payload(self.words.message(notice)))
-        return await self._poster.send(self._url.get_secret_value(), body, judge=_judge, pages=True)
-
-    async def close(self) -> None:
-        await self._poster.close()
+    def judge(self, answer: HttpReply) -> Delivery:
+        return _judge(answer)
 
 
 def payload(message: Message) -> dict[str, Any]:

@@ -8,56 +8,40 @@ Source: prometheus/alertmanager v0.34 ``notify/msteamsv2``; Microsoft Learn, "Cr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
-import msgspec
 from pydantic import SecretStr
 
-from watchtower.knobs import Mistake, Seconds, SinkName, SinkSettings
-from watchtower.ports import Clock, Delivery
-from watchtower.sinks.checking import address_mistakes, require
+from watchtower.knobs import SinkName
+from watchtower.ports import Delivery
 from watchtower.sinks.delivery import DELIVERED, final, retry
+from watchtower.sinks.incoming_webhook import IncomingWebhookSettings, IncomingWebhookSink
 from watchtower.sinks.message import Message, Tone, cut
-from watchtower.sinks.posting import THROTTLE_SECONDS, HttpReply, Poster
-from watchtower.sinks.templates import Words
-from watchtower.vocabulary.incidents import Notice
+from watchtower.sinks.posting import THROTTLE_SECONDS, HttpReply
 
 COLOURS = {Tone.ALARM: "Attention", Tone.WARNING: "Warning", Tone.GOOD: "Good", Tone.NEUTRAL: "Default"}
 VALUE_LIMIT = 800
 
 
-class TeamsSinkSettings(SinkSettings):
+class TeamsSinkSettings(IncomingWebhookSettings):
     """Microsoft Teams: an Adaptive Card through a Workflows webhook."""
 
     kind: Literal["teams"]
     name: SinkName = "teams"
     url: SecretStr
     """The flow's address, which carries its signature: a credential. Better: ``url_file``."""
-    timeout_seconds: Seconds = 15.0
-
-    def mistakes(self) -> Iterator[Mistake]:
-        yield from address_mistakes(self.url, "url")
 
 
-class TeamsSink:
+class TeamsSink(IncomingWebhookSink):
     """``ports.Sink``."""
 
     Settings = TeamsSinkSettings
 
-    def __init__(self, settings: TeamsSinkSettings, clock: Clock, console: str = "") -> None:
-        require(settings)
-        self.name = settings.name
-        self.words = Words(settings.templates, console)
-        self._url = settings.url
-        self._poster = Poster(clock, settings.timeout_seconds, [settings.url.get_secret_value()])
+    def payload(self, message: Message) -> dict[str, Any]:
+        return payload(message)
 
-    async def send(self, notice: Notice, attempt: int) -> Delivery:
-        body = msgspec.json.encode(payload(self.words.message(notice)))
-        return await self._poster.send(self._url.get_secret_value(), body, judge=_judge)
-
-    async def close(self) -> None:
-        await self._poster.close()
+    def judge(self, answer: HttpReply) -> Delivery:
+        return _judge(answer)
 
 
 def payload(message: Message) -> dict[str, Any]:
