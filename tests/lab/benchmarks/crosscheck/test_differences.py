@@ -63,14 +63,14 @@ def test_a_bucket_agrees_with_what_lies_in_it(theirs: float, difference: float) 
 
 def test_the_worst_figure_keeps_or_breaks_the_promise() -> None:
     legs = [leg(RELAYED, figures(mean=0.010, p95=0.020), ours(figures(mean=0.010, p95=0.0187)))]
-    readings, numbers = budgets(legs)
+    readings, numbers, _ = budgets(legs)
     assert readings.measured == pytest.approx(6.5)
     assert readings.met is False
     assert numbers.met is True
 
 
 def test_an_unknown_figure_keeps_no_promise() -> None:
-    (readings, _) = budgets([leg(RELAYED, figures(mean=0.010, p95=0.020), ours(figures(mean=0.010)))])
+    readings, *_ = budgets([leg(RELAYED, figures(mean=0.010, p95=0.020), ours(figures(mean=0.010)))])
     assert readings.met is None
     assert readings.because == "1 of 2 figures are unknown"
 
@@ -80,4 +80,12 @@ def test_one_token_too_few_breaks_the_promise() -> None:
     requests, tokens = counts(legs)
     assert (requests.theirs, requests.ours) == (10, 10)
     assert (tokens.theirs, tokens.ours, tokens.engine) == (701, 700, 700)
-    assert budgets(legs)[-1].met is False
+    assert budgets(legs)[1].met is False
+
+
+def test_a_latency_that_was_recorded_and_is_in_no_histogram_breaks_the_promise() -> None:
+    recorded = Figures(requests=10, output_tokens=700, gaps=690, distributions={})
+    shown = Figures(requests=9, output_tokens=700, gaps=688, distributions={})
+    doors = {READINGS: figures(mean=0.01), HISTOGRAMS: shown, RECORDING: recorded}
+    lacking = budgets([leg(RELAYED, figures(mean=0.01), doors)])[-1]
+    assert (lacking.measured, lacking.met) == (3, False)

@@ -45,7 +45,7 @@ def ended(id: str, *, at: float = 1.0) -> ExchangeNews:
 
 def test_facts_give_each_requests_mean_gap_and_exact_counts() -> None:
     figures = recorded_figures([frame(begun("a"), begun("b", at=2.0)), frame(ended("a"), ended("b", at=2.0))])
-    assert (figures.requests, figures.output_tokens) == (2, 8)
+    assert (figures.requests, figures.output_tokens, figures.gaps) == (2, 8, 6)
     gaps = figures.distributions[Definition.MEAN_GAP]
     assert gaps.count == 2
     assert gaps.statistics == pytest.approx({"mean": 0.02, "p50": 0.02, "p95": 0.02})

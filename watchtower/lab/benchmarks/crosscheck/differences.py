@@ -141,8 +141,14 @@ def counts(legs: list[CrosscheckLeg]) -> list[CountRow]:
     return found
 
 
+def _untold(ours: dict[str, Figures]) -> int:
+    """First tokens and gaps that were recorded, and are in no histogram (or stand there twice)."""
+    shown, recorded = ours[HISTOGRAMS], ours[RECORDING]
+    return abs(recorded.requests - shown.requests) + abs(recorded.gaps - shown.gaps)
+
+
 def budgets(legs: list[CrosscheckLeg]) -> list[Budget]:
-    """One for each tool and route: the worst difference of each door, and all counts."""
+    """For each tool and route: the worst difference of each door, all counts, and what the histograms lack."""
     found = []
     every, numbers = rows(legs), counts(legs)
     for tool, route in dict.fromkeys((leg.tool, leg.route) for leg in legs):
@@ -166,4 +172,6 @@ def budgets(legs: list[CrosscheckLeg]) -> list[Budget]:
             abs(number.ours - number.theirs) for number in numbers if (number.tool, number.route) == (tool, route)
         )
         found.append(Budget(what=f"{name}: requests and tokens that differ", limit=0, measured=wrong, unit=""))
+        untold = sum(_untold(leg.ours) for leg in legs if leg.ours and (leg.tool, leg.route) == (tool, route))
+        found.append(Budget(what=f"{name}: latencies that our histograms lack", limit=0, measured=untold, unit=""))
     return found

@@ -161,12 +161,13 @@ class _Bench:
 async def run_tool(tool: TrustedTool, command: list[str], directory: Path) -> None:
     """To its end, in a session of its own, which is ended with it. Raises NotReachable with its last words."""
     log = directory / "tool.log"
-    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "NO_PROXY": "127.0.0.1", "DO_NOT_TRACK": "1"}
+    # not HF_HUB_OFFLINE: with it aiperf takes no directory for a tokenizer
+    silent = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "NO_PROXY": "127.0.0.1"}
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=directory,
-            env={**os.environ, **offline},
+            env={**os.environ, **silent},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,

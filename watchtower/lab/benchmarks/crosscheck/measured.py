@@ -41,6 +41,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
     requests: int
     output_tokens: int
+    gaps: int = 0
+    """Ours only: tokens that came after a gap, which is all of them but those of each first read."""
     distributions: dict[Definition, Latencies]
     notes: list[str] = []
     """What a reader has to know, one sentence each."""

@@ -49,7 +49,7 @@ def histogram_figures(before: Scrape, after: Scrape) -> Figures:
         buckets = histogram_since(after, before, f"watchtower_{family}")
         found[definition] = Latencies(count=0) if buckets is None else buckets.distribution()
     first, gaps = found[Definition.FIRST_TOKEN].count, found[Definition.GAP].count
-    return Figures(requests=first, output_tokens=first + gaps, distributions=found)
+    return Figures(requests=first, output_tokens=first + gaps, gaps=gaps, distributions=found)
 
 
 @dataclass(slots=True)
@@ -99,6 +99,7 @@ def recorded_figures(facts: Iterable[AnyFact]) -> Figures:
     return Figures(
         requests=len(exchanges),
         output_tokens=sum(exchange.first_tokens + exchange.later_tokens for exchange in exchanges.values()),
+        gaps=sum(exchange.later_tokens for exchange in exchanges.values()),
         distributions={Definition.MEAN_GAP: distribution(gaps)},
         notes=notes,
     )
