@@ -1,10 +1,13 @@
-"""Generates docs/words.md and docs/metrics.md from the vocabulary. ``--check`` fails when they are stale."""
+"""Generates docs/words.md, docs/metrics.md and docs/routes.md from the code. ``--check`` fails when they are stale."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+from watchtower.exchanges.dialects import DIALECTS, SESSION_ROUTES, UNREAD_ROUTES
+from watchtower.taps.guard import CHANGED_PATHS, CONTROL_PATHS, LOOKING
 from watchtower.vocabulary.glossary import WORDS
 from watchtower.vocabulary.incidents import HoldReason, IncidentState, NoticeKind
 from watchtower.vocabulary.metrics import HISTOGRAMS, INTERNAL_EVENTS, LABELS, METRICS, reading_metric, relay_metric
@@ -71,6 +74,40 @@ def metrics() -> str:
     )
 
 
+def routes() -> str:
+    looking = ", ".join(sorted(LOOKING))
+    refused = [(path, "all") for path in CONTROL_PATHS] + [(path, f"all but {looking}") for path in CHANGED_PATHS]
+    read = [
+        (f"`{dialect.name}`", code(dialect.routes), "tokens" if dialect.timed else "status, duration, ending")
+        for dialect in DIALECTS
+    ]
+    return "\n".join(
+        (
+            NOTE.replace("vocabulary", "taps/guard.py or watchtower/exchanges/dialects") + "# Routes\n",
+            "What the relay does with a request by its path. Paths are matched by how they end, from slash to\n"
+            "slash, so any prefix works (`--root-path`, a gateway's own path); they are decoded and normalised\n"
+            "first, and case does not count. Whatever stands in no table is forwarded, and counted as unread.\n"
+            "Which route of which engine is meant stands in the lists of `tests/taps/routes/`: one file a release,\n"
+            "with every route of it.\n",
+            "## Refused to clients\n",
+            "403, unless `relay.guard` is off or `relay.allow_paths` names the path (its whole path, not its ending).\n"
+            "Bodies are never looked at: what an engine does because of a *body* is not guarded (Ollama's\n"
+            "`keep_alive: 0`, a picture's URL that an engine fetches from itself).\n",
+            table(("Path ends with", "Methods"), [(f"`{path}`", methods) for path, methods in sorted(refused)]),
+            "## Work for the engine\n",
+            "POST and PUT: counted, parked by a hold, waited for in a drain. Read are the dialects below; not read\n"
+            "are "
+            f"{code(sorted(UNREAD_ROUTES))}, and the WebSockets that a GET opens at\n"
+            f"{code(sorted(SESSION_ROUTES))}.\n",
+            table(("Dialect", "Path ends with", "Known of its answers"), read),
+        )
+    )
+
+
+def code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def metric_type(name: str) -> str:
     if name in HISTOGRAMS:
         return "histogram"
@@ -79,7 +116,7 @@ def metric_type(name: str) -> str:
 
 def main() -> int:
     stale = []
-    for name, text in (("words.md", words()), ("metrics.md", metrics())):
+    for name, text in (("words.md", words()), ("metrics.md", metrics()), ("routes.md", routes())):
         path = DOCS / name
         if "--check" in sys.argv:
             if not path.exists() or path.read_text(encoding="utf-8") != text:

@@ -96,3 +96,29 @@ def test_endings_that_nobody_takes_are_bounded_too(monkeypatch: pytest.MonkeyPat
 
     assert table.dropped == 2
     assert [news.id for news in table.drain()] == ["0.1-3", "0.1-4", "0.1-5", "0.1-6"]
+
+
+def test_a_quiet_exchange_is_told_of_once_it_has_ended() -> None:
+    """A transcription of a minute is no hang: nobody shall wait for its first token."""
+    table = ExchangeTable("0.1")
+    exchange = table.begin(1_000, "/v1/embeddings", quiet=True)
+    exchange.describe(model="m")
+    table.restate()
+    assert (table.drain(), list(table.open.values())) == ([], [exchange])
+    exchange.status = 200
+    exchange.close(Ending.COMPLETE, 61_000)
+    (news,) = table.drain()
+
+    assert news.opened is not None and news.closed is not None
+    assert (news.opened.model, news.closed.ending, news.closed.status) == ("m", Ending.COMPLETE, 200)
+    assert news.closed.at - news.opened.at == pytest.approx(60e-6)
+
+
+def test_it_speaks_from_its_first_token_on() -> None:
+    table = ExchangeTable("0.1")
+    exchange = table.begin(1, "/v1/audio/transcriptions", quiet=True)
+    tick(exchange, 10)
+    (news,) = table.drain()
+
+    assert news.opened is not None and news.closed is None
+    assert news.first_tokens == 1

@@ -24,9 +24,14 @@ class PinnedRoute(NamedTuple):
         return f"{self.engine} {self.method} {self.target}"
 
 
+def with_values(template: str) -> str:
+    """A path with a value in place of every ``{parameter}``."""
+    return re.sub(r"\{.*?\}", "7", template)
+
+
 def pinned_routes() -> list[PinnedRoute]:
     return [
-        PinnedRoute(file.stem, fate, method, re.sub(r"\{.*?\}", "7", target), *dialect)
+        PinnedRoute(file.stem, fate, method, with_values(target), *dialect)
         for file in sorted(FOLDER.glob("*.txt"))
         for fate, method, target, *dialect in map(str.split, file.read_text().splitlines())
         if not fate.startswith("#")

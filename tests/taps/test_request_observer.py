@@ -40,6 +40,15 @@ async def test_only_what_asks_for_tokens_in_a_dialect_that_is_read_is_observed(
         assert (observer.exchange.tag, observer.exchange.request_bytes) == ("batch", len(BODY))
 
 
+@pytest.mark.parametrize(("path", "quiet"), [(CHAT, False), ("/v1/embeddings", True), ("/v1/audio/speech", True)])
+async def test_work_without_tokens_is_quiet_until_it_has_ended(start: Start, path: str, quiet: bool) -> None:
+    relay = (await start()).relay
+    RequestObserver(relay).begin(head(), path)
+
+    assert bool(relay.exchanges.open)
+    assert relay.exchanges.has_news is not quiet
+
+
 async def test_a_body_in_pieces_names_the_model_and_may_be_sampled(start: Start) -> None:
     relay = (await start()).relay
     relay.sampler.obey(SampleOrder(ratio=1.0))

@@ -6,7 +6,8 @@ control path is refused wherever it ends the target, because engines can be moun
 merely looks like one costs a client a 403; one that slips through costs the model. Only targets are looked at, never
 the body of a request whose framing is intact.
 
-``tests/taps/routes`` holds the routes of released engines, each with what becomes of it; docs/relay-routes.md shows it.
+``tests/taps/routes`` holds the routes of released engines, each with what becomes of it; docs/routes.md shows the
+lists below.
 """
 
 from __future__ import annotations
