@@ -16,7 +16,7 @@ from tests.e2e.stack import Stack
 pytestmark = pytest.mark.timeout(300)
 
 
-class PoolingEngine(BaseHTTPRequestHandler):
+class UnreadEngine(BaseHTTPRequestHandler):
     """Serves a route that no dialect reads, and fails on it when it is told to."""
 
     protocol_version = "HTTP/1.1"
@@ -42,7 +42,7 @@ class PoolingEngine(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def engine() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), PoolingEngine)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), UnreadEngine)
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -60,7 +60,7 @@ def test_traffic_on_a_route_that_nobody_reads_is_listed_is_not_idle_and_its_fail
 
     def ask() -> None:
         for _ in range(3):
-            httpx.post(f"{stack.relay}/pooling", json={"input": "x"}, timeout=10)
+            httpx.post(f"{stack.relay}/cohere/v2/chat", json={"input": "x"}, timeout=10)
 
     def kind(name: str) -> str:
         found: str = next(reading for reading in stack.status()["readings"] if reading["name"] == name)["kind"]
@@ -77,11 +77,13 @@ def test_traffic_on_a_route_that_nobody_reads_is_listed_is_not_idle_and_its_fail
         ask()
         stack.until(lambda: kind("token_progress.stalled") == "unobserved", 10, "not idle")
         said = watchtower("status", "--state-dir", str(stack.state), columns=160)
-        assert "/pooling: 3 passed (2xx 3)" in said.out
-        assert 'watchtower_relay_unread_total{route="/pooling"} 3.0' in stack.http.get(f"{stack.web}/metrics").text
+        assert "/cohere/v2/chat: 3 passed (2xx 3)" in said.out
+        assert (
+            'watchtower_relay_unread_total{route="/cohere/v2/chat"} 3.0' in stack.http.get(f"{stack.web}/metrics").text
+        )
 
-        PoolingEngine.failing.set()
+        UnreadEngine.failing.set()
         stack.until(lambda: verdict("answers_fail") == "breach", 90, "its failures are failures")
     finally:
-        PoolingEngine.failing.clear()
+        UnreadEngine.failing.clear()
         stack.end()

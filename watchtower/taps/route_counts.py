@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from watchtower.exchanges.dialects import DIALECTS, SESSION_ROUTES, UNREAD_ROUTES
 from watchtower.exchanges.exchange import Exchange
 from watchtower.vocabulary.facts import Ending
 from watchtower.vocabulary.unread import RouteUnread, UnreadCause
@@ -16,17 +17,14 @@ from watchtower.vocabulary.unread import RouteUnread, UnreadCause
 OTHER: Final = "other"
 KNOWN_ROUTES: Final = frozenset(
     {
-        # tokens
-        *("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/generate", "/generate_stream"),
-        *("/inference/v1/generate", "/api/chat", "/api/generate", "/invocations", "/completion", "/completions"),
-        *("/infill", "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/audio/speech", "/v1/realtime"),
-        *("/v1/images/generations", "/v1/images/edits", "/v1/videos", "/v1/chat/completions/batch"),
-        # work without tokens
-        *("/v1/embeddings", "/v1/rerank", "/v2/rerank", "/rerank", "/score", "/v1/score", "/pooling", "/classify"),
-        *("/embed", "/embeddings", "/embedding", "/encode", "/reranking", "/api/embed", "/api/embeddings"),
-        *("/v2/embed", "/v1/chat/completions/render", "/v1/completions/render", "/v1/messages/count_tokens"),
-        *("/tokenize", "/detokenize", "/v1/tokenize", "/v1/detokenize", "/apply-template"),
-        "/cohere/v2/chat",
+        *(route for dialect in DIALECTS for route in dialect.routes),
+        *UNREAD_ROUTES,
+        *SESSION_ROUTES,
+        *("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/embeddings", "/v1/rerank"),
+        *("/v2/rerank", "/v1/score", "/v1/realtime", "/v1/images/generations", "/v1/images/edits", "/v1/videos"),
+        *("/v1/audio/transcriptions", "/v1/audio/translations", "/v1/audio/speech", "/api/chat", "/api/generate"),
+        *("/api/embed", "/api/embeddings", "/inference/v1/generate", "/tokenize", "/detokenize", "/apply-template"),
+        *("/v1/chat/completions/render", "/v1/completions/render", "/v1/messages/count_tokens"),
         # looks
         *("/v1/models", "/models", "/api/tags", "/api/version", "/health", "/health_generate", "/healthz", "/livez"),
         *("/readyz", "/ping", "/metrics", "/version", "/load", "/info", "/props", "/slots", "/server_info"),
@@ -34,7 +32,7 @@ KNOWN_ROUTES: Final = frozenset(
         "/openapi.json",
     }
 )
-"""Normal paths, as servers have them at their root."""
+"""Normal paths: all that is known to be work, as engines usually serve it, and what gateways look at."""
 QUIET_NS: Final = 15_000_000_000
 """A burst of bytes that are no requests ends with a break of this length."""
 _LOOKS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
