@@ -142,6 +142,22 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
         assert max(map(len, printed(show, value, width).splitlines())) <= width, show
 
 
+def test_what_a_reading_left_out_its_bound_and_the_estimated_share_are_shown() -> None:
+    status = calm_status()
+    first, second, third = "inter_token_latency_seconds.p95", "time_to_first_token_seconds.p95", "exchanges.open"
+    blank = {"low": None, "high": None, "samples": 0, "because": "", "detail": "", "estimated": 0.0}
+    status["readings"] = [
+        {**blank, "name": first, "value": None, "because": "no counts", "detail": "at most 149 ms", "estimated": 0.62},
+        {**blank, "name": second, "value": 0.025, "because": "63 of 100 left out, the relay itself was late"},
+        {**blank, "name": third, "value": 3.0},
+    ]
+    text = printed(show_readings, status)
+    assert "unknown: no counts\n  inter_token_latency_seconds.p95 (at most 149 ms)" in text
+    assert "63 of 100 left out, the relay itself was late:\n  time_to_first_token_seconds.p95" in text
+    assert "62% of the tokens are estimated" in printed(show_status, status)
+    assert "estimated" not in printed(show_status, calm_status())
+
+
 def test_readings_have_value_band_and_samples_or_one_reason_for_all_that_share_it() -> None:
     text = printed(show_readings, full_status())
     assert "inter_token_latency_seconds.p90   41 ms" in text

@@ -60,6 +60,8 @@ def show_status(console: Console, status: dict[str, Any]) -> None:
         facts.add_row(name, escape(text))
     for passed in status["relay"].get("unread", [])[:MOST_ROUTES]:
         facts.add_row("unread", escape(_unread(passed)))
+    if estimated := _estimated(status["readings"]):
+        facts.add_row("counts", escape(estimated))
     facts.add_row("mode", f"{status['mode']}, profile {status['profile']}")
     console.print(facts)
     rules = _columns("rule", "verdict", "what it sees")
@@ -98,6 +100,14 @@ def _relay(relay: dict[str, Any]) -> str:
     return f"{workers}{where}, {hold}; {relay['open']} open, {relay['parked']} parked"
 
 
+def _estimated(readings: Iterable[dict[str, Any]]) -> str:
+    """How much of what is known of token latencies rests on estimated counts; "" where the engine counts."""
+    share = max((reading.get("estimated", 0.0) for reading in readings), default=0.0)
+    if not share:
+        return ""
+    return f"{share:.0%} of the tokens are estimated; stream_options.include_usage would tell their number"
+
+
 def _bypass(bypass: dict[str, Any]) -> str:
     who = f"bypassed by {bypass['author']} since {_day_and_time(bypass['since_wall'])}: {bypass['reason']}"
     obey = f"{bypass['workers']} of {bypass['of']} relay workers only forward"
@@ -128,17 +138,24 @@ def show_readings(console: Console, status: dict[str, Any]) -> None:
     """What is known as a table; what is unknown once for each reason."""
     known = _columns("reading", "value", "95 % band", "samples", wrap_last=False)
     unknown: dict[str, list[str]] = {}
+    remarks: dict[str, list[str]] = {}
     for reading in status["readings"]:
         name, value, unit = reading["name"], reading["value"], READINGS[reading["name"]].unit
         if value is None:
-            unknown.setdefault(reading["because"], []).append(name)
+            bound = f" ({reading['detail']})" if reading["detail"] else ""
+            unknown.setdefault(reading["because"], []).append(name + bound)
             continue
+        if reading["because"]:
+            remarks.setdefault(reading["because"], []).append(name)
         exact = reading["low"] is None
         band = "" if exact else f"{human(reading['low'], unit)} – {human(reading['high'], unit)}"
         known.add_row(name, human(value, unit), band, str(reading["samples"] or ""))
     console.print()
     if known.row_count:
         console.print(known)
+    for remark, names in remarks.items():
+        console.print(f"{escape(remark)}:", highlight=False)
+        console.print(*(f"  {name}" for name in _folded(names)), sep="\n", highlight=False)
     for because, names in unknown.items():
         console.print(f"{coloured('unknown')}: {escape(because)}", highlight=False)
         console.print(*(f"  {name}" for name in _folded(names)), sep="\n", highlight=False)

@@ -104,9 +104,9 @@ async function refresh() {
       incidents.incidents.slice(0, 10).map((one) => [[when(one.opened_wall)], [one.id], [one.state], [one.title]]));
     fill("actions", ["op", "verb", "state", "verified by / because"],
       actions.actions.slice(0, 10).map((one) => [[one.op_id], [one.verb], [one.state], [(one.verified_by || []).join(" · ") || one.because]]));
-    fill("readings", ["reading", "value", "band", "why unknown"],
+    fill("readings", ["reading", "value", "band", "why unknown, or what to know"],
       status.readings.map((one) => [[one.name], [human(one.value, one.name), "number"],
-        [one.low === null ? "" : `${human(one.low, one.name)} – ${human(one.high, one.name)}`, "number"], [one.because]]));
+        [one.low === null ? "" : `${human(one.low, one.name)} – ${human(one.high, one.name)}`, "number"], [[one.because, one.detail].filter(Boolean).join(" · ")]]));
   } catch (problem) {
     fresh.textContent = "Watchtower does not answer";
     fresh.className = "chip breach";
