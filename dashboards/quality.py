@@ -142,7 +142,16 @@ def answers() -> list[Panel]:
             Query(reading("exchanges.error_ratio"), "failed", "orange"),
             limit("answers_fail"),
             unit="percentunit",
+            width=8,
             high=1,
+        ),
+        lines(
+            "How answers ended",
+            "What each ending counts as. Failures are the engine's, turned away found no room, apart is empty.",
+            Query(f"sum by (counts_as) ({rate('watchtower_exchanges_total')})", "{{counts_as}}"),
+            unit="suffix:/s",
+            width=8,
+            shades={"good": "green", "failure": "red", "turned_away": "orange", "callers": "yellow"},
         ),
         lines(
             "Answers that did not arrive whole",
@@ -152,6 +161,7 @@ def answers() -> list[Panel]:
             Query(rate("watchtower_relay_responses_malformed_total"), "not HTTP/1.1", "yellow"),
             Query(rate("watchtower_relay_responses_unobserved_total"), "not observed", "purple"),
             unit="suffix:/s",
+            width=8,
         ),
     ]
 

@@ -41,6 +41,11 @@ def test_a_piece_is_at_least_one_token_whatever_a_total_says() -> None:
     assert learned(TokenRatios(), *[(20, 0)] * 30, *[(20, -1)] * 30, *[(0, 5)] * 30) is None
 
 
+def test_an_end_that_is_counted_and_never_sent_makes_no_piece_longer() -> None:
+    assert learned(TokenRatios(), *[(127, 128)] * 20) == TokenRatio(1.0, 128 / 127)
+    assert learned(TokenRatios(), *[(10, 12)] * 20) == TokenRatio(1.2, 1.2)
+
+
 def test_dialects_and_models_are_apart_and_a_prefix_of_the_path_is_nothing() -> None:
     ratios = TokenRatios()
     learned(ratios, *[(20, 200)] * 20)

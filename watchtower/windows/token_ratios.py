@@ -28,6 +28,8 @@ FEWEST_SPANS: Final = 3
 """Between two scrapes."""
 LEAST_PIECES: Final = 50
 """In a minute, below which the counter says nothing."""
+ONE_EACH: Final = 1.1
+"""Below this many tokens a piece it is one: engines count an end or a special token that they never send as text."""
 
 
 class TokenRatio(NamedTuple):
@@ -115,7 +117,8 @@ def _ratio(pairs: deque[Pair] | list[Pair]) -> TokenRatio:
     squares = sum((pair.tokens - ratio * pair.pieces) ** 2 for pair in pairs)
     reach = float(student_t(np.array([count - 1]))[0]) * math.sqrt(count / (count - 1) * squares) / pieces
     low = max(1.0, ratio - reach)
-    return TokenRatio(low, max(low, ratio + reach))
+    high = max(low, ratio + reach)
+    return TokenRatio(1.0 if high < ONE_EACH else low, high)
 
 
 def _dialect(path: str) -> str:
