@@ -22,7 +22,7 @@ def read(uneven: UnevenReads, at: int, last: int, **tokens: int) -> ReadPace:
     """Tokens by choice: ``c0=1``."""
     for choice, count in tokens.items():
         uneven.tokens_of(int(choice[1:]), count)
-    return uneven.read(at, sum(tokens.values()), last, 0)
+    return uneven.read(at, sum(tokens.values()), last)
 
 
 def test_a_read_says_how_long_the_slowest_choice_in_it_waited_for_one_token() -> None:
@@ -49,7 +49,7 @@ def test_choice_0_keeps_the_instants_it_had_before_others_came() -> None:
     uneven.seen(1)
 
     uneven.tokens_of(1, 1)
-    assert uneven.read(150, 3, 100, 0) == ReadPace(50, 2, 1)
+    assert uneven.read(150, 3, 100) == ReadPace(50, 2, 1)
 
 
 def test_a_choice_that_stands_still_is_known_until_it_has_finished() -> None:
@@ -78,7 +78,7 @@ def test_choices_beyond_the_table_are_counted_and_that_is_all() -> None:
 
     assert not uneven.seen(MOST_CHOICES)
     uneven.tokens_of(MOST_CHOICES, 1)
-    assert uneven.read(50, 1, 20, 0) == ReadPace(0, 0, 1)
+    assert uneven.read(50, 1, 20) == ReadPace(0, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_gap_in_which_the_client_did_not_read_is_the_clients(pauses: list[int]
     for pause in pauses:
         uneven.paused(pause)
 
-    pace = uneven.read(130, 2, 100, 0)
+    pace = uneven.read(130, 2, 100)
 
     assert (pace.gap_ns, pace.tokens + pace.besides, uneven.take_unread()) == (gap, 2, 30 - gap)
     assert uneven.take_unread() == 0, "told once"
@@ -101,7 +101,7 @@ def test_each_pause_costs_one_gap_however_late_the_reads_are_looked_at() -> None
     for pause in (101, 121):
         uneven.paused(pause)
 
-    assert [uneven.read(at, 1, at - 10, 0).tokens for at in (100, 110, 120, 130, 140)] == [1, 0, 1, 0, 1]
+    assert [uneven.read(at, 1, at - 10).tokens for at in (100, 110, 120, 130, 140)] == [1, 0, 1, 0, 1]
 
 
 def begun() -> Exchange:
@@ -164,14 +164,14 @@ def test_two_tool_calls_share_the_tokens_by_their_silences() -> None:
     assert list(zip(news.gaps_ns, news.tokens, strict=True))[-2:] == [(1_000 * MS, 50), (3_000 * MS, 150)]
 
 
-def test_a_long_piece_without_silence_is_a_token_like_others() -> None:
+def test_a_long_piece_holds_the_tokens_that_nobody_else_had_with_or_without_silence() -> None:
     exchange = begun()
     last = steady(exchange, 10, 20 * MS)
-    held_back(exchange, last + 30 * MS)
+    held_back(exchange, last + 60 * MS)
 
-    news, closed = ended(exchange, last + 30 * MS, total=11)
+    news, closed = ended(exchange, last + 60 * MS, total=13)
 
-    assert (news.gaps_ns[-1], news.tokens[-1], closed.deltas) == (30 * MS, 1, 11)
+    assert (news.gaps_ns[-1], news.tokens[-1], closed.deltas) == (60 * MS, 3, 0)
 
 
 def test_an_answer_that_begins_with_a_tool_call_has_an_instant_and_no_count_until_its_total() -> None:

@@ -48,6 +48,7 @@ from watchtower.services.relaying.bypassing import Bypassing
 from watchtower.services.relaying.relay_pool import RelayPool
 from watchtower.services.relaying.relay_roster import RelayRoster
 from watchtower.services.relaying.relay_traffic import RelayTraffic
+from watchtower.services.relaying.unknown_finish import UnknownFinish
 from watchtower.services.watching.contact_book import ContactBook
 from watchtower.services.watching.engine_sight import EngineSight
 from watchtower.services.watching.gpu_polling import GpuPolling
@@ -118,6 +119,7 @@ class _Builder:
         self.wishes.subscribe(canaries.wish, references.wish)
         self.samples.subscribe(samples.take)
         self.facts.subscribe(pipeline.on_fact, roster.absorb, sight.absorb, contacts.absorb, references.demand.absorb)
+        self.facts.subscribe(UnknownFinish().absorb)
         self.facts.subscribe(lambda fact: recorder.append(fact.at, fact))
         if telemetry:
             self.facts.subscribe(telemetry.fact)

@@ -53,6 +53,11 @@ class AnswerPart(msgspec.Struct, gc=False):
 Part = TypeVar("Part", bound=AnswerPart)
 
 
+def is_reason(reason: object) -> bool:
+    """A finish reason is one."""
+    return reason.strip().lower() not in _NO_REASONS if isinstance(reason, str) else bool(reason)
+
+
 class AnswerReader(Generic[Part]):
     """What streams and bodies share (``exchanges.dialect.Reader``)."""
 
@@ -118,12 +123,10 @@ class AnswerReader(Generic[Part]):
         """The answer (or one of its choices) has ended for ``reason``. False: this is no reason, it goes on."""
         if isinstance(reason, dict):
             reason = reason.get("type")
-        if not isinstance(reason, str):
-            if not reason:
-                return False
-            reason = "other"  # engines send a string; whatever else it is must not travel as a label
-        if reason.strip().lower() in _NO_REASONS:
+        if not is_reason(reason):
             return False
+        # Engines send a string; whatever else it is must not travel as a label.
+        reason = reason.strip() if isinstance(reason, str) else "other"
         self.ended = True
         exchange = self.exchange
         exchange.finish_reason = reason[:32]

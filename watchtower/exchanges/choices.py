@@ -17,10 +17,12 @@ from watchtower.exchanges.answer_reading import (
     BodyReader,
     EventStreamReader,
     TokenUsage,
+    is_reason,
 )
 from watchtower.exchanges.errors_inside import flat_error
 from watchtower.exchanges.exchange import AnswerText, Exchange
 from watchtower.exchanges.first_bytes import Shape, open_as
+from watchtower.exchanges.growing_usage import GrowingUsage
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -71,10 +73,7 @@ class ChoiceStream(EventStreamReader[_ChoicesPart]):
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange, _decode_part)
-        self._usage: dict[int, int] = {0: -1}  # newest usage, by choice; −1: none yet
-        self._ahead = 0  # tokens that usage claimed with the first text, before it was known to grow
-        self._growing = False  # usage grows with the text: it counts
-        self._estimating = False
+        self._usage = GrowingUsage()
         self._unfinished: set[int] | None = None  # once there are several choices
         self._finished: set[int] = set()
 
@@ -95,14 +94,15 @@ class ChoiceStream(EventStreamReader[_ChoicesPart]):
                 exchange.fresh += self._count(choice, part)
             elif part.usage is not None:
                 total = part.usage.completion_tokens
-                if self._growing and total is not None:  # as in ``_count``, without a call for every token
-                    if total > self._usage[0]:
-                        exchange.fresh += total - self._usage[0]
-                        self._usage[0] = total
+                newest = self._usage.newest
+                if self._usage.grows and total is not None:  # as in ``count``, without a call for every token
+                    if total > newest[0]:
+                        exchange.fresh += total - newest[0]
+                        newest[0] = total
                 else:
                     exchange.fresh += self._count(choice, part)
-            elif delta is not None and delta.content and not self._growing:
-                self._estimating = exchange.estimated = True
+            elif delta is not None and delta.content and not self._usage.grows:
+                self._usage.is_no_count = exchange.estimated = True
                 exchange.fresh += 1
             else:
                 exchange.fresh += self._estimate(choice)
@@ -155,34 +155,20 @@ class ChoiceStream(EventStreamReader[_ChoicesPart]):
         if isinstance(choice.token_ids, list):
             return len(choice.token_ids)
         usage = part.usage
-        if usage is None or usage.completion_tokens is None or self._estimating:
+        if usage is None or usage.completion_tokens is None or self._usage.is_no_count:
             return self._estimate(choice)
-        index, total = choice.index or 0, usage.completion_tokens
-        before = self._usage.get(index, -1)
-        if total > before:
-            self._usage[index] = total
-        if not self._growing:
-            return self._until_it_grows(choice, total, before)
-        return total - max(0, before) if total > before else 0
-
-    def _until_it_grows(self, choice: _AnswerChoice, total: int, before: int) -> int:
-        says = _says_something(choice)
-        if not says and choice.finish_reason is not None:
-            return 0  # a total, told with the end
-        if before < 0:  # nothing to compare it with yet
-            self._ahead += max(0, total - 1) if says else 0
-            return int(says)
-        if total > before:
-            self._growing = True
-            self.exchange.more_tokens(self._ahead)
-            return total - before
-        return self._estimate(choice)
+        says, ends = _says_something(choice), is_reason(choice.finish_reason)
+        count, more = self._usage.count(choice.index or 0, usage.completion_tokens, says=says, ends=ends)
+        self.exchange.estimated = self._usage.is_guess
+        if more:
+            self.exchange.more_tokens(more)
+        return count
 
     def _estimate(self, choice: _AnswerChoice) -> int:
         delta = choice.delta
-        if self._growing or not (choice.text or (delta is not None and _delta_says(delta))):
+        if self._usage.grows or not (choice.text or (delta is not None and _delta_says(delta))):
             return 0
-        self._estimating = self.exchange.estimated = True
+        self._usage.is_no_count = self.exchange.estimated = True
         if delta is not None and not delta.content and _was_held_back(delta):
             self.exchange.uneven.unsized()
         return 1

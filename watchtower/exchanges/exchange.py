@@ -193,7 +193,7 @@ class Exchange:
             self._table.waiting.append(self)
 
     def _read_unevenly(self, uneven: UnevenReads, ns: int, count: int) -> None:
-        observed = uneven.read(ns, count, self._last_ns, self._mean_gap_ns(uneven))
+        observed = uneven.read(ns, count, self._last_ns)
         if not self._last_ns:
             self._first_ns = ns
             self._first_tokens = observed.besides
@@ -202,11 +202,6 @@ class Exchange:
         if observed.tokens:
             self._gaps.append(observed.gap_ns)
             self._tokens.append(observed.tokens)
-
-    def _mean_gap_ns(self, uneven: UnevenReads) -> float:
-        """Between the tokens so far, without silences that are explained otherwise; 0: too few."""
-        paced_ns = self._last_ns - self._first_ns - sum(uneven.held_gaps_ns) - uneven.unread_ns
-        return max(0, paced_ns) / max(1, self._counted() - 1)
 
     def _counted(self) -> int:
         """Tokens so far."""

@@ -13,8 +13,6 @@ from typing import Final, NamedTuple
 MOST_CHOICES: Final = 128
 """Of one answer that are followed; the tokens of further ones are counted, and that is all."""
 _MOST_KEPT: Final = 256
-_SILENCE: Final = 4
-"""A gap of this many times the mean one is a silence."""
 
 
 class ReadPace(NamedTuple):
@@ -51,7 +49,7 @@ class UnevenReads:
         self.held_back = False
         """The engine held tool calls back: at least one piece had an unknown number of tokens."""
         self.held_gaps_ns: list[int] = []
-        """The silences before such pieces."""
+        """The gaps before such pieces."""
         self.unread_ns = 0
         """Gaps that were the client's."""
         self._reported_unread_ns = 0
@@ -101,9 +99,8 @@ class UnevenReads:
 
     # ── a read ──────────────────────────────────────────────────────────────────────────────────
 
-    def read(self, ns: int, count: int, last_ns: int, mean_gap_ns: float) -> ReadPace:
-        """The read at ``ns`` carried ``count`` tokens, the first since ``last_ns`` (0: the first of all).
-        ``mean_gap_ns``: between the tokens so far; 0: not known."""
+    def read(self, ns: int, count: int, last_ns: int) -> ReadPace:
+        """The read at ``ns`` carried ``count`` tokens, the first since ``last_ns`` (0: the first of all)."""
         unsized, self._unsized = self._unsized, 0
         if self._last is None:
             gap_ns, tokens = ns - last_ns, count
@@ -117,7 +114,7 @@ class UnevenReads:
             self.unread_ns += ns - last_ns
             self.held_back |= unsized > 0
             return ReadPace(0, 0, count - unsized)
-        if unsized and gap_ns > _SILENCE * mean_gap_ns * max(1, len(self._last or ())):
+        if unsized:
             self.held_back = True
             if len(self.held_gaps_ns) < _MOST_KEPT:
                 self.held_gaps_ns.append(gap_ns)
@@ -146,7 +143,7 @@ class UnevenReads:
         return self.unread_ns - reported
 
     def sized(self, tokens: int) -> list[tuple[int, int]]:
-        """The pieces that were held back had ``tokens`` tokens in all: each silence with its share of them."""
+        """The pieces that were held back had ``tokens`` tokens in all: each gap with its share of them."""
         whole = sum(self.held_gaps_ns)
         if whole <= 0 or tokens <= 0:
             return []

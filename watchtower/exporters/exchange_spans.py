@@ -85,7 +85,7 @@ class ExchangeTraces:
             "prompt_tokens": closed.prompt_tokens if closed.prompt_tokens >= 0 else None,
             "completion_tokens": closed.completion_tokens if closed.completion_tokens >= 0 else None,
             "finish_reason": [closed.finish_reason] if closed.finish_reason else None,
-            "first_token_seconds": followed.first_token_at - opened.at if followed.first_token_at else None,
+            "first_token_seconds": followed.first_token_at - opened.asked_at if followed.first_token_at else None,
         }
         span.set_attributes({EXCHANGE[key]: value for key, value in known.items() if value is not None})
         if COUNTS_AS[closed.ending] in ERRORS:
