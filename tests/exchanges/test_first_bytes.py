@@ -37,6 +37,8 @@ DONE = b"data: [DONE]\n\n"
         (b"\xef\xbb", None),
         (b"dat", None),
         (b"e", None),
+        (b" " * 4096, None),
+        (b" " * 4097, Framing.OTHER),
     ],
 )
 def test_the_first_bytes_name_the_framing(first: bytes, framing: Framing | None) -> None:
@@ -118,6 +120,24 @@ def test_what_came_before_a_cut_counts() -> None:
     reader.cut()
 
     assert (exchange.fresh, reader.ending()) == (1, None)
+
+
+class Counting(FirstBytes):
+    looks = 0
+
+    def _judge(self, payload: bytes) -> None:
+        self.looks += 1
+        super()._judge(payload)
+
+
+def test_a_body_over_many_lines_is_looked_at_once() -> None:
+    """Looking again with every line would cost the square of its length."""
+    reader = Counting(begun(), (CHOICES_SHAPE, OLLAMA_SHAPE))
+    for line in (b"{\n", *(b'"a%d": 1,\n' % n for n in range(50)), b'"choices": []}\n'):
+        reader.feed(line)
+    reader.finish()
+
+    assert reader.looks == 2, "the first line, and all of it"
 
 
 def test_what_is_held_is_bounded() -> None:

@@ -22,6 +22,8 @@ from watchtower.vocabulary.facts import Ending
 
 _BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = b" \t\r\n"
+_MOST_SPACE: Final = 4096
+"""Before the first byte that tells anything."""
 _EVENT_FIELDS: Final = (b":", b"data:", b"event:", b"id:", b"retry:", b"error:", b"data\n", b"data\r")
 _JSON_STARTS: Final = b'{["ntf-0123456789'
 _MOST_STRANGERS: Final = 8
@@ -54,7 +56,7 @@ def framing_of(first: bytes | bytearray) -> Framing | None:
     """By the first bytes of a body; None: they are too few."""
     text = bytes(first).removeprefix(_BOM).lstrip(_SPACE)
     if not text or _BOM.startswith(text):
-        return None
+        return None if len(first) <= _MOST_SPACE else Framing.OTHER
     if text.startswith(_EVENT_FIELDS):
         return Framing.EVENTS
     if any(field.startswith(text) for field in _EVENT_FIELDS):
@@ -80,6 +82,7 @@ class FirstBytes:
         self._framing: Framing | None = None
         self._shape: Shape | None = None
         self._events = EventSplitter(self._judge)
+        self._first_line_seen = False
         self._strangers = 0
         self.feed: Callable[[bytes], None] = self._hold
         """Body bytes. Raises ProtocolFault for what is not read."""
@@ -128,8 +131,10 @@ class FirstBytes:
             self._choose(self._shapes[0])
         elif self._framing is Framing.EVENTS:
             self._events.feed(body)
-        elif b"\n" in body:
-            self._judge(bytes(self._held).lstrip(_SPACE).partition(b"\n")[0])
+        elif b"\n" in body and not self._first_line_seen:
+            line, end, _ = bytes(self._held).lstrip(_SPACE).partition(b"\n")
+            self._first_line_seen = bool(end)
+            self._judge(line)
         if self._shape is not None:
             self._choose(self._shape)
 

@@ -20,6 +20,7 @@ class RunningTotals:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._totals: dict[int, int] = {}
+        self._sum = 0
         self._unfinished: set[int] = set()
         self._several = False
 
@@ -38,11 +39,13 @@ class RunningTotals:
             self._exchange.split(first_open=0 in self._unfinished)
         if before is None:
             self._unfinished.add(answer)
-        self._totals[answer] = max(total, before or 0)
-        self._count(answer, max(0, total - (before or 0)), finished=finished)
+        tokens = max(0, total - (before or 0))
+        self._totals[answer] = (before or 0) + tokens
+        self._sum += tokens
+        self._count(answer, tokens, finished=finished)
         if finished:
             self._unfinished.discard(answer)
-            self._exchange.completion_tokens = sum(self._totals.values())
+            self._exchange.completion_tokens = self._sum
 
     def _count(self, answer: int, tokens: int, *, finished: bool) -> None:
         exchange = self._exchange

@@ -31,19 +31,16 @@ class _MetaInfo(msgspec.Struct, gc=False):
 class _SglangPart(AnswerPart, gc=False):
     meta_info: _MetaInfo | None = None
     index: int | None = 0
+    predictions: Any = None
+    """Vertex: the whole answer is in it."""
 
 
 class _SglangBody(AnswerPart, gc=False):
     answers: list[_SglangPart] = msgspec.field(default_factory=list)
 
 
-class _Vertex(AnswerPart, gc=False):
-    predictions: Any = None
-
-
 _decode_part = msgspec.json.Decoder(_SglangPart).decode
 _decode_answers = msgspec.json.Decoder(_SglangPart | list[_SglangPart]).decode
-_decode_vertex = msgspec.json.Decoder(_Vertex).decode
 
 
 def _decode_body(body: bytes | bytearray) -> _SglangBody:
@@ -116,7 +113,7 @@ class SglangBody(BodyReader[_SglangBody]):
         error = None if part.error else flat_error(payload)
         if error is not None:
             self._error(error)
-        elif not part.error and _decode_vertex(payload).predictions is not None:
+        elif any(answer.predictions is not None for answer in part.answers):
             self.ended = self._said = True
 
 
