@@ -43,13 +43,29 @@ def ended(id: str, *, at: float = 1.0) -> ExchangeNews:
     )
 
 
-def test_facts_give_each_requests_mean_gap_and_exact_counts() -> None:
+def test_facts_give_every_latency_and_exact_counts() -> None:
     figures = recorded_figures([frame(begun("a"), begun("b", at=2.0)), frame(ended("a"), ended("b", at=2.0))])
     assert (figures.requests, figures.output_tokens, figures.gaps) == (2, 8, 6)
     gaps = figures.distributions[Definition.MEAN_GAP]
     assert gaps.count == 2
     assert gaps.statistics == pytest.approx({"mean": 0.02, "p50": 0.02, "p95": 0.02})
+    assert figures.distributions[Definition.FIRST_TOKEN].statistics["p95"] == pytest.approx(0.1)
+    assert figures.distributions[Definition.GAP].count == 6
     assert figures.notes == ["endings: 2 complete"]
+
+
+def test_a_first_token_is_waited_for_from_the_requests_last_byte() -> None:
+    uploaded = ExchangeNews(
+        id="a", opened=Opened(at=1.0, path="/v1/completions", whole_at=1.06), first_token_at=1.1, first_tokens=1
+    )
+    figures = recorded_figures([frame(uploaded)])
+    assert figures.distributions[Definition.FIRST_TOKEN].statistics["mean"] == pytest.approx(0.04)
+
+
+def test_a_read_of_several_tokens_is_as_many_gaps() -> None:
+    figures = recorded_figures([frame(begun("a")), frame(ended("a"))])
+    assert figures.distributions[Definition.GAP].statistics["mean"] == pytest.approx(0.02)
+    assert figures.distributions[Definition.GAP].count == 3
 
 
 def test_an_exchange_that_was_opened_before_is_somebody_elses() -> None:

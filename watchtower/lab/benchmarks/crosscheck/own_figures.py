@@ -2,13 +2,14 @@
 
 *Readings* are the gauges, the console and what rules judge: they have quantiles, and leave out what the relay saw while
 it was late itself. *Histograms* are what Grafana draws: everything, but only as fine as their buckets. The *recording*
-keeps what happened to each exchange, so it alone can tell a mean gap for each request, and exact counts.
+keeps what happened to each exchange: it leaves nothing out and rounds nothing, and it alone can tell the mean gap of a
+request, and exact counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -56,6 +57,7 @@ def histogram_figures(before: Scrape, after: Scrape) -> Figures:
 class _Exchange:
     """What the facts say of one exchange."""
 
+    asked_at: float | None = None
     first_at: float | None = None
     last_at: float | None = None
     first_tokens: int = 0
@@ -63,7 +65,14 @@ class _Exchange:
     estimated: bool = False
     closed: Closed | None = None
 
+    gaps: list[float] = field(default_factory=list)
+    """One for each token, seconds."""
+
     def hear(self, news: ExchangeNews) -> None:
+        if news.opened is not None:
+            self.asked_at = news.opened.asked_at
+        for gap_ns, tokens in zip(news.gaps_ns, news.tokens, strict=True):
+            self.gaps.extend([gap_ns / tokens / 1e9] * tokens)
         if news.first_token_at is not None and self.first_at is None:
             self.first_at, self.first_tokens = news.first_token_at, news.first_tokens
         if news.last_token_at is not None:
@@ -71,6 +80,11 @@ class _Exchange:
         self.later_tokens += sum(news.tokens) + news.more_tokens
         self.estimated = self.estimated or news.estimated
         self.closed = news.closed or self.closed
+
+    @property
+    def wait(self) -> float | None:
+        """For the first token."""
+        return None if self.first_at is None or self.asked_at is None else self.first_at - self.asked_at
 
     @property
     def mean_gap(self) -> float | None:
@@ -87,7 +101,9 @@ def recorded_figures(facts: Iterable[AnyFact]) -> Figures:
             for news in fact.news:
                 if news.opened is not None or news.id in exchanges:
                     exchanges.setdefault(news.id, _Exchange()).hear(news)
-    gaps = [gap for exchange in exchanges.values() if (gap := exchange.mean_gap) is not None]
+    waits = [wait for exchange in exchanges.values() if (wait := exchange.wait) is not None]
+    gaps = [gap for exchange in exchanges.values() for gap in exchange.gaps]
+    mean_gaps = [gap for exchange in exchanges.values() if (gap := exchange.mean_gap) is not None]
     endings: dict[str, int] = {}
     for exchange in exchanges.values():
         ending = exchange.closed.ending.value if exchange.closed else "open"
@@ -100,12 +116,16 @@ def recorded_figures(facts: Iterable[AnyFact]) -> Figures:
         requests=len(exchanges),
         output_tokens=sum(exchange.first_tokens + exchange.later_tokens for exchange in exchanges.values()),
         gaps=sum(exchange.later_tokens for exchange in exchanges.values()),
-        distributions={Definition.MEAN_GAP: distribution(gaps)},
+        distributions={
+            Definition.FIRST_TOKEN: latencies(waits),
+            Definition.GAP: latencies(gaps),
+            Definition.MEAN_GAP: latencies(mean_gaps),
+        },
         notes=notes,
     )
 
 
-def distribution(values: Sequence[float]) -> Latencies:
+def latencies(values: Sequence[float]) -> Latencies:
     """Exact statistics, by linear interpolation as the tools have them."""
     if not values:
         return Latencies(count=0)
