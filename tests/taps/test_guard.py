@@ -86,7 +86,7 @@ def test_they_are_changed_by_any_other_method(method: str) -> None:
 def test_every_listed_path_is_refused_framed_and_unframed(pattern: str) -> None:
     path = pattern.removesuffix("*") + ("now" if pattern.endswith("*") else "")
     assert Guard().refuses(normal_path(path.encode()))
-    assert Guard().scanner().finds(b"POST " + path.encode() + b" HTTP/1.1\n\n")
+    assert Guard().refuses_request("POST", path.encode())
 
 
 def test_what_the_configuration_allows_is_allowed() -> None:
@@ -95,47 +95,6 @@ def test_what_the_configuration_allows_is_allowed() -> None:
     assert not guard.refuses("/sim/fault")
     assert guard.refuses("/sleep")
     assert not Guard(enabled=False).refuses("/sleep")
-
-
-@pytest.mark.parametrize("cut", range(1, 12))
-def test_a_control_path_is_found_across_reads(cut: int) -> None:
-    scanner = Guard().scanner()
-    data = b"X /sl%65ep \n"
-    assert not scanner.finds(data[:cut]) or cut > 9
-    assert scanner.finds(data[cut:]) or cut > 9
-
-
-LOOKS = [
-    b"GET /v1/models",
-    b"GET /props?x=1",
-    b"HEAD /lora-adapters",
-    b"POST /v1/models/7/generate",
-    b"GET /models/sse",
-]
-CHANGES = [
-    b"POST /props",
-    b"DELETE /x/models?model=m",
-    b"POST\t/props",
-    b"GET /props HTTP/1.1\r\n\r\nPOST /props",
-    b"POST /%20get%20/../props",
-    b"POST /get%0a/../props",
-    b"POST /props/x/..",
-    b"POST /props%0a",
-    b"POST /" + b"./" * 300 + b"props",
-    b"POST /" + b"x" * 300 + b"/../props",
-]
-
-
-@pytest.mark.parametrize("line", LOOKS)
-def test_looking_passes_in_unframed_bytes(line: bytes) -> None:
-    assert not Guard().scanner().finds(line + b" HTTP/1.1\n\n")
-
-
-@pytest.mark.parametrize("line", CHANGES)
-@pytest.mark.parametrize("step", [1, 7, 10_000])
-def test_a_change_does_not_pass_as_a_look_in_unframed_bytes(line: bytes, step: int) -> None:
-    scanner, data = Guard().scanner(), line + b" HTTP/1.1\n\n"
-    assert any(scanner.finds(data[begin : begin + step]) for begin in range(0, len(data), step))
 
 
 # ── on the wire ─────────────────────────────────────────────────────────────────────────────────
@@ -161,6 +120,17 @@ SMUGGLED = {
     "obs-fold": b"POST /%73leep HTTP/1.1\r\nHost: x\r\n y\r\n\r\n",
     "a broken chunk": b"POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"1\r\nxy\r\n0\r\n\r\nPOST /sleep HTTP/1.1\r\n\r\n",
+    "the body of an upgrade": b"POST /v1/completions HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\n"
+    b"Content-Length: 24\r\n\r\nPOST /sleep HTTP/1.1\r\n\r\n",
+    "the chunks of an upgrade": b"POST /v1/completions HTTP/1.1\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"18\r\nPOST /sleep HTTP/1.1\r\n\r\n\r\n0\r\n\r\n",
+    "the body of CONNECT": b"CONNECT e:80 HTTP/1.1\r\nContent-Length: 24\r\n\r\nPOST /sleep HTTP/1.1\r\n\r\n",
+    "a request after the body of an upgrade": b"POST /v1/completions HTTP/1.1\r\nUpgrade: x\r\nContent-Length: 2\r\n\r\n{}"
+    b"POST /v1/completions HTTP/1.1\r\nX: POST /sleep HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+    "HTTP/0.9": b"POST /sleep\r\n\r\n",
+    "a method in small letters": b"\x00post /sleep HTTP/1.1\r\n\r\n",
+    "many blanks": b"POST  " + b" " * 40 + b"/sleep HTTP/1.1\r\n\r\n",
+    "an endless target": b"POST  /sleep" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n",
     "an ignored upgrade": b"GET /health HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
     b"POST /sleep HTTP/1.1\r\n\r\n",
 }
@@ -183,6 +153,7 @@ async def test_ambiguous_framing_does_not_smuggle_a_control_path(start: Start, r
 
     received = b"".join(bench.engine.received)
     assert b"/sleep " not in received
+    assert b"/sleep\r" not in received
     assert b"/%73leep " not in received
     assert sum(bench.caused().values()) == 1
 

@@ -12,6 +12,7 @@ from tests.taps.pinned_routes import FATES, FOLDER, PinnedRoute, pinned_routes
 from watchtower.exchanges.dialect import Routes
 from watchtower.exchanges.dialects import DIALECTS, SESSION_ROUTES, UNREAD_ROUTES
 from watchtower.taps.guard import Guard, normal_path
+from watchtower.taps.scanner import Scanner
 
 PINNED = pinned_routes()
 GUARD = Guard()
@@ -77,20 +78,20 @@ def test_a_guarded_route_is_found_in_unframed_bytes(route: PinnedRoute) -> None:
     for target in (route.target, *disguises(route.target)):
         line = b"\n%s %s HTTP/1.1\n\n" % (route.method.encode(), target.encode())
         if "%25" not in target:  # no server decodes a smuggled target twice
-            assert GUARD.scanner().finds(line), target
-            assert any(GUARD.scanner().finds(line[:cut]) or GUARD.scanner().finds(line) for cut in range(len(line)))
+            assert Scanner(GUARD.refuses_request).finds(line), target
+            assert any(Scanner(GUARD.refuses_request).finds(line[:cut]) or Scanner(GUARD.refuses_request).finds(line) for cut in range(len(line)))
 
 
 @pytest.mark.parametrize("route", [route for route in PINNED if route.fate != "guarded"], ids=str)
 def test_any_other_route_passes_in_unframed_bytes(route: PinnedRoute) -> None:
     method = route.method.replace("WS", "GET").encode()
-    assert not GUARD.scanner().finds(b"\n%s %s HTTP/1.1\n\n" % (method, route.target.encode()))
+    assert not Scanner(GUARD.refuses_request).finds(b"\n%s %s HTTP/1.1\n\n" % (method, route.target.encode()))
 
 
 def test_a_route_is_found_in_unframed_bytes_that_come_one_by_one() -> None:
     for route in PINNED:
         if route.fate == "guarded":
-            scanner = GUARD.scanner()
+            scanner = Scanner(GUARD.refuses_request)
             line = b"\n%s %s HTTP/1.1\n\n" % (route.method.encode(), route.target.encode())
             assert any(scanner.finds(bytes([byte])) for byte in line), route
 

@@ -40,7 +40,14 @@ class RelaySettings(Group):
     connect_seconds: Seconds = 5.0
     """Longest to wait for a connection to the engine; then 502."""
     max_connections: Annotated[int, Field(ge=1)] = 4096
-    """Most client connections of one worker; the next gets 503."""
+    """Most client connections of one worker with a request under way; the next gets 503. As many again may wait for
+    their next request, and as many for their first; the one that waited longest makes room."""
+    head_seconds: Seconds = 30.0
+    """Longest that a request's head may take to arrive; then 408."""
+    body_pause_seconds: Seconds = 60.0
+    """Longest that a client may pause within a request's body; then 408."""
+    client_idle_seconds: Seconds = 650.0
+    """How long a client's connection may idle. Longer than any gateway's pool keeps it, so that the gateway closes."""
     known_blind: tuple[str, ...] = ("/tokenize", "/detokenize")
     """Routes that pass unread on purpose (``/v1/audio/speech``, …), by the name that status lists them under: counted
     and listed, and never called blindness. Their failures count all the same."""

@@ -23,7 +23,7 @@ class OwnAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     def wire(self, *, head_only: bool) -> bytes:
         """The whole response; ``head_only`` for a HEAD request."""
-        error_type = {403: "permission_error", 502: "upstream_error", 503: "overloaded_error"}[self.status]
+        error_type = {403: "permission_error", 408: "timeout_error", 502: "upstream_error", 503: "overloaded_error"}[self.status]
         body = msgspec.json.encode(
             {"error": {"message": self.message, "type": error_type, "param": None, "code": self.kind}}
         )
@@ -57,6 +57,12 @@ CONNECTION_LIMIT: Final = OwnAnswer(
     kind="connection_limit",
     message="Too many connections; try again.",
     retry_after_seconds=1,
+)
+REQUEST_TIMEOUT: Final = OwnAnswer(
+    status=408,
+    reason="Request Timeout",
+    kind="request_timeout",
+    message="The request did not arrive in time.",
 )
 HOLD_FULL: Final = OwnAnswer(
     status=503,

@@ -2,8 +2,10 @@
 
 One request at a time: a pipelined successor waits, unforwarded, until the answer before it has ended. That is why an
 own answer can never land inside another answer, and why a request can be parked or refused before one byte of it is
-forwarded. Bytes are forwarded exactly as they came; what cannot be framed is forwarded too, unless a control path
-shows up in it. An answer that the engine cut short is cut short for the client as well (a reset), never ended neatly.
+forwarded. Bytes are forwarded exactly as they came; what cannot be framed is forwarded too, unless a request to a
+control path shows up in it. Where only the engine's answers cannot be followed, requests stay framed and guarded; they
+just wait for nothing. An answer that the engine cut short is cut short for the client as well (a reset), never ended
+neatly. No client gets more than its share of a turn of the loop: what is left goes on in the next one.
 
 Between requests the two connections end independently. Servers close idle connections after a few seconds (uvicorn: 5);
 mirrored, that close could meet the client's next request half-way and cost it. So the client's connection stays, and
@@ -13,9 +15,6 @@ its next request opens a fresh upstream; an upstream that idles is dropped by us
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import struct
 from enum import Enum
 from typing import Final, cast
 
@@ -23,11 +22,13 @@ from watchtower.clock import boottime, boottime_ns
 from watchtower.exchanges.requests import End, Opacity, RequestFramer, RequestHead
 from watchtower.exchanges.responses import ResponseReader
 from watchtower.taps import answers
-from watchtower.taps.guard import Scanner, normal_path
+from watchtower.taps.guard import normal_path
 from watchtower.taps.relay_state import RelayState
 from watchtower.taps.request_observer import RequestObserver
 from watchtower.taps.route_counts import Bursts
+from watchtower.taps.scanner import Scanner
 from watchtower.taps.serving_answer import asks_serving, serving_answer
+from watchtower.taps.teardown import Teardown
 from watchtower.taps.upstream_connection import UpstreamConnection
 from watchtower.vocabulary.contacts import ContactKind
 from watchtower.vocabulary.facts import Ending
@@ -35,23 +36,10 @@ from watchtower.vocabulary.unread import UnreadCause
 
 _MAX_WAITING_BYTES: Final = 256 * 1024
 """More than this from a client whose next request cannot go yet stops reading from it."""
-_LINGER_SECONDS: Final = 2.0
-"""After an own answer: how long the rest of the request is read and thrown away, so that no reset overtakes it."""
 _UPSTREAM_IDLE_NS: Final = 2_000_000_000
 """Shorter than the keep-alive of any engine's server, so that no request is sent on a connection that just ends."""
-_CLIENT_IDLE_NS: Final = 75_000_000_000
-"""Longer than the keep-alive of clients (httpx: 5 s, gateways: 60 s), so that they are the ones to close."""
-_FLUSH_SECONDS: Final = 5.0
-"""Before a reset: how long what was already received for the client may take to be sent."""
-
-
-class _ClientState(Enum):
-    OPEN = "open"
-    ANSWERED = "answered"
-    """We answered; what still comes is thrown away."""
-    CUT = "cut"
-    """To be reset once everything is sent."""
-    CLOSED = "closed"
+_RACE_NS: Final = 1_000_000_000
+"""An upstream that was used before and ends within this time of a request had ended before it saw the request."""
 
 
 class _Pause(Enum):
@@ -59,6 +47,8 @@ class _Pause(Enum):
 
     UPSTREAM_FULL = 1
     WAITING = 2
+    TURN = 3
+    """It had its share of this turn of the loop."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -67,28 +57,34 @@ class ClientConnection(asyncio.Protocol):
         self._framer = RequestFramer(relay.plan.tag_header)
         self._observer = RequestObserver(relay)
         self._reader = ResponseReader(relay.count, relay.contacts.answered)
+        self._teardown = Teardown(relay.loop)
         self._transport: asyncio.Transport | None = None
         self._upstream: UpstreamConnection | None = None
-        self._scanner: Scanner | None = None
+        self._answers = 0  # that the present upstream gave
+        self._scanner: Scanner | None = None  # once another parser may see other requests than we do
+        self._untouched = False  # nothing was forwarded that the scanner would look at
         self._bursts: Bursts | None = None  # while bytes move that are not read
-        self._unfollowed = False  # bypassed: an answer may be under way, and nobody reads where it ends
+        self._opaque = False  # there are no requests any more
+        self._was_unfollowed = False
+        self._unfollowed = False  # an answer may be under way, and nobody reads where it ends
         self._parked: tuple[RequestHead, str] | None = None
         self._method = ""
-        self._over_limit = False
-        self._state = _ClientState.OPEN
         self._pauses: set[_Pause] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._waits_for_turn = False
         self._rested_ns = boottime_ns()  # the last instant at which an answer ended
+        self._begun_ns = 0  # when the newest request began to be forwarded
+        self._slow_since_ns = 0  # since when the client owes us the rest of its request
+        self._heard = False
 
     @property
     def idle(self) -> bool:
         """No request is under way in either direction."""
         return (
-            self._scanner is None
-            and self._parked is None
-            and not self._unfollowed
+            self._framer.between_requests
             and not self._reader.awaited
-            and self._framer.between_requests
+            and not self._unfollowed
+            and self._scanner is None
+            and self._parked is None
             and not self._framer.buffered
         )
 
@@ -96,12 +92,15 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._teardown.made(self._transport)
         # No buffer of our own: every write is sent at once, and a client that is full stops us from reading more.
         self._transport.set_write_buffer_limits(high=0)
-        self._over_limit = not self._relay.join(self)
+        self._relay.join(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._state is not _ClientState.OPEN:
+        self._heard = True
+        if not self._teardown.open:
+            self._teardown.heard()
             return
         self._framer.receive(data)
         if self._parked is None:
@@ -116,9 +115,7 @@ class ClientConnection(asyncio.Protocol):
         self._reader.client_stopped(True, boottime_ns())
 
     def resume_writing(self) -> None:
-        if self._state is _ClientState.CUT:
-            self._abort()
-            return
+        self._teardown.sent()
         if self._upstream is not None:
             self._upstream.hold_back(False)
         self._reader.client_stopped(False, boottime_ns())
@@ -127,14 +124,12 @@ class ClientConnection(asyncio.Protocol):
         left = self._parked is not None
         if self._reader.awaited:
             left = self._reader.end(Ending.CLIENT_LEFT, boottime_ns()) is Ending.CLIENT_LEFT
-        if left and self._state is _ClientState.OPEN:
+        if left and self._teardown.open:
             self._relay.count("clients_left")
         self._observer.answered(self._reader, Ending.CLIENT_LEFT)
         if self._bursts is not None:
             self._bursts.end()
-        self._state = _ClientState.CLOSED
-        if self._timer is not None:
-            self._timer.cancel()
+        self._teardown.lost()
         self._relay.hold.leave(self)
         self._parked = None
         self._drop_upstream()
@@ -144,10 +139,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _pump(self) -> None:
         """Move pieces towards the engine for as long as they may go."""
-        framer, reader = self._framer, self._reader
-        while self._state is _ClientState.OPEN and self._parked is None:
-            if framer.between_requests and reader.awaited:
+        framer = self._framer
+        while self._teardown.open and self._parked is None:
+            if framer.between_requests and self._reader.awaited:
                 break
+            if framer.spent:
+                self._go_on_next_turn()
+                return
             piece = framer.next_piece()
             if piece is None:
                 break
@@ -160,71 +158,101 @@ class ClientConnection(asyncio.Protocol):
             else:
                 self._observer.read(piece)
                 self._forward(piece)
-        if self._state is _ClientState.OPEN:
+        if self._teardown.open:
             self._pause(_Pause.WAITING, framer.buffered > _MAX_WAITING_BYTES)
+            if self.idle:
+                self._relay.places.rest(self)
+
+    def _go_on_next_turn(self) -> None:
+        if not self._waits_for_turn:
+            self._waits_for_turn = True
+            self._pause(_Pause.TURN, True)
+            self._relay.loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._waits_for_turn = False
+        self._framer.new_turn()
+        self._pump()
+        if not self._waits_for_turn:
+            self._pause(_Pause.TURN, False)
 
     def _begin(self, head: RequestHead) -> None:
         self._method = head.method
+        self._slow_since_ns = 0
         path = normal_path(head.target)
         if self._unfollowed and not self._relay.bypassed:
             self._follow_again()
         if asks_serving(head.method, head.target):
             self._cut() if self._unfollowed else self._end_with(serving_answer(self._relay.serving.status(boottime())))
-        elif self._over_limit:
-            self._answer(answers.CONNECTION_LIMIT)
+        elif not self._relay.places.begin(self):
+            self._refuse(answers.CONNECTION_LIMIT)
         elif self._relay.guard.refuses(path, head.method):
-            self._refuse_guarded(untouched=not self._unfollowed)
+            self._refuse(answers.GUARDED)
         elif self._relay.bypassed:
             self._relay.count("requests")
             self._follow_no_more()
-            self._forward(head.raw)
+            self._forward_begun(head)
         elif self._relay.hold.holding and self._relay.routes.generates(path, head.method):
             if self._relay.hold.park(self, len(head.raw) + self._framer.buffered):
                 self._relay.count("parked")
                 self._parked = (head, path)
             else:
-                self._answer(answers.HOLD_FULL)
+                self._refuse(answers.HOLD_FULL)
         else:
             self._forward_head(head, path)
 
     def _forward_head(self, head: RequestHead, path: str) -> None:
         self._observer.begin(head, path)
         self._reader.expect(head.method, self._observer.exchange, self._observer.dialect)
+        self._forward_begun(head)
+
+    def _forward_begun(self, head: RequestHead) -> None:
+        self._begun_ns = boottime_ns()
         self._forward(head.raw)
+        if head.doubtful or (head.switches and self._was_unfollowed):
+            self._scan()
 
     def _forward_opaque(self, piece: bytes) -> None:
-        untouched = self._scanner is None and not self._reader.awaited
-        scanner = self._scanner or self._turn_opaque()
-        if self._over_limit:
-            self._answer(answers.CONNECTION_LIMIT)
-        elif not scanner.finds(piece):
-            if self._bursts is not None:
-                self._bursts.moved(boottime_ns())
-            self._forward(piece)
-        else:
-            self._refuse_guarded(untouched)
+        if self._scanner is None and not self._relay.places.begin(self):
+            self._refuse(answers.CONNECTION_LIMIT)
+            return
+        self._turn_opaque()
+        if self._bursts is not None:
+            self._bursts.moved(boottime_ns())
+        self._forward(piece)
 
-    def _turn_opaque(self) -> Scanner:
+    def _turn_opaque(self) -> None:
+        if self._opaque:
+            return
+        self._opaque = True
         if self._framer.opacity is Opacity.MALFORMED:
             self._relay.count("requests_malformed")
         elif self._framer.opacity is Opacity.TUNNEL:
             self._relay.count("relay_tunnels")
-        self._scanner = self._relay.guard.scanner()
         self._bursts = self._bursts or Bursts(self._relay.passing, UnreadCause.PROTOCOL)
-        return self._scanner
+        if self._scanner is None:
+            self._scan(untouched=not self._reader.awaited and not self._unfollowed)
 
-    def _refuse_guarded(self, untouched: bool) -> None:
-        """``untouched``: no answer can be under way, so that ours does not land inside it."""
-        if untouched:
-            self._answer(answers.GUARDED)
-        else:
-            self._relay.caused("guarded_opaque")
-            self._cut()
+    def _scan(self, untouched: bool = False) -> None:
+        """From here on whatever goes to the engine is looked through for requests. ``untouched``: no answer can be on
+        its way."""
+        self._untouched = untouched
+        self._scanner = self._scanner or Scanner(self._relay.guard.refuses_request)
+        self._framer.be_wary()
 
     def _forward(self, data: bytes) -> None:
+        if self._scanner is not None:
+            if self._scanner.finds(data):
+                self._refuse(answers.GUARDED)
+                return
+            self._untouched = False
         if self._upstream is None:
             assert self._transport is not None  # bytes came through it
             relay = self._relay
+            if not relay.places.connect():
+                self._out_of_descriptors()
+                return
+            self._answers = 0
             self._upstream = UpstreamConnection(
                 relay.loop, relay.upstream, relay.plan.connect_seconds, self, self._transport.write, self._reader
             )
@@ -235,7 +263,7 @@ class ClientConnection(asyncio.Protocol):
 
     def only_forward(self) -> None:
         """What is under way goes on unread; what waits goes."""
-        if self._state is not _ClientState.OPEN or self._scanner is not None:
+        if not self._teardown.open or self._framer.opacity:
             return
         if self._reader.awaited:
             self._reader.end(Ending.UNOBSERVED, boottime_ns())
@@ -243,7 +271,7 @@ class ClientConnection(asyncio.Protocol):
         self._pump()
 
     def _follow_no_more(self) -> None:
-        self._unfollowed = True
+        self._unfollowed = self._was_unfollowed = True
         self._observer.stop()
         if self._upstream is not None:
             self._upstream.observing = False
@@ -251,7 +279,7 @@ class ClientConnection(asyncio.Protocol):
         self._bursts.moved(boottime_ns())
 
     def _follow_again(self) -> None:
-        """The bypass is over and a request begins, so the answer before it has ended. (Should a client not have waited
+        """A request begins that may be read again, so the answer before it has ended. (Should a client not have waited
         for that, its next bytes are no answer's beginning: the connection is not followed then, and stays whole.)"""
         self._unfollowed = False
         if self._bursts is not None:
@@ -287,12 +315,21 @@ class ClientConnection(asyncio.Protocol):
             if self._upstream is not None:
                 self._upstream.observing = False
             reader.awaited = False
-            self._framer.give_up(Opacity.TUNNEL if reader.switched else Opacity.UNFOLLOWED)
-            self._turn_opaque()
-        elif self._relay.draining and self._framer.between_requests:
-            self.close()
+            if reader.switched:
+                self._framer.give_up()
+                self._turn_opaque()
+            else:
+                self._unfollowed = self._was_unfollowed = True
+                self._bursts = self._bursts or Bursts(self._relay.passing, UnreadCause.PROTOCOL)
+        elif self._framer.between_requests:
+            if self._relay.draining:
+                self.close()
+                return
+        elif not reader.keeps_alive:
+            self.close()  # an early answer, and the engine reads no more of what the client still sends
             return
         self._rested_ns = boottime_ns()
+        self._answers += 1
         self._pump()
 
     def upstream_full(self, full: bool) -> None:
@@ -301,7 +338,10 @@ class ClientConnection(asyncio.Protocol):
     def upstream_unreachable(self, upstream: UpstreamConnection) -> None:
         if upstream is not self._upstream:
             return
-        self._upstream = None
+        self._drop_upstream()
+        if upstream.exhausted:
+            self._out_of_descriptors()
+            return
         self._relay.contacts.note(ContactKind.TIMEOUT if upstream.timed_out else ContactKind.REFUSED, boottime_ns())
         if self._reader.awaited:
             self._reader.end(Ending.ERROR, boottime_ns(), answers.UNREACHABLE.status)
@@ -315,14 +355,15 @@ class ClientConnection(asyncio.Protocol):
     def upstream_gone(self, upstream: UpstreamConnection, cut: bool) -> None:
         if upstream is not self._upstream:
             return
-        self._upstream = None
+        self._drop_upstream()
         reader = self._reader
         if self._unfollowed or (self._scanner is not None and not reader.awaited):
             self._cut() if cut else self.close()
         elif reader.awaited and not reader.started:
             self._relay.contacts.note(ContactKind.OK, boottime_ns())
-            reader.end(Ending.TRUNCATED, boottime_ns())
-            self._observer.answered(reader, Ending.TRUNCATED)
+            ending = Ending.OURS if self._raced() else Ending.TRUNCATED
+            reader.end(ending, boottime_ns())
+            self._observer.answered(reader, ending)
             self._answer(answers.CLOSED)
         elif reader.awaited:
             ended = reader.eof(boottime_ns())
@@ -335,33 +376,90 @@ class ClientConnection(asyncio.Protocol):
         elif self._parked is None and not (self.idle and (reader.keeps_alive or self._relay.hold.holding)):
             self.close()
 
+    def _raced(self) -> bool:
+        """The engine closed an idle connection just as we sent a request on it: nobody's failure."""
+        return self._answers > 0 and boottime_ns() - self._begun_ns < _RACE_NS
+
+    # ── time passes ─────────────────────────────────────────────────────────────────────────────
+
     def rest(self, now_ns: int) -> None:
-        """Called about once a second: let go of what has been idle for long."""
+        """Called about once a second: let go of what has been idle, or on its way, for too long."""
         if self._bursts is not None:
             moved_ns = self._upstream.moved_ns if self._upstream is not None else 0
             self._bursts.rest(now_ns, moved_ns if self._unfollowed else max(moved_ns, self._rested_ns))
-        idle_ns = now_ns - self._rested_ns
-        if idle_ns < _UPSTREAM_IDLE_NS or not self.idle or self._state is not _ClientState.OPEN:
+        if not self._teardown.open:
             return
-        self._drop_upstream()
-        if idle_ns >= _CLIENT_IDLE_NS:
-            self.close()
+        if self.idle:
+            idle_ns = now_ns - self._rested_ns
+            if idle_ns >= _UPSTREAM_IDLE_NS:
+                self._drop_upstream()
+            if idle_ns >= self._relay.plan.client_idle_seconds * 1e9:
+                self.close()
+        else:
+            self._look_whether_it_sends(now_ns)
+        self._heard = False
+
+    def _look_whether_it_sends(self, now_ns: int) -> None:
+        """A request whose rest is owed by the client alone holds its place for so long and no longer."""
+        plan, reader = self._relay.plan, self._reader
+        if self._pauses or self._framer.opacity or self._parked is not None:
+            owes_seconds = 0.0
+        elif self._framer.between_requests:
+            owes_seconds = 0.0 if reader.awaited or not self._framer.buffered else plan.head_seconds
+        else:
+            owes_seconds = 0.0 if self._heard else plan.body_pause_seconds
+        if not owes_seconds:
+            self._slow_since_ns = 0
+        elif not self._slow_since_ns:
+            self._slow_since_ns = now_ns
+        elif now_ns - self._slow_since_ns >= owes_seconds * 1e9:
+            if reader.awaited and not reader.started:
+                reader.end(Ending.CLIENT_LEFT, now_ns)
+                self._observer.answered(reader, Ending.CLIENT_LEFT)
+                self._refuse(answers.REQUEST_TIMEOUT)
+            elif not reader.awaited and self._framer.between_requests:
+                self._refuse(answers.REQUEST_TIMEOUT)
+            elif not reader.awaited:
+                self.close()  # the answer came early, and has ended
 
     # ── endings ─────────────────────────────────────────────────────────────────────────────────
 
     def close(self) -> None:
-        """Send what there is, then close."""
+        """Send what there is, then close; a client that is still sending gets the time to read it."""
         self._drop_upstream()
-        if self._transport is not None and self._state is _ClientState.OPEN:
-            self._state = _ClientState.CLOSED
-            self._transport.close()
+        if not self._teardown.open:
+            return
+        if self._framer.between_requests and not self._framer.buffered:
+            self._teardown.finish()
+        else:
+            self._listen_on()
+
+    def let_go(self) -> None:
+        """There is no room for one that waits."""
+        self._drop_upstream()
+        self._teardown.finish()
 
     def shut_down(self) -> None:
         """The worker must exit now."""
-        if not self.idle and self._state is _ClientState.OPEN:
+        if not self.idle and self._teardown.open:
             self._relay.caused("shutdown")
         self._drop_upstream()
-        self._abort()
+        self._teardown.abort()
+
+    def _refuse(self, answer: answers.OwnAnswer) -> None:
+        """Answer, or cut where bytes of another answer may be on their way."""
+        if not self._unfollowed and not self._reader.awaited and (self._scanner is None or self._untouched):
+            self._answer(answer)
+        else:
+            self._relay.caused("guarded_opaque" if answer is answers.GUARDED else answer.kind)
+            self._cut()
+
+    def _out_of_descriptors(self) -> None:
+        self._relay.count("descriptors_short")
+        if self._reader.awaited:
+            self._reader.end(Ending.OURS, boottime_ns(), answers.CONNECTION_LIMIT.status)
+        self._observer.answered(self._reader, Ending.OURS)
+        self._refuse(answers.CONNECTION_LIMIT)
 
     def _answer(self, answer: answers.OwnAnswer) -> None:
         """Only ever called with no byte of an answer on its way."""
@@ -374,39 +472,25 @@ class ClientConnection(asyncio.Protocol):
     def _end_with(self, answer: bytes) -> None:
         """An answer of our own, the last on this connection. Only with no byte of another on its way."""
         transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        self._state = _ClientState.ANSWERED
+        if transport is not None and not transport.is_closing():
+            transport.write(answer)
+            self._listen_on()
+
+    def _listen_on(self) -> None:
         self._drop_upstream()
+        self._relay.places.rest(self)
+        self._teardown.linger()
         for pause in tuple(self._pauses):
             self._pause(pause, False)
-        transport.write(answer)
-        transport.write_eof()
-        self._timer = self._relay.loop.call_later(_LINGER_SECONDS, transport.abort)
 
     def _cut(self) -> None:
-        self._state = _ClientState.CUT
         self._drop_upstream()
-        if self._transport is None or not self._transport.get_write_buffer_size():
-            self._abort()
-        else:
-            self._timer = self._relay.loop.call_later(_FLUSH_SECONDS, self._abort)
-
-    def _abort(self) -> None:
-        """Reset: SO_LINGER with a timeout of zero makes close() send RST, whatever the buffers hold."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        handle = transport.get_extra_info("socket")
-        if handle is not None and handle.fileno() >= 0:
-            # The loop's own socket object offers no setsockopt; a duplicate names the same socket.
-            with socket.socket(fileno=os.dup(handle.fileno())) as same:
-                same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
+        self._teardown.cut()
 
     def _drop_upstream(self) -> None:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
+            self._relay.places.disconnect()
             upstream.drop()
 
     def _pause(self, why: _Pause, on: bool) -> None:

@@ -13,7 +13,7 @@ lists below.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -127,12 +127,10 @@ _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 _SEGMENT_END = re.compile(rb"[;?#]")
 """Also where it was percent-encoded: a server may decode before it takes off parameters and query."""
 _DECODINGS: Final = 3
-_LOOKED_AT: Final = re.compile(rb"\s(?:get|head|options) \S*$")
-"""What stands before a path that is only looked at, within _LOOK_BACK bytes."""
-_LOOK_BACK: Final = 256
-_ENCODED_SPACE: Final = re.compile(rb"%(?:0[9a-d]|20)", re.IGNORECASE)
-"""Separates nothing: without this, a path could hold the name of a method."""
-_PATH_END: Final = rb"(?=[/.~]*(?:[\s?#;]|$))"
+MOST_PATH_BYTES: Final = 2048
+"""A longer path is refused unread: no engine has one, and judging it would stop every stream of the worker."""
+OVERLONG: Final = "/…"
+"""The normal form of such a path."""
 
 
 def normal_path(target: bytes) -> str:
@@ -142,6 +140,8 @@ def normal_path(target: bytes) -> str:
     if absolute:
         path = path[absolute.end() :]
     path = re.split(rb"[?#]", path, maxsplit=1)[0]
+    if len(path) > MOST_PATH_BYTES:
+        return OVERLONG
     for _ in range(_DECODINGS):  # somebody on the way may decode once more than we would
         decoded = unquote_to_bytes(path)
         if decoded == path:
@@ -180,52 +180,14 @@ class Guard:
     def __init__(self, enabled: bool = True, allow_paths: tuple[str, ...] = ()) -> None:
         self._enabled = enabled
         self._allowed = _Patterns(pattern.lower() for pattern in allow_paths)
-        still = {pattern.lower() for pattern in allow_paths}
-        self._controlling = [path for path in CONTROL_PATHS if enabled and path not in still]
-        self._changing = [path for path in CHANGED_PATHS if enabled and path not in still]
 
     def refuses(self, path: str, method: str = "POST") -> bool:
         """``path`` is normal (see ``normal_path``), ``method`` as received."""
         if not self._enabled or path in self._allowed:
             return False
         refused = _CONTROLLING if method in LOOKING else _CHANGING
-        return any(tail in refused for tail in tails(path))
+        return path == OVERLONG or any(tail in refused for tail in tails(path))
 
-    def scanner(self) -> Scanner:
-        return Scanner(self._controlling, self._changing)
-
-
-class Scanner:
-    """Looks for control paths in the unframed bytes of one connection, also across reads."""
-
-    def __init__(self, controlling: Sequence[str], changing: Sequence[str] = ()) -> None:
-        """Patterns of paths. ``changing``: those that may stand behind the name of a method that only looks."""
-        self._needles = tuple(_needle(pattern) for pattern in controlling)
-        needles = [re.escape(_needle(pattern)) for pattern in changing]
-        ended = [
-            needle + (b"" if pattern.endswith("*") else _PATH_END)
-            for needle, pattern in zip(needles, changing, strict=True)
-        ]
-        self._changed = re.compile(b"|".join(ended) or b"(?!)")
-        self._changed_anywhere = re.compile(b"|".join(needles) or b"(?!)")
-        longest = max((len(pattern) for pattern in (*controlling, *changing)), default=1)
-        self._keep = 3 * longest  # every byte may be percent-encoded
-        self._tail = b""
-
-    def finds(self, data: bytes) -> bool:
-        """True: a control path is in ``data``, or ends in it."""
-        text = self._tail + data
-        self._tail = text[-self._keep :]
-        # Servers route by path, so a segment after any run of slashes and dots counts.
-        text = _ENCODED_SPACE.sub(b"~", text)
-        plain = re.sub(rb"/(?:\.?/)+", b"/", unquote_to_bytes(text).replace(b"\\", b"/")).lower()
-        if any(needle in plain for needle in self._needles):
-            return True
-        # Where a path may go up again, none is known by its end.
-        changed = self._changed_anywhere if b".." in plain else self._changed
-        places = (found.start() for found in changed.finditer(plain))
-        return any(not _LOOKED_AT.search(b"\n" + plain[max(0, at - _LOOK_BACK) : at]) for at in places)
-
-
-def _needle(pattern: str) -> bytes:
-    return pattern.removeprefix("/v1").removesuffix("*").encode()
+    def refuses_request(self, method: str, target: bytes) -> bool:
+        """The same of a target as received."""
+        return self.refuses(normal_path(target), method)

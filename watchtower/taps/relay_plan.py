@@ -16,8 +16,8 @@ LEAVING: Final = "leaving-{pid}.lock"
 PROTOCOL: Final = 1
 """Of the messages between worker and daemon. Raise it when a change is more than growth (``vocabulary.facts``): a new
 daemon then replaces the workers that it finds, on the same listening socket, and they end what is open."""
-_UNNUMBERED: Final = 1
-"""What workers spoke before the plan named it: such a plan and one that names it are the same plan."""
+_GROWN: Final = ("protocol", "head_seconds", "body_pause_seconds", "client_idle_seconds")
+"""Fields that the first plans did not have: a plan without one and a plan that names its default are the same plan."""
 
 
 class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,8 +40,11 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_connections: int = 4096
     drain_seconds: float = 30.0
     """How long open exchanges may take to end after SIGTERM."""
-    protocol: int = _UNNUMBERED
+    protocol: int = 1
     """Spoken by the daemon that made the plan."""
+    head_seconds: float = 30.0
+    body_pause_seconds: float = 60.0
+    client_idle_seconds: float = 650.0
 
     @property
     def lock_path(self) -> Path:
@@ -60,6 +63,8 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def digest(self) -> str:
         """Of everything but the file descriptor's number."""
         fields = msgspec.to_builtins(msgspec.structs.replace(self, listen_fd=-1))
-        if self.protocol == _UNNUMBERED:
-            del fields["protocol"]
+        defaults = {field.name: field.default for field in msgspec.structs.fields(self)}
+        for name in _GROWN:
+            if fields[name] == defaults[name]:
+                del fields[name]
         return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()[:16]

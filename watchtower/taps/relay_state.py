@@ -6,6 +6,8 @@ It accepts nobody and ends nobody: that is the worker's part (``relay_worker``),
 from __future__ import annotations
 
 import asyncio
+import resource
+import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -16,6 +18,7 @@ from watchtower.exchanges.sampler import Sampler
 from watchtower.taps.contact_log import ContactLog
 from watchtower.taps.guard import Guard
 from watchtower.taps.hold import Hold
+from watchtower.taps.places import Guest, Places
 from watchtower.taps.relay_plan import RelayPlan
 from watchtower.taps.route_counts import RouteCounts
 from watchtower.taps.serving_answer import Serving
@@ -24,7 +27,7 @@ from watchtower.vocabulary.facts import Bypassed
 from watchtower.vocabulary.words import CAUSED, RELAY_COUNTERS
 
 
-class Connection(Protocol):
+class Connection(Guest, Protocol):
     """One client's connection, as its worker sees it."""
 
     @property
@@ -66,6 +69,7 @@ class RelayState:
         """Who had everything forwarded unread; the guard alone stays."""
         self.counters = dict.fromkeys(RELAY_COUNTERS, 0)
         self.sampler = Sampler(self.count)
+        self.places = Places(plan.max_connections, _descriptors(), self.count)
         self.draining = False
         self.connections: set[Connection] = set()
         self.empty = asyncio.Event()
@@ -89,14 +93,21 @@ class RelayState:
                 connection.only_forward()
         self.on_change()
 
-    def join(self, connection: Connection) -> bool:
-        """A client connected. False: it is one too many, and should be told so."""
+    def join(self, connection: Connection) -> None:
+        """A client connected."""
         self.count("connections")
         self.connections.add(connection)
         self.empty.clear()
-        return len(self.connections) <= self.plan.max_connections
+        self.places.arrive(connection)
 
     def leave(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        self.places.leave(connection)
         if not self.connections:
             self.empty.set()
+
+
+def _descriptors() -> int:
+    """How many this process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft

@@ -45,7 +45,7 @@ class RelayWorker:
         now_ns = boottime_ns()
         for connection in list(self.state.connections):
             connection.rest(now_ns)
-        if not self.state.draining:
+        if not (self.state.draining and self.state.empty.is_set()):
             self.state.loop.call_later(_REST_SECONDS, self._rest)
 
     async def drain(self, seconds: float, hurry: asyncio.Event | None = None) -> bool:

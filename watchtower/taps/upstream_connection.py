@@ -1,13 +1,14 @@
 """The engine's half of a connection pair: the hot path.
 
 Each read is stamped, written to the client, and only then looked at. The client's transport is set to send at once
-instead of at the end of the loop's turn (see ``client.py``), so "written first" is true on the wire as well.
+instead of at the end of the loop's turn (see ``client_connection.py``), so "written first" is true on the wire as well.
 An upstream belongs to one client connection and is never shared.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
@@ -17,6 +18,8 @@ from watchtower.taps.socket_addresses import Address
 
 _MAX_PENDING_BYTES: Final = 256 * 1024
 """More than this for a connection that is not up yet stops reading from the client."""
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 
 
 class Downstream(Protocol):
@@ -55,6 +58,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.observing = True
         self.timed_out = False
         """It was not reached because nobody answered in time; otherwise it was refused."""
+        self.exhausted = False
+        """It is not the engine that cannot be reached: it is we who have no descriptor or port left."""
         self.moved_ns = 0
         """When bytes last came while nobody observed."""
         self._connecting = loop.create_task(self._connect(loop, address, connect_seconds), name="connect upstream")
@@ -68,6 +73,7 @@ class UpstreamConnection(asyncio.Protocol):
                     await loop.create_connection(lambda: self, address.host, address.port)
         except OSError as problem:
             self.timed_out = isinstance(problem, TimeoutError)
+            self.exhausted = problem.errno in _EXHAUSTED
             if self._client is not None:
                 self._client.upstream_unreachable(self)
 

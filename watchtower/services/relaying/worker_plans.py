@@ -28,6 +28,9 @@ def worker_plan(settings: RelaySettings, upstream: str, run_directory: Path, num
         tag_header=settings.tag_header,
         connect_seconds=settings.connect_seconds,
         max_connections=settings.max_connections,
+        head_seconds=settings.head_seconds,
+        body_pause_seconds=settings.body_pause_seconds,
+        client_idle_seconds=settings.client_idle_seconds,
         protocol=PROTOCOL,
     )
 

@@ -1,0 +1,118 @@
+"""How a client's connection ends, once it is decided that it does: neatly, lingering, or cut.
+
+Closing a socket while the other side still sends makes the kernel reset the connection, and the reset throws away what
+the client has not read yet. So where the client may still be sending its request, the answer is followed by an EOF, and
+what still comes is read and thrown away for as long as it comes, within bounds: that is lingering. A cut is a reset on
+purpose, after everything that was received for the client has been sent: an answer that the engine cut short must not
+look whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from enum import Enum
+from typing import Final
+
+LINGER_SECONDS: Final = 2.0
+"""Without a byte from the client: then it has read its answer, or never will."""
+_MOST_LINGERS: Final = 15
+"""Times LINGER_SECONDS: as long as a client that goes on sending is listened to."""
+_FLUSH_SECONDS: Final = 5.0
+"""Before a reset: how long what was already received for the client may take to be sent."""
+
+
+class _State(Enum):
+    OPEN = "open"
+    LINGERING = "lingering"
+    CUT = "cut"
+    """To be reset once everything is sent."""
+    CLOSED = "closed"
+
+
+class Teardown:
+    """Of one client connection."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._state = _State.OPEN
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard = False
+        self._lingers = 0
+
+    @property
+    def open(self) -> bool:
+        """Nothing is decided: the connection goes on."""
+        return self._state is _State.OPEN
+
+    def made(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def finish(self) -> None:
+        """Send what there is, then close: the client sends nothing now."""
+        self._state = _State.CLOSED
+        if self._transport is not None:
+            self._transport.close()
+
+    def linger(self) -> None:
+        """Send what there is and an EOF, and listen until the client has had its time to read it."""
+        self._state = _State.LINGERING
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
+            self._timer = self._loop.call_later(LINGER_SECONDS, self._lingered)
+
+    def heard(self) -> None:
+        """Bytes came that nobody wants."""
+        self._heard = True
+
+    def cut(self) -> None:
+        """Reset, once everything is sent."""
+        self._state = _State.CUT
+        if self._transport is None or not self._transport.get_write_buffer_size():
+            self.abort()
+        else:
+            self._timer = self._loop.call_later(_FLUSH_SECONDS, self.abort)
+
+    def sent(self) -> None:
+        """The transport's buffer is empty."""
+        if self._state is _State.CUT:
+            self.abort()
+
+    def abort(self) -> None:
+        """Reset: SO_LINGER with a timeout of zero makes close() send RST, whatever the buffers hold."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        handle = transport.get_extra_info("socket")
+        if handle is not None and handle.fileno() >= 0:
+            _reset_on_close(handle.fileno())
+        transport.abort()
+
+    def lost(self) -> None:
+        """The connection is no more."""
+        self._state = _State.CLOSED
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _lingered(self) -> None:
+        assert self._transport is not None  # it was there to linger on
+        self._lingers += 1
+        busy = self._heard or self._transport.get_write_buffer_size()
+        if busy and self._lingers < _MOST_LINGERS:
+            self._heard = False
+            self._timer = self._loop.call_later(LINGER_SECONDS, self._lingered)
+        else:
+            self._transport.abort()
+
+
+def _reset_on_close(descriptor: int) -> None:
+    """The loop's own socket object offers no setsockopt; a duplicate names the same socket."""
+    try:
+        same = socket.socket(fileno=os.dup(descriptor))
+    except OSError:
+        return  # out of descriptors: the connection ends all the same, if less rudely
+    with same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
