@@ -43,7 +43,16 @@ _HIDDEN_LINES = (
     b"POST %b HTTP/1.1\r\nHost: e\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 )
 _METHODS = (b"POST",) * 12 + (b"GET", b"GET", b"HEAD", b"PUT", b"CONNECT", b"OPTIONS", b"post", b"SOURCE", b"PRI")
-_TARGETS = (b"/v1/completions", b"/v1/models", b"/health", b"http://e/v1/models", b"*", b"e:80", b"/v1/../health", b"/x")
+_TARGETS = (
+    b"/v1/completions",
+    b"/v1/models",
+    b"/health",
+    b"http://e/v1/models",
+    b"*",
+    b"e:80",
+    b"/v1/../health",
+    b"/x",
+)
 _VERSIONS = (b"HTTP/1.1",) * 24 + (b"HTTP/1.0", b"HTTP/2.0", b"HTTP/1.2", b"http/1.1", b"HTTP/0.9")
 _CODINGS = (
     *(b"Transfer-Encoding: chunked",) * 16,
@@ -142,21 +151,44 @@ def _request(chance: random.Random) -> tuple[bytes, bytes]:
 
 
 def _length(chance: random.Random, size: int) -> bytes:
-    texts = [b"%d" % size] * 20 + [b"0", b"%d" % (size // 2), b"%d" % (size + 40), b"+%d" % size, b"%d, %d" % (size, size)]
-    texts += [b"0%d" % size, b"0x%x" % size, b"%d\t " % size, b"-1", b"%d\r\nContent-Length: 0" % size, b"%d\xa0" % size]
+    texts = [b"%d" % size] * 20 + [
+        b"0",
+        b"%d" % (size // 2),
+        b"%d" % (size + 40),
+        b"+%d" % size,
+        b"%d, %d" % (size, size),
+    ]
+    texts += [
+        b"0%d" % size,
+        b"0x%x" % size,
+        b"%d\t " % size,
+        b"-1",
+        b"%d\r\nContent-Length: 0" % size,
+        b"%d\xa0" % size,
+    ]
     return chance.choice(texts)
 
 
 def _chunked(chance: random.Random, hidden: bytes) -> bytes:
     def chunk(data: bytes) -> bytes:
         size = chance.choice((b"%x", b"%X", b"0%x", b"%x", b"%x")) % len(data)
-        extension = chance.choice((b"",) * 16 + (b";a=b", b";", b' ;a="x"', b" ", b"\t", b";" + hidden[:30].strip(), b"\n"))
+        extension = chance.choice(
+            (b"",) * 16 + (b";a=b", b";", b' ;a="x"', b" ", b"\t", b";" + hidden[:30].strip(), b"\n")
+        )
         end = chance.choice((b"\r\n",) * 40 + (b"\n", b"", b"\r"))
         return size + extension + b"\r\n" + data + end
 
     last = chance.choice((b"0\r\n", b"0\r\n", b"00\r\n", b"0;x\r\n", b"0 \r\n"))
     trailer = chance.choice(
-        (b"", b"", b"X: y\r\n", b"Upgrade: x\r\nConnection: upgrade\r\n", b"Content-Length: 9\r\n", b"Bad\r\n", b" x\r\n")
+        (
+            b"",
+            b"",
+            b"X: y\r\n",
+            b"Upgrade: x\r\nConnection: upgrade\r\n",
+            b"Content-Length: 9\r\n",
+            b"Bad\r\n",
+            b" x\r\n",
+        )
     )
     parts = [chunk(hidden)] if chance.random() < 0.6 else [chunk(hidden[:7]), chunk(hidden[7:])]
     after = hidden if chance.random() < 0.3 else b""

@@ -79,7 +79,10 @@ def test_a_guarded_route_is_found_in_unframed_bytes(route: PinnedRoute) -> None:
         line = b"\n%s %s HTTP/1.1\n\n" % (route.method.encode(), target.encode())
         if "%25" not in target:  # no server decodes a smuggled target twice
             assert Scanner(GUARD.refuses_request).finds(line), target
-            assert any(Scanner(GUARD.refuses_request).finds(line[:cut]) or Scanner(GUARD.refuses_request).finds(line) for cut in range(len(line)))
+            assert any(
+                Scanner(GUARD.refuses_request).finds(line[:cut]) or Scanner(GUARD.refuses_request).finds(line)
+                for cut in range(len(line))
+            )
 
 
 @pytest.mark.parametrize("route", [route for route in PINNED if route.fate != "guarded"], ids=str)

@@ -110,7 +110,7 @@ class RequestFramer:
 
     def __init__(self, tag_header: str = "") -> None:
         self._tag_header = tag_header.lower().encode("latin-1")
-        self._told = _told_fields(self._tag_header)
+        self._fields = _field_finder(self._tag_header)
         self._buffer: bytes | bytearray = b""
         self._at = 0  # what lies before was yielded
         self._empty = 0  # bytes of empty lines from there on
@@ -248,7 +248,7 @@ class RequestFramer:
         codings: list[bytes] = []
         tag = trace = b""
         switches = request[1] == b"CONNECT"
-        for field in self._told.finditer(raw, request.end() - 2):
+        for field in self._fields.finditer(raw, request.end() - 2):
             name, value = field[1].lower(), field[2].rstrip(b" \t")
             if name == b"content-length":
                 lengths.append(value)
@@ -346,7 +346,7 @@ class RequestFramer:
         return line
 
 
-def _told_fields(tag_header: bytes) -> re.Pattern[bytes]:
+def _field_finder(tag_header: bytes) -> re.Pattern[bytes]:
     """Finds the fields of a head that say something to us."""
     names = [b"content-length", b"transfer-encoding", b"upgrade", b"traceparent"]
     if tag_header:

@@ -10,6 +10,13 @@ from typing import Final
 
 import msgspec
 
+_ERROR_TYPES: Final = {
+    403: "permission_error",
+    408: "timeout_error",
+    502: "upstream_error",
+    503: "overloaded_error",
+}
+
 
 class OwnAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """One of the answers below."""
@@ -23,9 +30,8 @@ class OwnAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     def wire(self, *, head_only: bool) -> bytes:
         """The whole response; ``head_only`` for a HEAD request."""
-        error_type = {403: "permission_error", 408: "timeout_error", 502: "upstream_error", 503: "overloaded_error"}[self.status]
         body = msgspec.json.encode(
-            {"error": {"message": self.message, "type": error_type, "param": None, "code": self.kind}}
+            {"error": {"message": self.message, "type": _ERROR_TYPES[self.status], "param": None, "code": self.kind}}
         )
         lines = [
             f"HTTP/1.1 {self.status} {self.reason}",

@@ -1,0 +1,235 @@
+"""What one client may cost the others: its share of time, its place, its descriptor."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.taps.conftest import ANSWER, Bench, Start, answer_everything, until
+from watchtower.clock import boottime_ns
+from watchtower.exchanges.requests import MOST_WORK
+from watchtower.vocabulary.facts import Ending
+
+GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
+HEAD = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+
+
+def later(bench: Bench, seconds: float) -> None:
+    """The worker looks at its connections now, and ``seconds`` after that."""
+    for at in (0, round(seconds * 1e9)):
+        now_ns = boottime_ns() + at
+        for connection in list(bench.relay.connections):
+            connection.rest(now_ns)
+
+
+# ── time ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    last = b""
+    while not last.endswith(b"\r\n0\r\n\r\n"):
+        last = last[-7:] + await reader.read(1 << 16)
+    writer.write(ANSWER)
+    await answer_everything(reader, writer)
+
+
+async def test_an_upload_of_tiny_chunks_goes_on_in_the_next_turn(start: Start) -> None:
+    bench = await start(swallow)
+    chunks = MOST_WORK * 20
+    upload = b"POST /v1/files HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * chunks + b"0\r\n\r\n"
+    turns = 0
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        if not done.done():
+            asyncio.get_running_loop().call_soon(turn)
+
+    reader, writer = await bench.client()
+    writer.write(upload)
+    done = asyncio.ensure_future(reader.readexactly(len(ANSWER)))
+    turn()
+    assert await asyncio.wait_for(done, 20) == ANSWER
+    assert turns >= 20
+    writer.write(GET)
+    assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), 2) == ANSWER
+    assert bytes(bench.engine.received[0]) == upload + GET
+
+
+async def test_requests_that_wait_for_no_answer_take_turns_as_well(start: Start) -> None:
+    async def unreadable(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"what is this\r\n\r\n")
+        while await reader.read(1 << 16):
+            pass
+
+    bench = await start(unreadable)
+    reader, writer = await bench.client()
+    writer.write(GET)
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(GET * 2000)
+    await until(lambda: len(bench.engine.received[0]) == len(GET) * 2001, 10)
+    assert bench.relay.counters["requests"] == 2001
+
+
+# ── framing that is intact ──────────────────────────────────────────────────────────────────────
+
+
+async def test_where_only_answers_cannot_be_followed_bodies_are_not_looked_at_and_targets_are_guarded(
+    start: Start,
+) -> None:
+    async def both_lengths(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+            )
+
+    bench = await start(both_lengths)
+    prompt = b'{"prompt": "POST /sleep HTTP/1.1 or https://me.example/resume "}'
+    request = b"POST /v1/completions HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(prompt), prompt)
+    reader, writer = await bench.client()
+    for _ in range(3):
+        writer.write(request)
+        assert (await bench.read(reader)).endswith(b"2\r\n{}\r\n0\r\n\r\n")
+    assert bytes(bench.engine.received[0]) == request * 3
+    writer.write(b"POST /sleep HTTP/1.1\r\n\r\n")
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    assert b"/sleep HTTP" not in bytes(bench.engine.received[0]).replace(request, b"")
+
+
+# ── places ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_one_request_too_many_is_told_so(start: Start) -> None:
+    gate = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await gate.wait()
+        writer.write(ANSWER)
+
+    bench = await start(slow, max_connections=1)
+    first_reader, first = await bench.client()
+    first.write(GET)
+    await until(lambda: bool(bench.engine.received))
+    refused = await bench.ask(GET)
+
+    assert refused.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"Retry-After: 1\r\n" in refused
+    assert bench.caused() == {"connection_limit": 1}
+    gate.set()
+    assert await first_reader.readexactly(len(ANSWER)) == ANSWER
+    assert await bench.ask(GET) == ANSWER, "an idle connection keeps nobody out"
+
+
+async def test_half_sent_heads_keep_nobody_out(start: Start) -> None:
+    bench = await start(max_connections=4)
+    for _ in range(12):
+        _, writer = await bench.client()
+        writer.write(b"POST /v1/completions HTTP/1.1\r\nX: ")
+    await until(lambda: bench.relay.counters["connections"] == 12)
+
+    assert await bench.ask(GET) == ANSWER
+    assert bench.relay.counters["clients_let_go"] == 9
+    assert len(bench.relay.connections) <= 5
+
+
+# ── deadlines ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_head_that_does_not_come_whole_in_time_is_answered_408(start: Start) -> None:
+    bench = await start(head_seconds=10)
+    reader, writer = await bench.client()
+    writer.write(GET[:-2])
+    await until(lambda: any(not connection.idle for connection in bench.relay.connections))
+    later(bench, 9)
+    assert await bench.read(reader) == b""
+    writer.write(b"X")  # a byte now and then buys no time
+    await asyncio.sleep(0.02)
+    for connection in list(bench.relay.connections):
+        connection.rest(boottime_ns() + 11_000_000_000)
+
+    assert (await asyncio.wait_for(reader.read(), 2)).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert bench.caused() == {"request_timeout": 1}
+    assert bench.engine.received == []
+
+
+async def test_a_head_after_an_answer_has_its_own_deadline(start: Start) -> None:
+    bench = await start(head_seconds=10)
+    reader, writer = await bench.client()
+    writer.write(GET + GET[:-2])
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    later(bench, 9)
+    writer.write(b"\r\n")
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+
+
+async def test_a_body_that_stops_coming_is_answered_408_and_says_nothing_of_the_engine(start: Start) -> None:
+    bench = await start(body_pause_seconds=10)
+    reader, writer = await bench.client()
+    writer.write(HEAD + b"x" * 50)
+    await until(lambda: bool(bench.engine.received))
+    (connection,) = bench.relay.connections
+    now_ns = boottime_ns()
+    for second in (0, 1, 9):
+        connection.rest(now_ns + second * 10**9)
+    writer.write(b"x")
+    await until(lambda: len(bench.engine.received[0]) == len(HEAD) + 51)
+    for second in (10, 11, 20):
+        connection.rest(now_ns + second * 10**9)
+    assert await bench.read(reader) == b""
+    connection.rest(now_ns + 21 * 10**9)
+
+    assert (await asyncio.wait_for(reader.read(), 2)).startswith(b"HTTP/1.1 408 ")
+    closed = bench.relay.exchanges.drain()[0].closed
+    assert closed is not None
+    assert closed.ending is Ending.CLIENT_LEFT
+    await asyncio.wait_for(bench.engine.ended[0].wait(), 2)
+
+
+async def test_a_request_that_waits_for_the_engine_has_no_deadline(start: Start) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1 << 20)
+
+    bench = await start(silent)
+    reader, writer = await bench.client()
+    writer.write(HEAD + b"x" * 100 + GET[:5])
+    await until(lambda: bool(bench.engine.received))
+    later(bench, 10_000)
+    later(bench, 10_000)
+
+    assert await bench.read(reader) == b""
+    assert not reader.at_eof()
+
+
+async def test_a_silent_client_may_stay_as_long_as_any_idle_one(start: Start) -> None:
+    bench = await start(client_idle_seconds=100)
+    reader, _ = await bench.client()
+    await until(lambda: bool(bench.relay.connections))
+    later(bench, 99)
+    assert await bench.read(reader) == b"" and not reader.at_eof()
+    later(bench, 101)
+    assert await asyncio.wait_for(reader.read(), 2) == b""
+    assert reader.at_eof()
+
+
+async def test_an_idle_connection_that_the_engine_resets_as_the_next_request_comes_is_nobodys_failure(
+    start: Start,
+) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(len(HEAD) + 100)
+        writer.write(ANSWER)
+        await reader.readexactly(10)
+        writer.transport.abort()
+
+    bench = await start(once)
+    reader, writer = await bench.client()
+    writer.write(HEAD + b"x" * 100)
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    writer.write(HEAD + b"x" * 100)
+    assert (await asyncio.wait_for(reader.read(), 2)).startswith(b"HTTP/1.1 502 ")
+    endings = [news.closed.ending for news in bench.relay.exchanges.drain() if news.closed is not None]
+    assert endings[-1] is Ending.OURS

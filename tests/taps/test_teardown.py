@@ -1,0 +1,91 @@
+"""Answers reach clients that are still sending when the connection ends; what was cut short never looks whole."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+from contextlib import suppress
+
+import pytest
+
+from tests.taps.conftest import ANSWER, Script, Start
+
+TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 9\r\n%b\r\ntoo large"
+BODY = b"x" * 20_000_000
+
+
+def early(answer: bytes, *, closes: bool) -> Script:
+    """Answers before the request's body is there; a server that lingers reads on and throws away."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        if closes:
+            writer.write_eof()
+        while await reader.read(1 << 20):
+            pass
+
+    return script
+
+
+EARLY = {
+    "one that closes": early(TOO_LARGE % b"connection: close\r\n", closes=True),
+    "one that says so and reads on": early(TOO_LARGE % b"connection: close\r\n", closes=False),
+    "one that just closes": early(TOO_LARGE % b"", closes=True),
+    "one whose end is the connection's": early(b"HTTP/1.1 413 Too Large\r\n\r\ntoo large", closes=True),
+}
+
+
+def post(port: int) -> tuple[int, bytes]:
+    """A client that reads only after it has sent everything."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with suppress(ConnectionError):  # then the answer is read all the same
+        connection.request("POST", "/v1/chat/completions", BODY)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+@pytest.mark.parametrize("script", EARLY.values(), ids=EARLY.keys())
+async def test_an_early_answer_reaches_a_client_that_still_uploads(start: Start, script: Script) -> None:
+    bench = await start(script)
+    for _ in range(3):
+        assert await asyncio.to_thread(post, bench.port) == (413, b"too large")
+    assert bench.caused() == {}
+
+
+async def test_our_own_refusal_reaches_a_client_that_still_uploads(start: Start) -> None:
+    bench = await start(engine_up=False)
+    for _ in range(3):
+        status, body = await asyncio.to_thread(post, bench.port)
+        assert (status, b"upstream_unreachable" in body) == (502, True)
+
+
+async def test_an_early_answer_on_a_connection_that_stays_costs_the_next_request_nothing(start: Start) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ANSWER)
+        await reader.readexactly(1000)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ANSWER)
+
+    bench = await start(script)
+    reader, writer = await bench.client()
+    writer.write(b"POST /v1/files HTTP/1.1\r\nContent-Length: 1000\r\n\r\n" + b"x" * 500)
+    assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), 2) == ANSWER
+    writer.write(b"x" * 500 + b"GET /health HTTP/1.1\r\n\r\n")
+    assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), 2) == ANSWER
+
+
+async def test_a_client_that_says_no_more_is_not_listened_to_for_long(start: Start) -> None:
+    bench = await start(engine_up=False)
+    reader, writer = await bench.client()
+    writer.write(b"POST /v1/files HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
+    assert (await asyncio.wait_for(reader.read(), 2)).startswith(b"HTTP/1.1 502")
+    with pytest.raises(ConnectionError):  # noqa: PT012 — whenever it notices
+        async with asyncio.timeout(5):
+            while bench.relay.connections:
+                await asyncio.sleep(0.05)
+        for _ in range(10):
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.05)
