@@ -255,6 +255,19 @@ def test_a_head_answer_has_no_body_whatever_its_length_says() -> None:
     assert observed.reader.in_sync
 
 
+@pytest.mark.parametrize("size", [1, 7, 1_000_000])
+def test_any_number_of_interim_answers_comes_before_the_answer_to_head(size: int) -> None:
+    observed = Observed()
+    observed.reader.end(Ending.COMPLETE, 1)
+    observed.reader.expect("HEAD", None)
+    wire = b"HTTP/1.1 100 Continue\r\n\r\n" * 2000 + b"HTTP/1.1 204 No Content\r\n\r\n"
+    for begin in range(0, len(wire), size):
+        assert observed.reader.awaited
+        observed.read(wire[begin : begin + size])
+
+    assert (observed.reader.awaited, observed.reader.status) == (False, 204)
+
+
 def test_an_interim_answer_is_not_the_answer() -> None:
     observed = Observed().read(b"HTTP/1.1 100 Continue\r\n\r\n")
     assert observed.reader.awaited

@@ -126,7 +126,7 @@ SMUGGLED = {
     b"18\r\nPOST /sleep HTTP/1.1\r\n\r\n\r\n0\r\n\r\n",
     "the body of CONNECT": b"CONNECT e:80 HTTP/1.1\r\nContent-Length: 24\r\n\r\nPOST /sleep HTTP/1.1\r\n\r\n",
     "a request after the body of an upgrade": b"POST /v1/completions HTTP/1.1\r\nUpgrade: x\r\n"
-    b"Content-Length: 2\r\n\r\n{}POST /v1/completions HTTP/1.1\r\nX: POST /sleep HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+    b"Content-Length: 2\r\n\r\n{}POST / HTTP/1.1\r\nX: POST /sleep HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
     "HTTP/0.9": b"POST /sleep\r\n\r\n",
     "a method in small letters": b"\x00post /sleep HTTP/1.1\r\n\r\n",
     "many blanks": b"POST  " + b" " * 40 + b"/sleep HTTP/1.1\r\n\r\n",

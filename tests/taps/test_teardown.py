@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.taps.conftest import ANSWER, Script, Start
+from tests.taps.conftest import ANSWER, Script, Start, until
 
 TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 9\r\n%b\r\ntoo large"
 BODY = b"x" * 20_000_000
@@ -82,9 +82,7 @@ async def test_a_client_that_says_no_more_is_not_listened_to_for_long(start: Sta
     writer.write(b"POST /v1/files HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
     assert (await asyncio.wait_for(reader.read(), 2)).startswith(b"HTTP/1.1 502")
     with pytest.raises(ConnectionError):  # noqa: PT012 — whenever it notices
-        async with asyncio.timeout(5):
-            while bench.relay.connections:
-                await asyncio.sleep(0.05)
+        await until(lambda: not bench.relay.connections, 5)
         for _ in range(10):
             writer.write(b"x")
             await writer.drain()

@@ -26,10 +26,10 @@ _MAX_CHUNK_LINE_BYTES: Final = 4096
 _WARY_BYTES: Final = 1024
 """About the size of a piece whose reader has to look at every word of it."""
 
-MOST_WORK: Final = 2048
+MOST_WORK: Final = 1024
 """A turn's worth, in chunk lines: about 2 ms. A KiB of a body counts like a chunk line."""
 _HEAD_WORK: Final = 64
-_WARY_WORK: Final = 1024
+_WARY_WORK: Final = 512
 
 # Every repetition is possessive (``++``, ``*+``): none is ever tried a second time, whatever a client thinks up.
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")

@@ -194,20 +194,22 @@ class ResponseReader:
 
     def _skip_head(self, data: bytes) -> bytes:
         """The answer to HEAD ends with its head; interim ones come before it. What is left of ``data``."""
+        seen = max(0, len(self._head_only) - 3)
         self._head_only += data
-        end = self._head_only.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self._head_only) > _MAX_HEAD_BYTES:
-                self._lose_sight("responses_malformed")
-            return b""
-        head, rest = bytes(self._head_only[:end]), bytes(self._head_only[end + 4 :])
-        interim = head[9:10] == b"1"
-        self._head_only.clear()
-        if interim:
-            return self._skip_head(rest) if rest else b""
-        self.awaited = False
-        self._status_line(int(head[9:12]) if head[9:12].isdigit() else 0)
-        return rest
+        begin = 0
+        while (end := self._head_only.find(b"\r\n\r\n", max(begin, seen))) >= 0:
+            code = bytes(self._head_only[begin + 9 : begin + 12])
+            begin, seen = end + 4, end + 4
+            if not code.startswith(b"1"):
+                rest = bytes(self._head_only[begin:])
+                self._head_only.clear()
+                self.awaited = False
+                self._status_line(int(code) if code.isdigit() else 0)
+                return rest
+        del self._head_only[:begin]
+        if len(self._head_only) > _MAX_HEAD_BYTES:
+            self._lose_sight("responses_malformed")
+        return b""
 
     def _status_line(self, status: int) -> None:
         self.status, self.by_status = status, self._by_status(status)

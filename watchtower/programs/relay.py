@@ -22,7 +22,7 @@ import uvloop
 
 from watchtower import __version__
 from watchtower.taps.handover import RETIRE, Handed, HandoverServer, WorkerLock
-from watchtower.taps.listening import adopted, bound, inherited, name_of
+from watchtower.taps.listening import adopted, bound, inherited, name_of, refuse_to_meet_itself
 from watchtower.taps.relay_plan import RelayPlan
 from watchtower.taps.relay_worker import RelayWorker
 from watchtower.taps.reports import Reporter
@@ -43,6 +43,9 @@ async def relay(plan: RelayPlan) -> None:
     lock = WorkerLock(plan.lock_path)
     await _take(lock, pid, loop)
     listening = _listening_socket(plan, pid)
+    refuse_to_meet_itself(worker.state.upstream, listening, [plan.handover_path])
+    if (reach := worker.state.places.reach) < plan.max_connections:
+        print(f"the descriptor limit allows {reach} requests at once, fewer than max_connections", file=sys.stderr)
     leaving, terminated = asyncio.Event(), asyncio.Event()
 
     def terminate() -> None:

@@ -88,6 +88,11 @@ class ClientConnection(asyncio.Protocol):
             and not self._framer.buffered
         )
 
+    @property
+    def _may_answer(self) -> bool:
+        """No answer can be under way, so that one of ours does not land inside it."""
+        return not (self._unfollowed or self._reader.awaited) and (self._scanner is None or self._untouched)
+
     # ── from the client ─────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -183,7 +188,8 @@ class ClientConnection(asyncio.Protocol):
         if self._unfollowed and not self._relay.bypassed:
             self._follow_again()
         if asks_serving(head.method, head.target):
-            self._cut() if self._unfollowed else self._end_with(serving_answer(self._relay.serving.status(boottime())))
+            serving = serving_answer(self._relay.serving.status(boottime()))
+            self._end_with(serving) if self._may_answer else self._cut()
         elif not self._relay.places.begin(self):
             self._refuse(answers.CONNECTION_LIMIT)
         elif self._relay.guard.refuses(path, head.method):
@@ -448,7 +454,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, answer: answers.OwnAnswer) -> None:
         """Answer, or cut where bytes of another answer may be on their way."""
-        if not self._unfollowed and not self._reader.awaited and (self._scanner is None or self._untouched):
+        if self._may_answer:
             self._answer(answer)
         else:
             self._relay.caused("guarded_opaque" if answer is answers.GUARDED else answer.kind)

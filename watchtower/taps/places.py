@@ -40,6 +40,11 @@ class Places:
         self._upstreams = 0
 
     @property
+    def reach(self) -> int:
+        """Requests at once that the descriptors allow."""
+        return self._descriptors // 2
+
+    @property
     def taken(self) -> int:
         """Requests under way."""
         return len(self._busy)
@@ -47,7 +52,7 @@ class Places:
     def arrive(self, guest: Guest) -> None:
         """Somebody connected."""
         self._newcomers[guest] = None
-        if len(self._newcomers) > self._most:
+        if len(self._newcomers) > max(1, self._most):
             self._let_go(self._newcomers)
         self._make_room()
 

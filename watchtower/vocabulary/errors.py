@@ -2,6 +2,7 @@
 
     WatchtowerError
     ├── BadInput            a person wrote something we cannot use; carries every problem, each with place and cure
+    │   └── OwnAddress      the engine's address is the relay's own
     ├── NotReachable        the daemon, the engine or the keeper did not answer
     ├── Refused             we (or a peer) said no before any effect
     ├── Deadline            no answer in time: the outcome is unknown, not failed
@@ -71,6 +72,10 @@ class BadInput(WatchtowerError):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class OwnAddress(BadInput):
+    """What is forwarded to the engine's address would come back to the relay."""
 
 
 class NotReachable(WatchtowerError):

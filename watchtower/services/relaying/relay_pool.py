@@ -117,7 +117,10 @@ class RelayPool:
         self._silent += [WatchedWorker(number, process) for number, process in found.silent.items()]
         try:
             self._listening = await self._take_socket(found, address)
+            self._plans.refuse_to_meet_itself(self._listening)
         except BaseException:
+            if self._listening is not None:
+                self._listening.close()
             await self._channel.close()
             raise
         self.address = self._admission.listening = name_of(self._listening)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import msgspec
 
 from watchtower.settings import RelaySettings
+from watchtower.taps.listening import refuse_to_meet_itself
 from watchtower.taps.relay_plan import PROTOCOL, RelayPlan
 from watchtower.taps.socket_addresses import Address, check_socket_path, listen_address, upstream_address
 
@@ -63,3 +65,9 @@ class WorkerPlans:
         check_socket_path(self.facts, "state_directory")
         check_socket_path(self.of(LARGEST_NUMBER).handover_path, "state_directory")
         return address
+
+    def refuse_to_meet_itself(self, listening: socket.socket) -> None:
+        """Raises OwnAddress when the engine's address is that of the relay's ``listening`` socket or of another of its
+        sockets."""
+        owned = [self.facts, *self.directory.glob("relay-*.handover")]
+        refuse_to_meet_itself(upstream_address(self._upstream), listening, owned)
