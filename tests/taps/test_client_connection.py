@@ -112,6 +112,24 @@ async def test_where_only_answers_cannot_be_followed_bodies_are_not_looked_at_an
     assert b"/sleep HTTP" not in bytes(bench.engine.received[0]).replace(request, b"")
 
 
+@pytest.mark.parametrize(
+    "request_head", [b"GET / HTTP/1.1\nHost: x\n\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"]
+)
+async def test_the_answer_to_what_cannot_be_framed_comes_whole(start: Start, request_head: bytes) -> None:
+    async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        for part in (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"2\r\n{}\r\n", b"0\r\n\r\n"):
+            writer.write(part)
+            await asyncio.sleep(0.02)
+
+    bench = await start(stream)
+    reader, writer = await bench.client()
+    writer.write(request_head)
+    assert (await bench.read(reader)).endswith(b"\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+    assert bytes(bench.engine.received[0]) == request_head
+    assert not reader.at_eof()
+
+
 # ── places ──────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -331,7 +331,7 @@ class ClientConnection(asyncio.Protocol):
             if self._relay.draining:
                 self.close()
                 return
-        elif not reader.keeps_alive:
+        elif not self._opaque and not reader.keeps_alive:
             self.close()  # an early answer, and the engine reads no more of what the client still sends
             return
         self._rested_ns = boottime_ns()

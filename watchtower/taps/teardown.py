@@ -13,7 +13,6 @@ import asyncio
 import os
 import socket
 import struct
-from enum import Enum
 from typing import Final
 
 LINGER_SECONDS: Final = 2.0
@@ -24,42 +23,31 @@ _FLUSH_SECONDS: Final = 5.0
 """Before a reset: how long what was already received for the client may take to be sent."""
 
 
-class _State(Enum):
-    OPEN = "open"
-    LINGERING = "lingering"
-    CUT = "cut"
-    """To be reset once everything is sent."""
-    CLOSED = "closed"
-
-
 class Teardown:
     """Of one client connection."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._state = _State.OPEN
+        self.open = True
+        """Nothing is decided: the connection goes on."""
+        self._cutting = False  # to be reset once everything is sent
         self._timer: asyncio.TimerHandle | None = None
         self._heard = False
         self._lingers = 0
-
-    @property
-    def open(self) -> bool:
-        """Nothing is decided: the connection goes on."""
-        return self._state is _State.OPEN
 
     def made(self, transport: asyncio.Transport) -> None:
         self._transport = transport
 
     def finish(self) -> None:
         """Send what there is, then close: the client sends nothing now."""
-        self._state = _State.CLOSED
+        self.open = False
         if self._transport is not None:
             self._transport.close()
 
     def linger(self) -> None:
         """Send what there is and an EOF, and listen until the client has had its time to read it."""
-        self._state = _State.LINGERING
+        self.open = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write_eof()
             self._timer = self._loop.call_later(LINGER_SECONDS, self._lingered)
@@ -70,7 +58,7 @@ class Teardown:
 
     def cut(self) -> None:
         """Reset, once everything is sent."""
-        self._state = _State.CUT
+        self.open, self._cutting = False, True
         if self._transport is None or not self._transport.get_write_buffer_size():
             self.abort()
         else:
@@ -78,7 +66,7 @@ class Teardown:
 
     def sent(self) -> None:
         """The transport's buffer is empty."""
-        if self._state is _State.CUT:
+        if self._cutting:
             self.abort()
 
     def abort(self) -> None:
@@ -93,7 +81,7 @@ class Teardown:
 
     def lost(self) -> None:
         """The connection is no more."""
-        self._state = _State.CLOSED
+        self.open = False
         if self._timer is not None:
             self._timer.cancel()
 
