@@ -51,7 +51,6 @@ THROUGH_A_NEIGHBOUR: dict[str, str] = {
     "watchtower/settings/gpu_knobs.py": "tests/configuration/test_bad_configurations.py",
     "watchtower/sinks/opsgenie.py": "tests/sinks/test_receivers.py",
     "watchtower/sinks/slack.py": "tests/sinks/test_templates.py",
-    "watchtower/taps/client_connection.py": "tests/taps/test_forwarding.py",
     "watchtower/taps/relay_worker.py": "tests/taps/test_forwarding.py",
     "watchtower/taps/upstream_connection.py": "tests/taps/test_forwarding.py",
     "watchtower/vocabulary/facts.py": "tests/taps/test_versions.py",

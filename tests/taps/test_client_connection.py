@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
-from tests.taps.conftest import ANSWER, Bench, Start, answer_everything, until
+from tests.taps.conftest import ANSWER, Bench, Script, Start, answer_everything, until
 from watchtower.clock import boottime_ns
 from watchtower.exchanges.requests import MOST_WORK
+from watchtower.taps.bypass import bypass_path, write_bypass
 from watchtower.vocabulary.facts import Bypassed, Ending
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -61,22 +63,27 @@ async def test_an_upload_of_tiny_chunks_goes_on_in_the_next_turn(start: Start) -
     assert bytes(bench.engine.received[0]) == upload + GET
 
 
-async def test_requests_that_wait_for_no_answer_take_turns_as_well(start: Start) -> None:
+async def bypassed(start: Start, script: Script, directory: Path) -> Bench:
+    bench = await start(script)
+    write_bypass(bypass_path(directory), Bypassed(author="anna", reason="is it us?", since_wall=1.0))
+    await until(lambda: bench.relay.bypassed is not None)
+    return bench
+
+
+async def test_requests_that_wait_for_no_answer_take_turns_as_well(start: Start, tmp_path: Path) -> None:
     async def swallow_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(1 << 16):
             pass
 
-    bench = await start(swallow_all)
-    bench.relay.bypass(Bypassed(author="anna", reason="is it us?", since_wall=1.0))
+    bench = await bypassed(start, swallow_all, tmp_path)
     _, writer = await bench.client()
     writer.write(GET * 2000)
     await until(lambda: bool(bench.engine.received) and len(bench.engine.received[0]) == len(GET) * 2000, 10)
     assert bench.relay.counters["requests"] == 2000
 
 
-async def test_an_upgrade_among_requests_that_wait_for_no_answer_is_scanned(start: Start) -> None:
-    bench = await start(answer_nothing)
-    bench.relay.bypass(Bypassed(author="anna", reason="is it us?", since_wall=1.0))
+async def test_an_upgrade_among_requests_that_wait_for_no_answer_is_scanned(start: Start, tmp_path: Path) -> None:
+    bench = await bypassed(start, answer_nothing, tmp_path)
     reader, writer = await bench.client()
     upgrade = b"GET /v1/models HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
     writer.write(upgrade + b"POST /v1/completions HTTP/1.1\r\nContent-Length: 24\r\n\r\nPOST /sleep HTTP/1.1\r\n\r\n")
