@@ -42,8 +42,10 @@ class Intake:
         self.ended = dict.fromkeys(CountsAs, 0)
         """Exchanges since our start, by what their ending counts as."""
         self._ratios = TokenRatios()
-        self._pieces = self._exact = self._unread = 0
+        self._pieces = self._unread = 0
         """Cumulative, as in ``token_ratios.Seen``."""
+        self._all_tokens = self._estimated = 0
+        """Cumulative: tokens that were counted, and those of them that pieces stand for."""
         self.others = 0
         """Exchanges that no labelled series was named for."""
         self.ignored = 0
@@ -76,7 +78,7 @@ class Intake:
 
     def scraped(self, scrape: EngineScrape) -> None:
         if scrape.ok and scrape.generation_tokens is not None:
-            seen = Seen(scrape.generation_tokens, self._pieces, self._exact, self._unread)
+            seen = Seen(scrape.generation_tokens, self._pieces, self._all_tokens - self._estimated, self._unread)
             self._ratios.scraped(scrape.at, seen)
 
     def new_incarnation(self) -> None:
@@ -131,8 +133,10 @@ class Intake:
                 some.first_token.add(at, wait, 1, exchange.number, late=late)
         self.roster.progressed(at)
         self._prompt_done(exchange, at)
-        ratio = self._ratio(exchange, news)
-        self._count(exchange, at, self._tokens_of(news.first_tokens, exchange, news.estimated, ratio))
+        first = news.first_tokens
+        self._count(
+            exchange, at, self._tokens_of(first, exchange, self._ratio(exchange, news)) if news.estimated else first
+        )
 
     def _tokens(self, frame: RelayFrame, news: ExchangeNews, exchange: OpenExchange) -> None:
         if news.last_token_at is None and not news.gaps_ns:
@@ -149,7 +153,7 @@ class Intake:
         for gap_ns, counted in zip(reversed(news.gaps_ns), reversed(news.tokens), strict=False):
             gap = gap_ns / 1e9
             seconds = gap / (counted * each) if counted > 0 else 0.0
-            tokens = self._tokens_of(counted, exchange, estimated, ratio)
+            tokens = self._tokens_of(counted, exchange, ratio) if estimated else counted
             self._inter_token.add(
                 at, seconds, tokens, exchange.number,
                 gap=gap, count=count, late=late, model=exchange.model, trace_id=exchange.trace_id,
@@ -158,8 +162,12 @@ class Intake:
                 for some in labelled:
                     some.inter_token.add(at, seconds, tokens, exchange.number, gap=gap, count=count, late=late)
             self._count(exchange, at, tokens)
-            at = max(at - max(0, gap_ns) / 1e9, before)
-        self._count(exchange, last, self._tokens_of(news.more_tokens, exchange, estimated, ratio))
+            at = at - gap if gap > 0 else at
+            if at < before:
+                at = before
+        if news.more_tokens:
+            more = self._tokens_of(news.more_tokens, exchange, ratio) if estimated else news.more_tokens
+            self._count(exchange, last, more)
         if exchange.last_token_at is None or last > exchange.last_token_at:
             exchange.last_token_at = last
         self.roster.progressed(last)
@@ -175,19 +183,17 @@ class Intake:
         """Tokens a piece of text, where pieces are counted and the ratio is known."""
         return self._ratios.of(exchange.path, exchange.model) if news.estimated else None
 
-    def _tokens_of(self, counted: int, exchange: OpenExchange, estimated: bool, ratio: TokenRatio | None) -> int:
-        """How many tokens ``counted`` of a read stand for. What rounding leaves over, the exchange's next read gets."""
-        if not 0 < counted <= MOST_TOKENS_IN_A_READ:
-            return counted
-        if not estimated:
-            self._exact += counted
-            return counted
-        self._pieces += counted
-        if ratio is None:
-            return counted
-        exchange.remainder += counted * ratio.low
-        tokens = int(exchange.remainder)
-        exchange.remainder -= tokens
+    def _tokens_of(self, pieces: int, exchange: OpenExchange, ratio: TokenRatio | None) -> int:
+        """How many tokens ``pieces`` stand for. What rounding leaves over, the next read of the exchange gets."""
+        if not 0 < pieces <= MOST_TOKENS_IN_A_READ:
+            return pieces
+        tokens = pieces
+        if ratio is not None:
+            exchange.remainder += pieces * ratio.low
+            tokens = int(exchange.remainder)
+            exchange.remainder -= tokens
+        self._pieces += pieces
+        self._estimated += tokens
         return tokens
 
     def _closed(self, frame: RelayFrame, news: ExchangeNews, exchange: OpenExchange) -> None:
@@ -197,7 +203,7 @@ class Intake:
         if exchange.first_token_at is None:  # an answer in one piece: its tokens arrive with its end
             if COUNTS_AS[closed.ending] is CountsAs.GOOD:
                 self._prompt_done(exchange, at)
-            self._count(exchange, at, self._tokens_of(closed.completion_tokens, exchange, False, None))
+            self._count(exchange, at, closed.completion_tokens)
         for some in (self.all, *exchange.labelled):
             slot = some.traffic.at(at)
             if slot is not None:
@@ -219,6 +225,7 @@ class Intake:
     def _count(self, exchange: OpenExchange, at: float, tokens: int) -> None:
         if not 0 < tokens <= MOST_TOKENS_IN_A_READ:
             return
+        self._all_tokens += tokens
         self.roster.progressed(at)
         slot = self._traffic.at(at)
         if slot is not None:

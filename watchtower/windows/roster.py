@@ -105,7 +105,8 @@ class Roster:
         self._open.pop(id, None)
 
     def progressed(self, at: float) -> None:
-        self.progress_at = max(self.progress_at, at)
+        if at > self.progress_at:
+            self.progress_at = at
 
     def forget_worker(self, pid: int) -> None:
         for id in [id for id, exchange in self._open.items() if exchange.pid == pid]:
