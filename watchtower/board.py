@@ -64,7 +64,7 @@ class Board:
     relay_unread: dict[tuple[str, UnreadCause], RouteUnread] = field(default_factory=dict)
     """What passed unread, by route and cause, of the same processes."""
     relay_bypass: dict[str, Any] | None = None
-    """author, reason, since_wall, ends, workers (that obey), of (how many); None: nobody ordered it."""
+    """author, reason, since_wall, ends, by_itself, workers (that obey), of (how many); None: nobody ordered it."""
     relay_listening: str = ""
     exchanges: dict[CountsAs, int] = field(default_factory=lambda: dict.fromkeys(CountsAs, 0))
     """Those that ended since our start, by what their ending counts as."""

@@ -235,6 +235,8 @@ def test_a_bypass_is_the_first_thing_that_is_said_even_where_all_rules_are_well(
     assert "nothing is wrong" not in text
     assert "bypassed by anna since 2026-01-01 00:00:00: is it us?" in text
     assert "1 of 2 relay workers only forward; ends with: watchtower bypass --off" in text
+    by_itself = status | {"relay": status["relay"] | {"bypass": BYPASS | {"by_itself": True}}}
+    assert "ends with: a restart of the daemon" in " ".join(printed(show_status, by_itself).split())
     assert "about to end it" in printed(
         show_status, status | {"relay": status["relay"] | {"bypass": BYPASS | {"ends": True}}}
     )

@@ -111,9 +111,10 @@ def _estimated(readings: Iterable[dict[str, Any]]) -> str:
 def _bypass(bypass: dict[str, Any]) -> str:
     who = f"bypassed by {bypass['author']} since {_day_and_time(bypass['since_wall'])}: {bypass['reason']}"
     obey = f"{bypass['workers']} of {bypass['of']} relay workers only forward"
-    return f"{who} · {obey}" + (
-        " and are about to end it" if bypass["ends"] else "; ends with: watchtower bypass --off"
-    )
+    if bypass["ends"]:
+        return f"{who} · {obey} and are about to end it"
+    by_itself = bypass.get("by_itself", False)  # a daemon of before there was such a thing does not say
+    return f"{who} · {obey}; ends with: {'a restart of the daemon' if by_itself else 'watchtower bypass --off'}"
 
 
 _CAUSES = {

@@ -16,7 +16,7 @@ LEAVING: Final = "leaving-{pid}.lock"
 PROTOCOL: Final = 1
 """Of the messages between worker and daemon. Raise it when a change is more than growth (``vocabulary.facts``): a new
 daemon then replaces the workers that it finds, on the same listening socket, and they end what is open."""
-_GROWN: Final = ("protocol", "head_seconds", "body_pause_seconds", "client_idle_seconds")
+_GROWN: Final = ("forward_only", "protocol", "head_seconds", "body_pause_seconds", "client_idle_seconds")
 """Fields that the first plans did not have: a plan without one and a plan that names its default are the same plan."""
 
 
@@ -45,6 +45,9 @@ class RelayPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     head_seconds: float = 30.0
     body_pause_seconds: float = 60.0
     client_idle_seconds: float = 650.0
+    forward_only: bool = False
+    """Read nothing: workers of this place died while they read. A plan without it is another one, so the next daemon
+    tries a worker that reads."""
 
     @property
     def lock_path(self) -> Path:

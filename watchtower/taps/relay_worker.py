@@ -7,13 +7,14 @@ import socket
 from collections.abc import Sequence
 from typing import Final
 
-from watchtower.clock import boottime_ns
+from watchtower.clock import SystemClock, boottime_ns
 from watchtower.exchanges.dialect import Dialect
 from watchtower.exchanges.dialects import DIALECTS
 from watchtower.taps.bypass import LOOK_SECONDS, bypass_path, read_bypass
 from watchtower.taps.client_connection import ClientConnection
 from watchtower.taps.relay_plan import RelayPlan
 from watchtower.taps.relay_state import RelayState
+from watchtower.vocabulary.facts import Bypassed
 
 _REST_SECONDS: Final = 1.0
 """How often idle connections are looked for."""
@@ -27,6 +28,7 @@ class RelayWorker:
         self.state = RelayState(plan, loop, pid, dialects)
         self._server: asyncio.Server | None = None
         self._bypass_file = bypass_path(plan.run_directory)
+        self._own_bypass = self._by_itself() if plan.forward_only else None
 
     async def listen(self, listening: socket.socket) -> None:
         """Accept clients on ``listening``, which stays open in whoever else holds it."""
@@ -35,8 +37,13 @@ class RelayWorker:
         loop.call_later(_REST_SECONDS, self._rest)
         self._look_for_bypass()
 
+    @staticmethod
+    def _by_itself() -> Bypassed:
+        reason = "workers died while they read; a restart of Watchtower tries again"
+        return Bypassed("Watchtower itself", reason, SystemClock().now().wall, by_itself=True)
+
     def _look_for_bypass(self) -> None:
-        bypassed = read_bypass(self._bypass_file)
+        bypassed = read_bypass(self._bypass_file) or self._own_bypass
         if bypassed != self.state.bypassed:
             self.state.bypass(bypassed)
         self.state.loop.call_later(LOOK_SECONDS, self._look_for_bypass)

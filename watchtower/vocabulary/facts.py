@@ -161,6 +161,8 @@ class Bypassed(msgspec.Struct, frozen=True):
     reason: str
     since_wall: float
     """Unix time in seconds."""
+    by_itself: bool = False
+    """Nobody ordered it: the worker was started so."""
 
 
 class RelayFrame(Fact, frozen=True, tag="relay_frame", kw_only=True):

@@ -83,5 +83,9 @@ def test_people_see_who_ordered_it_and_how_many_workers_obey(house: House) -> No
     shown = house.bypassing.document()
     assert shown is not None, "as long as one worker reads nothing it is not over"
     assert shown["ends"] is True
+    house.frames = [msgspec.structs.replace(FORWARDS, bypassed=Bypassed("Watchtower itself", "why", 1.0, True))]
+    shown = house.bypassing.document()
+    assert shown is not None, "a worker that was started so ends by nobody's order"
+    assert (shown["ends"], shown["by_itself"]) == (False, True)
     house.frames = [READS]
     assert house.bypassing.document() is None

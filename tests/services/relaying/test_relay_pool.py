@@ -307,6 +307,29 @@ async def test_a_silent_worker_that_stands_still_for_too_long_is_ended_and_that_
     await until(lambda: [hello.worker for hello in daemon.hellos] == [0, 1])
 
 
+async def test_after_two_deaths_while_reading_the_next_worker_only_forwards_and_the_next_daemon_tries_again(
+    begin: Begin, engine: tuple[str, asyncio.Event]
+) -> None:
+    daemon = await begin().ready()
+    for count in (1, 2):
+        os.kill(daemon.hellos[-1].pid, signal.SIGKILL)
+        await until(lambda count=count: len(daemon.hellos) == count + 1)  # type: ignore[misc]
+    last = daemon.hellos[-1].pid
+    await until(lambda: daemon.frames[-1].pid == last)
+    bypassed = daemon.frames[-1].bypassed
+    assert bypassed is not None and bypassed.by_itself
+    engine[1].set()
+    reader, writer = await daemon.connect()
+    writer.write(POST)
+    assert (await reader.readuntil(b"0\r\n\r\n")).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n"), "clients are served"
+    writer.close()
+
+    await daemon.relays.stop(leave_running=True)
+    again = await begin().ready()
+    await until(lambda: again.hellos[-1].pid != last and again.frames[-1].pid == again.hellos[-1].pid)
+    assert again.frames[-1].bypassed is None
+
+
 async def test_a_daemon_that_stood_still_blames_no_worker(begin: Begin, impatient: None) -> None:
     daemon = await begin(workers=2).ready(workers=2)
     time.sleep(2 * SILENT_SECONDS)  # noqa: ASYNC251  (the daemon's loop is this one)

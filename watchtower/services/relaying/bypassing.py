@@ -80,7 +80,8 @@ class Bypassing:
             "author": ordered.author,
             "reason": ordered.reason,
             "since_wall": ordered.since_wall,
-            "ends": self.ordered is None,
+            "ends": self.ordered is None and not ordered.by_itself,
+            "by_itself": ordered.by_itself,
             "workers": len(obeying),
             "of": len(frames),
         }

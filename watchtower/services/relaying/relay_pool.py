@@ -29,16 +29,17 @@ from watchtower.scheduling import put_first
 from watchtower.services.relaying.admission import Admission
 from watchtower.services.relaying.finding import FoundWorkers, find_workers
 from watchtower.services.relaying.watched_worker import LOOK_SECONDS, WatchedWorker
-from watchtower.services.relaying.worker_channel import OnFact, OnSample, WorkerChannel
+from watchtower.services.relaying.worker_channel import OnFact, OnSample, RelayFact, WorkerChannel
 from watchtower.services.relaying.worker_plans import WorkerPlans
 from watchtower.services.relaying.worker_slot import WorkerSlot
 from watchtower.settings import RelaySettings
 from watchtower.taps.handover import RETIRE
 from watchtower.taps.listening import bound, inherited, name_of
+from watchtower.taps.relay_plan import RelayPlan
 from watchtower.taps.socket_addresses import Address, bad
 from watchtower.tasks import TaskGroup
 from watchtower.vocabulary.errors import BadInput
-from watchtower.vocabulary.facts import RelayEnded, RelayOrder, ServingOrder
+from watchtower.vocabulary.facts import RelayEnded, RelayHello, RelayOrder, ServingOrder
 from watchtower.vocabulary.samples import SampleOrder
 
 BACKOFF: Final = Backoff(first_seconds=0.2, longest_seconds=5.0, steady_seconds=30.0)
@@ -70,7 +71,7 @@ class RelayPool:
         self._clock = clock
         self._on_fact = on_fact
         self._admission = Admission(run_directory, upstream)
-        self._channel = WorkerChannel(clock, on_fact, on_sample, self._admission.refusal)
+        self._channel = WorkerChannel(clock, self._take, on_sample, self._admission.refusal)
         self.address = ""
         """``host:port`` that clients connect to; known after ``start``."""
         self._tasks = TaskGroup(clock.sleep)
@@ -166,13 +167,21 @@ class RelayPool:
                 self._look(LOOK_SECONDS)
         return kept
 
-    def _start_worker(self) -> WatchedWorker:
+    def _take(self, fact: RelayFact) -> None:
+        if isinstance(fact, RelayHello):
+            for slot in self._slots:
+                if slot.worker is not None and slot.worker.process.pid == fact.pid:
+                    slot.worker.heard = True
+        self._on_fact(fact)
+
+    def _start_worker(self, reads: bool) -> WatchedWorker:
         """With the lowest number that no living worker of ours has. Raises OSError."""
         present = [slot.worker for slot in self._slots if slot.worker is not None]
         taken = {worker.number for worker in (*present, *self._silent)}
         number = next(number for number in range(len(taken) + 1) if number not in taken)
         assert self._listening is not None
-        return WatchedWorker(number, _spawn(self._plans, self._listening.fileno(), self.counts, number))
+        plan = self._plans.of(number, self._listening.fileno(), forward_only=not reads)
+        return WatchedWorker(number, _spawn(plan, self.counts), reads=reads)
 
     # ── silence ─────────────────────────────────────────────────────────────────────────────────
 
@@ -222,16 +231,15 @@ class RelayPool:
         worker.process.kill()
 
 
-def _spawn(plans: WorkerPlans, listening: int, counts: Counts, number: int) -> OutlivingProcess:
+def _spawn(plan: RelayPlan, counts: Counts) -> OutlivingProcess:
     """Raises OSError."""
-    plan = msgspec.json.encode(plans.of(number, listening)).decode()
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    output = os.open(plans.directory / f"relay-{number}.log", flags, 0o600)
+    output = os.open(Path(plan.run_directory) / f"relay-{plan.worker}.log", flags, 0o600)
     try:
-        program = (sys.executable, "-m", "watchtower.programs.relay", plan)
-        process = OutlivingProcess.spawn(program, counts, output=output, inherited=[listening])
+        program = (sys.executable, "-m", "watchtower.programs.relay", msgspec.json.encode(plan).decode())
+        process = OutlivingProcess.spawn(program, counts, output=output, inherited=[plan.listen_fd])
     finally:
         os.close(output)
     put_first(process.pid)
-    log.info("relay worker started", worker=number, pid=process.pid)
+    log.info("relay worker started", worker=plan.worker, pid=process.pid)
     return process

@@ -23,9 +23,11 @@ STILL_SECONDS: Final = 60.0
 class WatchedWorker:
     """``look`` at it about every ``LOOK_SECONDS``."""
 
-    def __init__(self, number: int, process: OutlivingProcess) -> None:
+    def __init__(self, number: int, process: OutlivingProcess, *, reads: bool = True) -> None:
         self.number = number
         self.process = process
+        self.reads = reads
+        """It does not only forward."""
         self.heard = False
         """It has spoken to this daemon."""
         self.ending = False
@@ -52,6 +54,11 @@ class WatchedWorker:
         """It has been silent for too long."""
         limit = PATIENCE.limit(ready=self.heard)
         return limit is not None and self._silence.seconds >= limit
+
+    @property
+    def busy(self) -> bool:
+        """It used CPU between the last two looks."""
+        return self._stillness.seconds == 0
 
     @property
     def stuck(self) -> bool:

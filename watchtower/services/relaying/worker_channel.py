@@ -42,7 +42,8 @@ READ_BYTES: Final = 256 * 1024
 
 log = structlog.get_logger("watchtower.relays")
 
-OnFact = Callable[[RelayHello | RelayFrame | RelayGone | RelayEnded], None]
+RelayFact = RelayHello | RelayFrame | RelayGone | RelayEnded
+OnFact = Callable[[RelayFact], None]
 OnSample = Callable[[ExchangeSampled], None]
 Refusal = Callable[[int, RelayHello], str]
 """Why the process of this pid, which says this, is no worker of ours; "" when it is."""

@@ -54,9 +54,11 @@ class WorkerPlans:
         """The Unix socket on which workers report."""
         return self.directory / FACTS_SOCKET
 
-    def of(self, number: int, listen_fd: int = -1) -> RelayPlan:
+    def of(self, number: int, listen_fd: int = -1, *, forward_only: bool = False) -> RelayPlan:
         plan = worker_plan(self._settings, self._upstream, self.directory, number)
-        return msgspec.structs.replace(plan, listen_fd=listen_fd, drain_seconds=self.drain_seconds)
+        return msgspec.structs.replace(
+            plan, listen_fd=listen_fd, drain_seconds=self.drain_seconds, forward_only=forward_only
+        )
 
     def check(self) -> Address:
         """The address to listen on. Raises BadInput for a plan that no worker could follow."""
