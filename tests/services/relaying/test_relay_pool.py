@@ -363,9 +363,12 @@ async def test_a_worker_of_another_state_directory_is_refused(begin: Begin, tmp_
         facts=str(tmp_path / "run" / "facts.sock"),
     )
     program = [sys.executable, "-m", "watchtower.programs.relay", msgspec.json.encode(plan).decode()]
-    with subprocess.Popen(program) as stray:  # noqa: ASYNC220
-        await until(lambda: daemon.relays.refused == 1)
-        stray.terminate()
+    stray = subprocess.Popen(program)  # noqa: ASYNC220
+    try:
+        await until(lambda: daemon.relays.refused == 1, seconds=30.0)
+    finally:
+        stray.kill()
+        stray.wait()
     assert {hello.pid for hello in daemon.hellos} == {daemon.hellos[0].pid}
 
 
