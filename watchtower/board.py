@@ -12,6 +12,7 @@ from typing import Any
 
 from watchtower.vocabulary.endings import CountsAs
 from watchtower.vocabulary.facts import CanaryOutcome, EngineSeen, RelayFrame
+from watchtower.vocabulary.headline import Headline, Watched, as_of, headline
 from watchtower.vocabulary.histograms import HistogramTotals
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import Reading, RuleVerdict
@@ -43,6 +44,10 @@ class Board:
     mode: str
     profile: str
     started: Instant
+    watched: Watched = field(init=False)
+    """What the newest headline was made of."""
+    shown: Headline | None = None
+    """The headline of the newest evaluation; None before the first."""
     ready_because: str = "starting"
     """Why we are not ready yet; "" when we are."""
     last_tick: Instant | None = None
@@ -110,12 +115,22 @@ class Board:
     telemetry: dict[str, dict[str, int]] = field(default_factory=dict)
     """Batches to the OTLP collector by signal, then by result."""
 
+    def __post_init__(self) -> None:
+        self.watched = Watched(target=self.target, tick_at=None, tick_seconds=1.0, started_at=self.started.boot)
+
+    def headline(self, now: Instant) -> Headline:
+        """How things are; that evaluations stay away is found here, by whoever asks."""
+        if self.shown is None:
+            return headline(self.watched, now.boot)
+        return as_of(self.shown, self.watched, now.boot)
+
     def status(self, now: Instant) -> dict[str, Any]:
         """The JSON of ``/api/v1/status``."""
         frames = self.relay_frames.values()
         seen = self.engine
         return {
             "target": self.target,
+            "headline": headline_json(self.headline(now)),
             "version": self.version,
             "mode": self.mode,
             "profile": self.profile,
@@ -163,6 +178,20 @@ def _unread(passed: RouteUnread) -> dict[str, Any]:
         "statuses": passed.statuses,
         "endings": passed.endings,
         "mean_seconds": passed.mean_seconds,
+    }
+
+
+def headline_json(found: Headline) -> dict[str, Any]:
+    return {
+        "level": found.level.value,
+        "sentence": found.sentence,
+        "since": found.since,
+        "next_command": found.next_command,
+        "also": list(found.also),
+        "judging": found.judging,
+        "rules": found.rules,
+        "remark": found.remark,
+        "exit_code": int(found.exit_code),
     }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from watchtower.cli.options import ConfigOption, JsonOption, StateOption, as_json, client, example
-from watchtower.vocabulary.errors import ExitCode
+from watchtower.vocabulary.errors import NotReachable
 
 commands = typer.Typer()
 
@@ -22,18 +23,31 @@ def status(
     ] = False,
     json_: JsonOption = False,
 ) -> None:
-    """What is true right now. Exit 1 when an incident is open or the journal cannot be relied on."""
-    from watchtower.programs.show import show_readings, show_status
+    """What is true right now, in one sentence first.
 
-    answer = client(config, state_dir).get("/api/v1/status")
+    Exit 0: well, idle, warming up, paused or in somebody else's hand; 1: something is wrong; 3: it cannot be told;
+    4: Watchtower does not answer, or stands still."""
+    from watchtower.board import headline_json
+    from watchtower.programs.show import show_headline, show_readings, show_status
+    from watchtower.vocabulary.headline import headline
+
+    try:
+        answer = client(config, state_dir).get("/api/v1/status")
+    except NotReachable as problem:
+        nobody = headline_json(headline(None, 0.0)) | {"because": str(problem)}
+        if json_:
+            as_json({"headline": nobody})
+        else:
+            show_headline(Console(), nobody)
+            print(problem, file=sys.stderr)
+        raise typer.Exit(nobody["exit_code"]) from problem
     if json_:
         as_json(answer)
     else:
         show_status(Console(), answer)
         if readings:
             show_readings(Console(), answer)
-    wrong = answer["incident"] or answer["storage_fault"]
-    raise typer.Exit(ExitCode.PROBLEM_FOUND if wrong else ExitCode.OK)
+    raise typer.Exit(answer["headline"]["exit_code"])
 
 
 @commands.command(epilog=example("watchtower incidents --json"))

@@ -17,6 +17,7 @@ from watchtower.scoring.scorer_child import ScorerChild
 from watchtower.services.delivering.deliveries import SinkChannel
 from watchtower.services.delivering.recipients import WordedSink
 from watchtower.services.judging.evaluation import Evaluation
+from watchtower.services.watching.heading import Heading
 from watchtower.settings import Settings
 from watchtower.storage.outbox import MOST_ROWS
 
@@ -25,12 +26,14 @@ class DaemonDisplay:
     """``board`` is for faces alone."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
+        started = clock.now()
+        self._heading = Heading(settings.target, settings.tick_seconds, started.boot)
         self.board = Board(
             target=settings.target,
             version=__version__,
             mode=settings.remediation.mode.value,
             profile=settings.remediation.profile,
-            started=clock.now(),
+            started=started,
         )
 
     def after_listen(self, address: str) -> None:
@@ -38,9 +41,12 @@ class DaemonDisplay:
 
     def after_commit(self, state: TargetState) -> None:
         show_state(self.board, state)
+        self._heading.after_commit(state)
 
     def after_tick(self, evaluation: Evaluation, parts: Parts) -> None:
         show_evaluation(self.board, evaluation)
+        self.board.shown = self._heading.after_tick(evaluation.verdicts, evaluation.at)
+        self.board.watched = self._heading.watched
         _show_sight(self.board, parts)
         _show_work(self.board, parts)
         _show_own_parts(self.board, parts)

@@ -25,6 +25,7 @@ from prometheus_client.samples import Exemplar as PrometheusExemplar
 
 from watchtower.board import Board
 from watchtower.vocabulary.endings import FAILURES
+from watchtower.vocabulary.headline import Level, headline
 from watchtower.vocabulary.histograms import HistogramTotals
 from watchtower.vocabulary.incidents import HoldReason, IncidentState
 from watchtower.vocabulary.metrics import INTERNAL_EVENTS, METRICS, OTHER, reading_metric, relay_metric
@@ -112,6 +113,12 @@ class BoardCollector(Collector):
 
     def _remediation(self) -> Iterator[Metric]:
         board = self._board
+        levels = GaugeMetricFamily("watchtower_headline", METRICS["watchtower_headline"], labels=["level"])
+        shown = board.shown or headline(board.watched, board.watched.started_at)
+        for level in Level:
+            if level is not Level.DAEMON:  # of which only others can tell
+                levels.add_metric([level.value], float(shown.level is level))
+        yield levels
         state = GaugeMetricFamily("watchtower_incident_state", METRICS["watchtower_incident_state"], labels=["state"])
         now = board.incident["state"] if board.incident else IncidentState.CLEAR.value
         for value in IncidentState:

@@ -44,10 +44,9 @@ def coloured(word: str) -> str:
 
 def show_status(console: Console, status: dict[str, Any]) -> None:
     incident, paused = status["incident"], status["paused"]
-    console.print(f"[bold]{escape(_headline(status))}[/bold]", highlight=False)
+    show_headline(console, status["headline"], status["now"])
     if incident:
         _show_held(console, incident)
-        console.print(f"  closer look: watchtower explain {incident['id']}", highlight=False)
     if status["storage_fault"]:
         console.print(f"  [red]observing only[/red]: {escape(status['storage_fault'])}", highlight=False)
     if paused:
@@ -72,18 +71,20 @@ def show_status(console: Console, status: dict[str, Any]) -> None:
     console.print(rules)
 
 
-def _headline(status: dict[str, Any]) -> str:
-    target, incident, rules = status["target"], status["incident"], status["rules"]
-    bypass = status["relay"].get("bypass")
-    if not status["ready"]:
-        return f"{target}: not ready, {status['ready_because']}"
-    if incident:
-        return f"{target}: {incident['state'].upper()} · {incident['title']}"
-    if bypass:
-        return f"{target}: BYPASSED · the relay reads nothing, so nothing about the traffic is judged"
-    if rules and all(rule["verdict"] == "unknown" for rule in rules):
-        return f"{target}: no rule can be judged now · {rules[0]['sentence']}"
-    return f"{target}: nothing is wrong"
+def show_headline(console: Console, headline: dict[str, Any], now: dict[str, float] | None = None) -> None:
+    """The one sentence, since when, what to type next, and what else holds."""
+    console.print(f"[bold]{escape(headline['sentence'])}[/bold]", highlight=False)
+    since, parts = headline["since"], []
+    if since is not None and now is not None:
+        parts.append(f"since {_day_and_time(since + now['wall'] - now['boot'])} UTC, {seconds(now['boot'] - since)}")
+    if headline["remark"]:
+        parts.append(headline["remark"])
+    if parts:
+        console.print(f"  {escape(' · '.join(parts))}", highlight=False)
+    for sentence in headline["also"]:
+        console.print(f"  also: {escape(sentence)}", highlight=False)
+    if headline["next_command"]:
+        console.print(f"  next: {escape(headline['next_command'])}", highlight=False)
 
 
 def _engine(engine: dict[str, Any]) -> str:

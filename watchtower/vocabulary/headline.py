@@ -22,6 +22,8 @@ from watchtower.vocabulary.sight import WatchState, loudest_of, watch_state, wat
 
 STALE_TICKS: Final = 3
 """A daemon whose newest evaluation is older than so many periods does not watch."""
+DOCTOR: Final = "watchtower doctor"
+"""What to type where Watchtower or its sight is the trouble."""
 CALMER_SECONDS: Final = 30.0
 """A calmer level is said only after it held for so long: a sentence that flickers is read by nobody."""
 
@@ -67,6 +69,9 @@ EXIT_CODES: Final[dict[Level, ExitCode]] = {
 
 _RANK: Final = {level: rank for rank, level in enumerate(Level)}
 
+GONE: Final = ("engine.absent", "engine.unreachable", "engine.stuck")
+"""Readings whose breach means that nobody is served."""
+
 PROOF: Final = ("inter_token_latency_seconds", "time_to_first_token_seconds", "token_progress", "canary")
 """Families of readings that prove that answers come: without one of them nobody may say that all is well."""
 
@@ -91,15 +96,14 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     """The period of evaluations."""
     started_at: float
     verdicts: tuple[RuleVerdict, ...] = ()
-    gone: Condition | None = None
     incident: Condition | None = None
     """The worst symptom now."""
     curing: bool = False
     """The incident's cure acts or verifies: an engine that is gone is gone by our hand."""
     turning_away: Condition | None = None
+    bypassed: Condition | None = None
+    """A person keeps the relay from reading anything."""
     paused: Condition | None = None
-    elsewhere: Condition | None = None
-    warming: Condition | None = None
 
 
 class Headline(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +133,7 @@ def headline(watched: Watched | None, now: float) -> Headline:
             level=Level.DAEMON,
             sentence="Watchtower does not answer, so nobody watches",
             since=None,
-            next_command="watchtower doctor",
+            next_command=DOCTOR,
         )
     holding = _holding(watched, now)
     level, condition = holding[0]
@@ -149,20 +153,42 @@ def headline(watched: Watched | None, now: float) -> Headline:
 def _holding(watched: Watched, now: float) -> list[tuple[Level, Condition]]:
     """Every level that holds, worst first; never empty."""
     stale = _stale(watched, now)
-    gone, incident = watched.gone, watched.incident
     named: list[tuple[Level, Condition | None]] = [
         (Level.DAEMON, stale),
-        (Level.GONE, None if watched.curing and incident is not None else gone),
-        (Level.INCIDENT, incident),
+        (Level.GONE, None if watched.curing else _gone(watched)),
+        (Level.INCIDENT, watched.incident),
         (Level.TURNING_AWAY, watched.turning_away),
+        (Level.BLIND, watched.bypassed),
         *_sight(watched),
         (Level.PAUSED, watched.paused),
-        (Level.ELSEWHERE, watched.elsewhere),
-        (Level.WARMING, watched.warming),
+        (Level.ELSEWHERE, _rests(watched, ReasonKind.ELSEWHERE)),
+        (Level.WARMING, _rests(watched, ReasonKind.WARMING)),
     ]
     found = [(level, condition) for level, condition in named if condition is not None]
     found.append(_calm(watched))
     return found
+
+
+def _gone(watched: Watched) -> Condition | None:
+    for verdict in watched.verdicts:
+        if verdict.verdict is Verdict.BREACH and any(reading.name in GONE for reading in verdict.readings):
+            command = watched.incident.next_command if watched.incident is not None else DOCTOR
+            return Condition(verdict.sentence, _since(verdict, watched), command)
+    return None
+
+
+def _rests(watched: Watched, kind: ReasonKind) -> Condition | None:
+    """The rules that watch the service are unknown for this silent reason."""
+    for verdict in watching(watched.verdicts):
+        if verdict.verdict is Verdict.UNKNOWN:
+            for reason in verdict.reasons:
+                if reason.kind is kind:
+                    return Condition(reason.text, _since(verdict, watched))
+    return None
+
+
+def _since(verdict: RuleVerdict, watched: Watched) -> float:
+    return verdict.since if verdict.since is not None else watched.started_at
 
 
 def _stale(watched: Watched, now: float) -> Condition | None:
@@ -170,7 +196,7 @@ def _stale(watched: Watched, now: float) -> Condition | None:
     age = now - newest
     if age <= STALE_TICKS * watched.tick_seconds:
         return None
-    return Condition(f"Watchtower stands still: it last judged {seconds(age)} ago", newest, "watchtower doctor")
+    return Condition(f"Watchtower stands still: it last judged {seconds(age)} ago", newest, DOCTOR)
 
 
 def _sight(watched: Watched) -> list[tuple[Level, Condition | None]]:
@@ -181,12 +207,12 @@ def _sight(watched: Watched) -> list[tuple[Level, Condition | None]]:
     lead = loudest_of(watched_rules)
     reason = loudest(lead.reasons)
     because = lead.sentence if reason is None else reason.text
-    since = lead.since if lead.since is not None else watched.started_at
+    since = _since(lead, watched)
     if state is WatchState.BLIND:
-        condition = Condition(f"no rule can be judged · {because}", since, "watchtower doctor")
+        condition = Condition(f"no rule can be judged · {because}", since, DOCTOR)
         return [(Level.BLIND, condition)]
     unknown = [verdict.rule for verdict in watched_rules if verdict.verdict is Verdict.UNKNOWN]
-    condition = Condition(f"{', '.join(unknown)} cannot be judged · {because}", since, "watchtower doctor")
+    condition = Condition(f"{', '.join(unknown)} cannot be judged · {because}", since, DOCTOR)
     return [(Level.PARTLY_BLIND, condition)]
 
 
@@ -194,7 +220,7 @@ def _calm(watched: Watched) -> tuple[Level, Condition]:
     """Well where answers prove it; else at rest, with the loudest of the silent reasons."""
     proven = [verdict for verdict in watched.verdicts if _proves(verdict)]
     if proven:
-        since = max((verdict.since or watched.started_at for verdict in proven), default=watched.started_at)
+        since = max(_since(verdict, watched) for verdict in proven)
         return Level.WELL, Condition("nothing is wrong", since)
     reason = loudest(_silent(watched.verdicts))
     if reason is None:
@@ -240,6 +266,11 @@ _WHY_NOT_ORDER: Final = tuple(dict.fromkeys(_WHY_NOT.values()))
 def _why_not(verdict: RuleVerdict) -> str:
     reason = loudest(verdict.reasons)
     return _WHY_NOT[ReasonKind.UNREADABLE if reason is None else reason.kind]
+
+
+def as_of(shown: Headline, watched: Watched, now: float) -> Headline:
+    """``shown``, which was true of the newest evaluation, unless the daemon has stood still since."""
+    return headline(watched, now) if _stale(watched, now) is not None else shown
 
 
 class Steady:

@@ -32,6 +32,7 @@ METRICS: dict[str, str] = {
     "watchtower_rule_firing": "1 while a rule has been in breach for its whole 'for'.",
     "watchtower_rule_value": "The value that each rule judged last, in the base unit of its reading; absent: unknown.",
     "watchtower_rule_limit": "The limit of each rule's decisive comparison, in the base unit of its reading.",
+    "watchtower_headline": "1 for the level of the one sentence that says how things are (docs: alerts); worst first.",
     "watchtower_incident_state": "1 for the present state of this target's incident; 'clear' without one.",
     "watchtower_incident_opened_timestamp_seconds": "When the present incident was opened, Unix time; no sample "
     "without one.",
@@ -107,6 +108,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "watchtower_rule_firing": ("rule",),
     "watchtower_rule_value": ("rule",),
     "watchtower_rule_limit": ("rule",),
+    "watchtower_headline": ("level",),
     "watchtower_incident_state": ("state",),
     "watchtower_incident_held": ("reason",),
     "watchtower_actions_total": ("verb", "result"),

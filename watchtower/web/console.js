@@ -34,25 +34,40 @@ function fill(id, heads, rows) {
 
 function when(wall) { return wall ? new Date(wall * 1000).toLocaleTimeString() : ""; }
 
+// Levels whose colour says that nobody need get up; everything else is yellow or red, and the words say it too.
+const COLOURS = { well: "ok", idle: "unknown", warming: "unknown", elsewhere: "unknown", paused: "unknown",
+  blind: "unknown", partly_blind: "unknown" };
+const MARKS = { well: "✓", idle: "·", warming: "…", elsewhere: "…", paused: "…", blind: "?", partly_blind: "?" };
+
 function sentence(status) {
   const box = document.getElementById("sentence");
-  const lines = [];
-  const incident = status.incident;
-  if (!status.ready) lines.push(element("p", `Not ready: ${status.ready_because}`, "unknown"));
-  else if (!incident && !status.relay.bypass) lines.push(element("p", "Nothing is wrong.", "ok"));
-  if (incident) {
-    lines.push(element("p", `${incident.state.toUpperCase()}: ${incident.title}`, incident.state === "recovering" ? "ok" : "breach"));
-    (incident.held || []).forEach((held) => lines.push(element("small", `held by ${held.gate}: ${held.because}`)));
-    lines.push(element("code", `watchtower explain ${incident.id}`));
+  const headline = status.headline, lines = [];
+  lines.push(element("p", headline.sentence, COLOURS[headline.level] || "breach"));
+  if (headline.since !== null) {
+    const since = status.now.wall - (status.now.boot - headline.since);
+    lines.push(element("small", `since ${when(since)} · ${headline.remark}`));
   }
+  headline.also.forEach((text) => lines.push(element("small", `also: ${text}`)));
+  ((status.incident || {}).held || []).forEach((held) => lines.push(element("small", `held by ${held.gate}: ${held.because}`)));
+  if (headline.next_command) lines.push(element("code", headline.next_command));
   const bypass = status.relay.bypass;
   if (bypass) {
     lines.push(element("p", `BYPASSED by ${bypass.author} since ${when(bypass.since_wall)}: ${bypass.reason}. ` +
       `The relay reads nothing (${bypass.workers} of ${bypass.of} workers).`, "breach"));
     lines.push(element("code", "watchtower bypass --off"));
   }
-  if (status.storage_fault) lines.push(element("p", `Observing only: ${status.storage_fault}`, "breach"));
   box.replaceChildren(...lines);
+  document.title = `${MARKS[headline.level] || "!"} ${headline.sentence}`;
+}
+
+function unanswered() {
+  const fresh = document.getElementById("fresh");
+  fresh.textContent = "Watchtower does not answer";
+  fresh.className = "chip breach";
+  document.title = "! Watchtower does not answer";
+  document.getElementById("sentence").replaceChildren(
+    element("p", "Watchtower does not answer, so nobody watches. What stands below is old.", "breach"),
+    element("code", "watchtower doctor"));
 }
 
 function draw(history, limit) {
@@ -86,7 +101,7 @@ async function refresh() {
   const fresh = document.getElementById("fresh");
   try {
     const [status, incidents, actions, latency] = await Promise.all(
-      ["status", "incidents", "actions", "latency"].map((name) => fetch(`/api/v1/${name}`).then((reply) => reply.json())));
+      ["status", "incidents", "actions", "latency"].map((name) => fetch(`/api/v1/${name}`, { signal: AbortSignal.timeout(3000) }).then((reply) => reply.json())));
     document.getElementById("target").textContent = status.target;
     document.getElementById("mode").textContent = `mode ${status.mode} · profile ${status.profile}`;
     fresh.textContent = `updated ${when(status.now.wall)}`;
@@ -108,10 +123,13 @@ async function refresh() {
       status.readings.map((one) => [[one.name], [human(one.value, one.name), "number"],
         [one.low === null ? "" : `${human(one.low, one.name)} – ${human(one.high, one.name)}`, "number"], [[one.because, one.detail].filter(Boolean).join(" · ")]]));
   } catch (problem) {
-    fresh.textContent = "Watchtower does not answer";
-    fresh.className = "chip breach";
+    unanswered();
   }
 }
 
-refresh();
-setInterval(refresh, 1000);
+async function watch() {
+  await refresh();
+  setTimeout(watch, 1000); // one question at a time: a daemon that stands still is not asked ever more
+}
+
+watch();
