@@ -12,7 +12,7 @@ from typing import Any
 
 from watchtower.vocabulary.endings import CountsAs
 from watchtower.vocabulary.facts import CanaryOutcome, EngineSeen, RelayFrame
-from watchtower.vocabulary.headline import Headline, Watched, as_of, headline
+from watchtower.vocabulary.headline import Headline, Watched, as_of
 from watchtower.vocabulary.histograms import HistogramTotals
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import Reading, RuleVerdict
@@ -120,8 +120,6 @@ class Board:
 
     def headline(self, now: Instant) -> Headline:
         """How things are; that evaluations stay away is found here, by whoever asks."""
-        if self.shown is None:
-            return headline(self.watched, now.boot)
         return as_of(self.shown, self.watched, now.boot)
 
     def status(self, now: Instant) -> dict[str, Any]:
@@ -130,7 +128,7 @@ class Board:
         seen = self.engine
         return {
             "target": self.target,
-            "headline": headline_json(self.headline(now)),
+            "headline": self.headline(now).document(),
             "version": self.version,
             "mode": self.mode,
             "profile": self.profile,
@@ -178,20 +176,6 @@ def _unread(passed: RouteUnread) -> dict[str, Any]:
         "statuses": passed.statuses,
         "endings": passed.endings,
         "mean_seconds": passed.mean_seconds,
-    }
-
-
-def headline_json(found: Headline) -> dict[str, Any]:
-    return {
-        "level": found.level.value,
-        "sentence": found.sentence,
-        "since": found.since,
-        "next_command": found.next_command,
-        "also": list(found.also),
-        "judging": found.judging,
-        "rules": found.rules,
-        "remark": found.remark,
-        "exit_code": int(found.exit_code),
     }
 
 

@@ -104,8 +104,6 @@ def test_a_socket_that_a_dead_daemon_left_behind_is_nobody_there(tmp_path: Path)
 
 # ── exit codes ──────────────────────────────────────────────────────────────────────────────────
 
-CALM: dict[str, Any] = {"incident": None, "storage_fault": ""}
-
 
 class Daemon:
     """Stands in for ``DaemonClient`` in these tests."""
@@ -136,12 +134,11 @@ def outcome(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 @pytest.mark.parametrize(
     ("status", "code"),
     [
-        (CALM, ExitCode.OK),
-        (CALM | {"incident": {"id": "inc-1"}}, ExitCode.PROBLEM_FOUND),
-        (CALM | {"storage_fault": "disk full"}, ExitCode.PROBLEM_FOUND),
+        ({"headline": {"exit_code": code.value}}, code)
+        for code in (ExitCode.OK, ExitCode.PROBLEM_FOUND, ExitCode.UNDECIDED, ExitCode.UNREACHABLE)
     ],
 )
-def test_status_says_by_its_exit_code_whether_something_is_wrong(
+def test_status_ends_with_the_exit_code_of_the_headline(
     monkeypatch: pytest.MonkeyPatch, status: dict[str, Any], code: ExitCode
 ) -> None:
     assert ran(monkeypatch, Daemon(status), "status", "--json") == code
@@ -153,7 +150,8 @@ def test_without_a_daemon_every_question_ends_with_unreachable(
     for command in (["status"], ["incidents"], ["explain"], ["pause", "-r", "x"], ["resume"], ["ack", "-r", "x"]):
         assert outcome(monkeypatch, *command, "--state-dir", str(tmp_path)) == ExitCode.UNREACHABLE, command
         told = capsys.readouterr()
-        assert told.err.startswith("watchtower: no Watchtower answers on ") and told.out == ""
+        assert told.err.startswith("watchtower: no Watchtower answers on ")
+        assert told.out.startswith("Watchtower does not answer, so nobody watches") == (command == ["status"])
 
 
 def test_a_refused_command_ends_with_refused_and_the_reason(
@@ -167,13 +165,13 @@ def test_a_refused_command_ends_with_refused_and_the_reason(
 
 def test_pause_is_in_minutes_and_signed_by_the_person_behind_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUDO_USER", "ann")
-    daemon = Daemon(CALM)
+    daemon = Daemon({})
     assert ran(monkeypatch, daemon, "pause", "-r", "deploying", "--minutes", "30") == ExitCode.OK
     assert daemon.commands == [("pause", "ann", "deploying", 1800)]
 
 
 def test_ack_takes_the_id_that_the_alert_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    daemon = Daemon(CALM | {"incident": {"id": "inc-2"}})
+    daemon = Daemon({"incident": {"id": "inc-2"}})
     assert ran(monkeypatch, daemon, "ack", "inc-2", "--resume", "-r", "x") == ExitCode.OK
     assert [verb for verb, *_ in daemon.commands] == ["ack_resume"]
 
@@ -181,7 +179,7 @@ def test_ack_takes_the_id_that_the_alert_names(monkeypatch: pytest.MonkeyPatch) 
 def test_ack_of_another_incident_releases_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    daemon = Daemon(CALM | {"incident": {"id": "inc-2"}})
+    daemon = Daemon({"incident": {"id": "inc-2"}})
     assert ran(monkeypatch, daemon, "ack", "inc-1", "-r", "x") == ExitCode.REFUSED
     assert daemon.commands == []
     assert "the open incident is inc-2" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -15,6 +16,7 @@ from watchtower.remediation.state import TargetState
 from watchtower.testing.clock import HandClock
 from watchtower.vocabulary.actions import Cure, Incarnation
 from watchtower.vocabulary.facts import EngineSeen, HoldState, RelayFrame
+from watchtower.vocabulary.headline import Headline, Level
 from watchtower.vocabulary.readings import READINGS, Reading, RuleVerdict, Severity, Verdict
 from watchtower.vocabulary.reasons import Reason, ReasonKind
 from watchtower.vocabulary.unread import RouteUnread, UnreadCause
@@ -66,6 +68,13 @@ def full_status() -> dict[str, Any]:
         RuleVerdict(rule="meaning_drift", verdict=Verdict.UNKNOWN, firing=False, sentence="no references exist"),
     )  # fmt: skip
     board.incident = INCIDENT
+    board.shown = Headline(
+        level=Level.INCIDENT,
+        sentence=f"chat-7b: HELD · {INCIDENT['title']}",
+        since=clock.now().boot,
+        next_command=f"watchtower explain {INCIDENT['id']}",
+    )
+    board.watched = msgspec.structs.replace(board.watched, tick_at=clock.now().boot)
     board.storage_fault = "the journal cannot be written (SQLITE_FULL)"
     board.paused = {"author": "ann", "reason": "deploying", "until_wall": 1_767_229_200.0}
     return board.status(clock.now())
@@ -84,21 +93,21 @@ def printed(show: Any, value: Any, width: int = 200) -> str:
     return console.file.getvalue()
 
 
-def test_the_first_line_is_the_one_that_matters() -> None:
-    first = [
-        printed(show_status, status).splitlines()[0]
-        for status in (
-            full_status(),
-            calm_status(),
-            calm_status() | {"ready": False, "ready_because": "the adapter has not looked yet"},
-            calm_status() | {"rules": [rule | {"verdict": "unknown"} for rule in calm_status()["rules"]]},
-        )
-    ]
-    assert first == [
+def test_the_first_lines_are_the_headline_since_when_and_what_to_type_next() -> None:
+    headline = {
+        "level": "incident",
+        "sentence": "chat-7b: HELD · p95 per-token latency 412 ms over 130 ms [closed?]",
+        "since": 880.0,
+        "next_command": "watchtower explain inc-1f3a9c",
+        "also": ["no rule can be judged · the relay is silent"],
+        "remark": "12 of 14 rules judge; 2 are off",
+    }
+    now = {"boot": 1000.0, "wall": 1_767_225_720.0}
+    assert printed(show_status, calm_status() | {"headline": headline, "now": now}).splitlines()[:4] == [
         "chat-7b: HELD · p95 per-token latency 412 ms over 130 ms [closed?]",
-        "chat-7b: nothing is wrong",
-        "chat-7b: not ready, the adapter has not looked yet",
-        "chat-7b: no rule can be judged now · p95 per-token latency 412 ms over 130 ms",
+        "  since 2026-01-01 00:00:00 UTC, 2 min · 12 of 14 rules judge; 2 are off",
+        "  also: no rule can be judged · the relay is silent",
+        "  next: watchtower explain inc-1f3a9c",
     ]
 
 
@@ -107,7 +116,6 @@ def test_a_full_status_says_what_holds_the_cure_who_paused_and_that_nothing_is_w
     for sentence in (
         "held by budget:    2 of 2 restarts this hour are spent",
         "held by cooldown:  the last restart was 3 min ago, cooldown 15 min",
-        "closer look: watchtower explain inc-1f3a9c",
         "observing only: the journal cannot be written (SQLITE_FULL)",
         "paused by ann until 2026-01-01 01:00:00: deploying",
         "serves, version 0.19.1; incarnation 4711@88",
@@ -227,12 +235,10 @@ def test_what_an_engine_says_of_itself_is_text_and_not_markup() -> None:
 BYPASS = {"author": "anna", "reason": "is it us?", "since_wall": 1_767_225_600.0, "ends": False, "workers": 1, "of": 2}
 
 
-def test_a_bypass_is_the_first_thing_that_is_said_even_where_all_rules_are_well() -> None:
+def test_a_bypass_says_who_why_and_how_it_ends() -> None:
     status = calm_status()
     status["relay"]["bypass"] = BYPASS
     text = printed(show_status, status)
-    assert text.startswith("chat-7b: BYPASSED · the relay reads nothing")
-    assert "nothing is wrong" not in text
     assert "bypassed by anna since 2026-01-01 00:00:00: is it us?" in text
     assert "1 of 2 relay workers only forward; ends with: watchtower bypass --off" in text
     by_itself = status | {"relay": status["relay"] | {"bypass": BYPASS | {"by_itself": True}}}

@@ -27,19 +27,18 @@ def status(
 
     Exit 0: well, idle, warming up, paused or in somebody else's hand; 1: something is wrong; 3: it cannot be told;
     4: Watchtower does not answer, or stands still."""
-    from watchtower.board import headline_json
     from watchtower.programs.show import show_headline, show_readings, show_status
     from watchtower.vocabulary.headline import headline
 
     try:
         answer = client(config, state_dir).get("/api/v1/status")
     except NotReachable as problem:
-        nobody = headline_json(headline(None, 0.0)) | {"because": str(problem)}
+        nobody = headline(None, 0.0).document() | {"because": str(problem)}
         if json_:
             as_json({"headline": nobody})
         else:
             show_headline(Console(), nobody)
-            print(problem, file=sys.stderr)
+            print(f"watchtower: {problem}", file=sys.stderr)
         raise typer.Exit(nobody["exit_code"]) from problem
     if json_:
         as_json(answer)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -76,7 +76,7 @@ PROOF: Final = ("inter_token_latency_seconds", "time_to_first_token_seconds", "t
 """Families of readings that prove that answers come: without one of them nobody may say that all is well."""
 
 
-class Condition(msgspec.Struct, frozen=True):
+class Holds(msgspec.Struct, frozen=True):
     """Something that holds, in words, and since when."""
 
     sentence: str
@@ -96,14 +96,14 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     """The period of evaluations."""
     started_at: float
     verdicts: tuple[RuleVerdict, ...] = ()
-    incident: Condition | None = None
+    incident: Holds | None = None
     """The worst symptom now."""
     curing: bool = False
     """The incident's cure acts or verifies: an engine that is gone is gone by our hand."""
-    turning_away: Condition | None = None
-    bypassed: Condition | None = None
+    turning_away: Holds | None = None
+    bypassed: Holds | None = None
     """A person keeps the relay from reading anything."""
-    paused: Condition | None = None
+    paused: Holds | None = None
 
 
 class Headline(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +124,10 @@ class Headline(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def exit_code(self) -> ExitCode:
         return EXIT_CODES[self.level]
+
+    def document(self) -> dict[str, Any]:
+        """As the API has it."""
+        return {**msgspec.to_builtins(self), "exit_code": int(self.exit_code)}
 
 
 def headline(watched: Watched | None, now: float) -> Headline:
@@ -150,10 +154,10 @@ def headline(watched: Watched | None, now: float) -> Headline:
     )
 
 
-def _holding(watched: Watched, now: float) -> list[tuple[Level, Condition]]:
+def _holding(watched: Watched, now: float) -> list[tuple[Level, Holds]]:
     """Every level that holds, worst first; never empty."""
     stale = _stale(watched, now)
-    named: list[tuple[Level, Condition | None]] = [
+    named: list[tuple[Level, Holds | None]] = [
         (Level.DAEMON, stale),
         (Level.GONE, None if watched.curing else _gone(watched)),
         (Level.INCIDENT, watched.incident),
@@ -169,21 +173,21 @@ def _holding(watched: Watched, now: float) -> list[tuple[Level, Condition]]:
     return found
 
 
-def _gone(watched: Watched) -> Condition | None:
+def _gone(watched: Watched) -> Holds | None:
     for verdict in watched.verdicts:
         if verdict.verdict is Verdict.BREACH and any(reading.name in GONE for reading in verdict.readings):
             command = watched.incident.next_command if watched.incident is not None else DOCTOR
-            return Condition(verdict.sentence, _since(verdict, watched), command)
+            return Holds(verdict.sentence, _since(verdict, watched), command)
     return None
 
 
-def _rests(watched: Watched, kind: ReasonKind) -> Condition | None:
+def _rests(watched: Watched, kind: ReasonKind) -> Holds | None:
     """The rules that watch the service are unknown for this silent reason."""
     for verdict in watching(watched.verdicts):
         if verdict.verdict is Verdict.UNKNOWN:
             for reason in verdict.reasons:
                 if reason.kind is kind:
-                    return Condition(reason.text, _since(verdict, watched))
+                    return Holds(reason.text, _since(verdict, watched))
     return None
 
 
@@ -191,15 +195,15 @@ def _since(verdict: RuleVerdict, watched: Watched) -> float:
     return verdict.since if verdict.since is not None else watched.started_at
 
 
-def _stale(watched: Watched, now: float) -> Condition | None:
+def _stale(watched: Watched, now: float) -> Holds | None:
     newest = watched.tick_at if watched.tick_at is not None else watched.started_at
     age = now - newest
     if age <= STALE_TICKS * watched.tick_seconds:
         return None
-    return Condition(f"Watchtower stands still: it last judged {seconds(age)} ago", newest, DOCTOR)
+    return Holds(f"Watchtower stands still: it last judged {seconds(age)} ago", newest, DOCTOR)
 
 
-def _sight(watched: Watched) -> list[tuple[Level, Condition | None]]:
+def _sight(watched: Watched) -> list[tuple[Level, Holds | None]]:
     watched_rules = watching(watched.verdicts)
     state = watch_state(watched.verdicts)
     if state not in (WatchState.BLIND, WatchState.PARTLY_BLIND):
@@ -209,23 +213,23 @@ def _sight(watched: Watched) -> list[tuple[Level, Condition | None]]:
     because = lead.sentence if reason is None else reason.text
     since = _since(lead, watched)
     if state is WatchState.BLIND:
-        condition = Condition(f"no rule can be judged · {because}", since, DOCTOR)
+        condition = Holds(f"no rule can be judged · {because}", since, DOCTOR)
         return [(Level.BLIND, condition)]
     unknown = [verdict.rule for verdict in watched_rules if verdict.verdict is Verdict.UNKNOWN]
-    condition = Condition(f"{', '.join(unknown)} cannot be judged · {because}", since, DOCTOR)
+    condition = Holds(f"{', '.join(unknown)} cannot be judged · {because}", since, DOCTOR)
     return [(Level.PARTLY_BLIND, condition)]
 
 
-def _calm(watched: Watched) -> tuple[Level, Condition]:
+def _calm(watched: Watched) -> tuple[Level, Holds]:
     """Well where answers prove it; else at rest, with the loudest of the silent reasons."""
     proven = [verdict for verdict in watched.verdicts if _proves(verdict)]
     if proven:
         since = max(_since(verdict, watched) for verdict in proven)
-        return Level.WELL, Condition("nothing is wrong", since)
+        return Level.WELL, Holds("nothing is wrong", since)
     reason = loudest(_silent(watched.verdicts))
     if reason is None:
-        return Level.IDLE, Condition("nothing was judged yet", watched.started_at)
-    return Level.IDLE, Condition(f"nothing to judge by · {reason.text}", watched.started_at)
+        return Level.IDLE, Holds("nothing was judged yet", watched.started_at)
+    return Level.IDLE, Holds(f"nothing to judge by · {reason.text}", watched.started_at)
 
 
 def _proves(verdict: RuleVerdict) -> bool:
@@ -268,9 +272,9 @@ def _why_not(verdict: RuleVerdict) -> str:
     return _WHY_NOT[ReasonKind.UNREADABLE if reason is None else reason.kind]
 
 
-def as_of(shown: Headline, watched: Watched, now: float) -> Headline:
-    """``shown``, which was true of the newest evaluation, unless the daemon has stood still since."""
-    return headline(watched, now) if _stale(watched, now) is not None else shown
+def as_of(shown: Headline | None, watched: Watched, now: float) -> Headline:
+    """``shown``, which was true of the newest evaluation, unless there was none or the daemon has stood still since."""
+    return headline(watched, now) if shown is None or _stale(watched, now) is not None else shown
 
 
 class Steady:

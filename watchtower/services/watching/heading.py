@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from watchtower.remediation.state import TargetState
-from watchtower.vocabulary.headline import DOCTOR, Condition, Headline, Steady, Watched, headline
+from watchtower.vocabulary.headline import DOCTOR, Headline, Holds, Steady, Watched, headline
 from watchtower.vocabulary.incidents import IncidentState
 from watchtower.vocabulary.instants import Instant
 from watchtower.vocabulary.readings import RuleVerdict
@@ -46,26 +46,26 @@ def watched(before: Watched, state: TargetState, verdicts: Sequence[RuleVerdict]
     )
 
 
-def _incident(state: TargetState, at: float) -> Condition | None:
+def _incident(state: TargetState, at: float) -> Holds | None:
     incident = state.incident
     if incident is not None and incident.state not in OVER:
         sentence = f"{incident.state.value.upper()} · {incident.title}"
-        return Condition(sentence, incident.opened_at, f"watchtower explain {incident.id}")
+        return Holds(sentence, incident.opened_at, f"watchtower explain {incident.id}")
     if state.storage_fault:
-        return Condition(f"nothing can be cured now, Watchtower only observes · {state.storage_fault}", at, DOCTOR)
+        return Holds(f"nothing can be cured now, Watchtower only observes · {state.storage_fault}", at, DOCTOR)
     return None
 
 
-def _bypassed(state: TargetState, at: Instant) -> Condition | None:
+def _bypassed(state: TargetState, at: Instant) -> Holds | None:
     bypassed = state.bypassed
     if bypassed is None:
         return None
     sentence = "BYPASSED · the relay reads nothing, so nothing about the traffic is judged"
-    return Condition(sentence, at.boot - (at.wall - bypassed.since_wall), "watchtower bypass --off")
+    return Holds(sentence, at.boot - (at.wall - bypassed.since_wall), "watchtower bypass --off")
 
 
-def _paused(state: TargetState) -> Condition | None:
+def _paused(state: TargetState) -> Holds | None:
     pause = state.pause
     if pause is None:
         return None
-    return Condition(f"paused by {pause.author}: {pause.reason}", pause.since, "watchtower resume")
+    return Holds(f"paused by {pause.author}: {pause.reason}", pause.since, "watchtower resume")
