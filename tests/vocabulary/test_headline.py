@@ -108,6 +108,16 @@ def test_every_level_has_its_exit_code_and_only_what_needs_nobody_exits_0() -> N
     assert headline(watched(unknown(ReasonKind.STALE)), NOW).exit_code is ExitCode.UNDECIDED
 
 
+def test_what_does_not_answer_just_after_our_start_is_not_yet_blindness() -> None:
+    blind = unknown(ReasonKind.UNREADABLE, text="no relay has ever spoken")
+    early = headline(watched(blind, started_at=NOW - 70), NOW)  # a window of 60 s
+    assert (early.level, early.sentence) == (
+        Level.WARMING,
+        "chat-7b: Watchtower has just started · no relay has ever spoken",
+    )
+    assert headline(watched(blind, started_at=NOW - 80), NOW).level is Level.BLIND
+
+
 def test_what_the_level_hides_is_said_beside_it() -> None:
     found = headline(watched(unknown(ReasonKind.UNREADABLE, text="the relay is silent"), incident=IT_HOLDS), NOW)
     assert found.sentence == "chat-7b: it holds"
@@ -149,6 +159,12 @@ def test_worse_is_said_at_once_and_calmer_only_after_it_held() -> None:
     assert steady.update(found(Level.GONE, 10), 10).level is Level.GONE
     assert steady.update(found(Level.WELL, 11), 11).level is Level.GONE, "counted anew"
     assert steady.update(found(Level.WELL, 11 + CALMER_SECONDS), 11 + CALMER_SECONDS).level is Level.WELL
+
+
+def test_a_level_that_called_nobody_gives_way_at_once() -> None:
+    steady = Steady()
+    steady.update(found(Level.WARMING, 0), 0)
+    assert steady.update(found(Level.WELL, 1), 1).level is Level.WELL
 
 
 def test_a_level_that_goes_on_goes_on_since_it_began() -> None:

@@ -24,8 +24,11 @@ STALE_TICKS: Final = 3
 """A daemon whose newest evaluation is older than so many periods does not watch."""
 DOCTOR: Final = "watchtower doctor"
 """What to type where Watchtower or its sight is the trouble."""
+STARTING_SECONDS: Final = 15.0
+"""After our own start: how long parts of ours may take to answer for the first time, windows apart."""
 CALMER_SECONDS: Final = 30.0
-"""A calmer level is said only after it held for so long: a sentence that flickers is read by nobody."""
+"""A level that called somebody gives way to a calmer one only after that held for so long: a sentence that flickers is
+read by nobody."""
 
 
 class Level(StrEnum):
@@ -163,7 +166,7 @@ def _holding(watched: Watched, now: float) -> list[tuple[Level, Holds]]:
         (Level.INCIDENT, watched.incident),
         (Level.TURNING_AWAY, watched.turning_away),
         (Level.BLIND, watched.bypassed),
-        *_sight(watched),
+        *_sight(watched, now),
         (Level.PAUSED, watched.paused),
         (Level.ELSEWHERE, _rests(watched, ReasonKind.ELSEWHERE)),
         (Level.WARMING, _rests(watched, ReasonKind.WARMING)),
@@ -203,7 +206,7 @@ def _stale(watched: Watched, now: float) -> Holds | None:
     return Holds(f"Watchtower stands still: it last judged {seconds(age)} ago", newest, DOCTOR)
 
 
-def _sight(watched: Watched) -> list[tuple[Level, Holds | None]]:
+def _sight(watched: Watched, now: float) -> list[tuple[Level, Holds | None]]:
     watched_rules = watching(watched.verdicts)
     state = watch_state(watched.verdicts)
     if state not in (WatchState.BLIND, WatchState.PARTLY_BLIND):
@@ -212,6 +215,8 @@ def _sight(watched: Watched) -> list[tuple[Level, Holds | None]]:
     reason = loudest(lead.reasons)
     because = lead.sentence if reason is None else reason.text
     since = _since(lead, watched)
+    if now - watched.started_at < STARTING_SECONDS + max((reading.over for reading in lead.readings), default=0.0):
+        return [(Level.WARMING, Holds(f"Watchtower has just started · {because}", watched.started_at))]
     if state is WatchState.BLIND:
         condition = Holds(f"no rule can be judged · {because}", since, DOCTOR)
         return [(Level.BLIND, condition)]
@@ -287,7 +292,7 @@ class Steady:
     def update(self, found: Headline, now: float) -> Headline:
         """What is to be shown at ``now``."""
         shown = self._shown
-        if shown is None or _RANK[found.level] <= _RANK[shown.level]:
+        if shown is None or shown.exit_code is ExitCode.OK or _RANK[found.level] <= _RANK[shown.level]:
             self._calmer_since = None
         else:
             self._calmer_since = now if self._calmer_since is None else self._calmer_since
