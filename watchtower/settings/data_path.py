@@ -32,7 +32,7 @@ class RelaySettings(Group):
     workers: Annotated[int, Field(ge=1, le=16)] = 1
     """Relay processes sharing the listening socket."""
     guard: bool = True
-    """Refuse the engine's control paths (``/collective_rpc``, ``/sleep``, …) from clients."""
+    """Refuse the engine's control paths (``/collective_rpc``, ``/sleep``, …; docs/routes.md) from clients."""
     allow_paths: tuple[str, ...] = ()
     """Control paths that clients may use all the same, exact or ending in ``*``."""
     tag_header: str = ""
