@@ -42,8 +42,7 @@ RELAY_COUNTERS: dict[str, str] = {
     CAUSED + "hold_full": "503: a hold is on and no more requests may be parked.",
     CAUSED + "hold_wait": "503: parked for as long as one request may wait.",
     CAUSED + "guarded": "403: the path controls the engine and is refused from clients.",
-    CAUSED
-    + "guarded_opaque": "Reset: a request that controls the engine, in bytes that are none as we read them.",
+    CAUSED + "guarded_opaque": "Reset: a request that controls the engine, in bytes that are none as we read them.",
     CAUSED + "stuck": "Reset: this relay worker stood still for a minute and was ended; one an answer, at least one.",
     CAUSED + "shutdown": "Reset: the answer had not ended when this relay worker had to exit.",
 }
