@@ -152,6 +152,7 @@ class Board:
                 "unread": [_unread(passed) for passed in by_requests(self.relay_unread.values())],
                 "bypass": self.relay_bypass,
                 "parked": sum(frame.parked for frame in frames),
+                "strangers": self.counters.get("relay_strangers", 0),
                 "hold": max((frame.hold.value for frame in frames), default="open", key=lambda hold: hold == "holding"),
             },
             "answers_to_serving": self.serving,

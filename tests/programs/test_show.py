@@ -53,6 +53,7 @@ def full_status() -> dict[str, Any]:
     )
     frame = RelayFrame(at=0, worker=0, pid=1, sequence=0, open_exchanges=12, parked=3, hold=HoldState.HOLDING)
     board.relay_frames, board.relay_listening = {1: frame}, "127.0.0.1:8100"
+    board.counters = {"relay_strangers": 2}
     few = Reason(ReasonKind.TOO_FEW, "only 3 of 20 requests in the window")
     board.readings = tuple(
         Reading(name=name, over=60, at=0, value=0.041, low=0.04, high=0.042, samples=99)
@@ -119,7 +120,7 @@ def test_a_full_status_says_what_holds_the_cure_who_paused_and_that_nothing_is_w
         "observing only: the journal cannot be written (SQLITE_FULL)",
         "paused by ann until 2026-01-01 01:00:00: deploying",
         "serves, version 0.19.1; incarnation 4711@88",
-        "1 worker on 127.0.0.1:8100, holding new requests; 12 open, 3 parked",
+        "1 worker on 127.0.0.1:8100, holding new requests; 12 open, 3 parked; 2 refused that are no workers of this target",
         "mode    auto, profile demo",
         "breach · firing",
         "action held: as slow as always at 12 open exchanges",

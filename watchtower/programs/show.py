@@ -98,7 +98,9 @@ def _relay(relay: dict[str, Any]) -> str:
     workers = f"{relay['workers']} worker{'' if relay['workers'] == 1 else 's'}"
     hold = "holding new requests" if relay["hold"] == "holding" else "traffic flows"
     where = f" on {relay['listening']}" if relay["listening"] else ""
-    return f"{workers}{where}, {hold}; {relay['open']} open, {relay['parked']} parked"
+    refused = relay.get("strangers", 0)  # a daemon of before there was such a thing does not say
+    strangers = f"; {refused} refused that are no workers of this target" if refused else ""
+    return f"{workers}{where}, {hold}; {relay['open']} open, {relay['parked']} parked{strangers}"
 
 
 def _estimated(readings: Iterable[dict[str, Any]]) -> str:
