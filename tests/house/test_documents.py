@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,9 +17,12 @@ from watchtower.cli import app
 from watchtower.configuration import read_settings
 from watchtower.rules.rule_files import load_rules
 from watchtower.settings import Settings
+from watchtower.taps import answers
 from watchtower.vocabulary.facts import AnyFact
 from watchtower.vocabulary.incidents import HoldReason
+from watchtower.vocabulary.metrics import METRICS, relay_metric
 from watchtower.vocabulary.readings import READINGS
+from watchtower.vocabulary.words import RELAY_COUNTERS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TREES = (*(ROOT / name for name in ("watchtower", "tests", "docs", "scripts")), *ROOT.glob("*.*"))
@@ -109,7 +113,7 @@ def test_facts_differ_by_their_tag() -> None:
     assert len(tags) == len(set(tags))
 
 
-@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/architecture.md"])
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/architecture.md", "docs/relay.md"])
 def test_every_path_that_the_guides_name_exists(document: str) -> None:
     """Written from anywhere on: a file name occurs once. What has a ``<kind>`` in it is the reader's to choose."""
     quoted = re.findall(r"`([^`\n]+)`", (ROOT / document).read_text(encoding="utf-8"))
@@ -120,9 +124,36 @@ def test_every_path_that_the_guides_name_exists(document: str) -> None:
     assert {name for name in named if not any(path.endswith(f"/{name.rstrip('/')}") for path in there)} == set()
 
 
-@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "README.md"])
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "README.md", "docs/relay.md"])
 def test_every_target_of_make_that_the_guides_name_exists(document: str) -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"(?:`|^)make ([a-z0-9-]+)", (ROOT / document).read_text(encoding="utf-8"), re.MULTILINE))
     assert named
     assert named - targets == set()
+
+
+def knobs(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield path + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from knobs(field.annotation, f"{path}{name}.")
+
+
+def test_what_the_page_of_the_relay_names_exists() -> None:
+    """Knobs with the default that it tells, commands, metrics, and what our own answers call themselves."""
+    page = (ROOT / "docs" / "relay.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:relay|samples|remediation|engine)\.[a-z_.]*[a-z])(?:`|:)", page))
+    assert len(named) > 5
+    assert named - {*knobs(Settings), "engine.unreachable", "engine.data_parallel_size"} == set()
+    for knob, seconds in re.findall(r"`(relay\.[a-z_.]+)` \((\d+) s\)", page):
+        value: Any = Settings(version=1)
+        for part in knob.split("."):
+            value = getattr(value, part)
+        assert value == float(seconds), knob
+    assert set(re.findall(r"`watchtower ([a-z]+)", page)) <= set(getattr(get_command(app), "commands", {}))
+    counters = {f"{relay_metric(name)}_total" for name in RELAY_COUNTERS}
+    assert set(re.findall(r"`(watchtower_[a-z_]+)", page)) <= METRICS.keys() | counters
+    kinds = {answer.kind for answer in vars(answers).values() if isinstance(answer, answers.OwnAnswer)}
+    codes = set(re.findall(r"\b(?:403|408|502|503) `([a-z_]+)`", page))
+    assert len(codes) > 2
+    assert codes <= kinds
