@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.exchanges.streams import DONE, STREAM_HEAD, chat, event
 from tests.exchanges.test_responses import MILLISECOND, Observed
 from watchtower.exchanges.answer_reading import MOST_STRANGERS
-from watchtower.exchanges.backlog import MOST, Backlog
+from watchtower.exchanges.backlog import MOST, MOST_BYTES, Backlog
 from watchtower.exchanges.dialects.openai_chat import OPENAI_CHAT
 from watchtower.exchanges.exchange import ExchangeTable
 from watchtower.exchanges.responses import ResponseReader
@@ -33,10 +33,10 @@ def streaming() -> Observed:
 def test_a_full_backlog_is_read_at_once() -> None:
     backlog, notes = Backlog(), Notes()
     for n in range(MOST - 1):
-        backlog.add(notes, [b"x"], n)
+        backlog.add(notes, [b"x"], n, 1)
     assert notes.read == []
 
-    backlog.add(notes, [b"y"], MOST)
+    backlog.add(notes, [b"y"], MOST, 1)
 
     assert [ns for _, ns in notes.read] == [*range(MOST - 1), MOST]
     assert not backlog
@@ -45,9 +45,21 @@ def test_a_full_backlog_is_read_at_once() -> None:
 def test_many_chunks_of_one_read_count_each() -> None:
     backlog, notes = Backlog(), Notes()
 
-    backlog.add(notes, [b"x"] * MOST, 1)
+    backlog.add(notes, [b"x"] * MOST, 1, MOST)
 
     assert len(notes.read) == 1
+
+
+def test_long_chunks_do_not_pile_up() -> None:
+    backlog, notes = Backlog(), Notes()
+    backlog.add(notes, [b"x"], 1, MOST_BYTES - 1)
+    assert notes.read == []
+
+    backlog.add(notes, [b"y"], 2, 1)
+
+    assert [ns for _, ns in notes.read] == [1, 2]
+    backlog.add(notes, [b"z"], 3, MOST_BYTES - 1)
+    assert len(backlog) == 1, "it counts anew"
 
 
 def test_a_whole_chunk_waits_and_keeps_the_instant_of_its_read() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchtower.exchanges.chunks import MAX_CHUNK_BYTES, whole_chunks
+from watchtower.exchanges.chunks import MAX_CHUNK_BYTES, sole_chunk, whole_chunks
 
 
 def wire(*contents: bytes) -> bytes:
@@ -17,6 +17,16 @@ def wire(*contents: bytes) -> bytes:
 @given(st.lists(st.binary(min_size=1, max_size=600), min_size=1, max_size=5))
 def test_whole_chunks_are_taken_apart(contents: list[bytes]) -> None:
     assert whole_chunks(wire(*contents)) == contents
+
+
+@given(st.lists(st.binary(min_size=1, max_size=600), max_size=3), st.binary(max_size=3))
+def test_one_chunk_is_told_from_several_and_from_none(contents: list[bytes], more: bytes) -> None:
+    text = wire(*contents) + more
+
+    begin = sole_chunk(text)
+
+    assert bool(begin) == (whole_chunks(text) == contents and len(contents) == 1)
+    assert not begin or text[begin:-2] == contents[0]
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=3), st.data())

@@ -53,7 +53,9 @@ def heard(answer: RecordedAnswer, *, drained: bool = True, piece: int = 0) -> He
     for after, data in answer.reads():
         ns = SENT_NS + after
         for place in range(0, len(data), piece or len(data)):
-            reader.feed(data[place : place + (piece or len(data))], ns)
+            more = reader.feed(data[place : place + (piece or len(data))], ns)
+            while more:
+                more = reader.go_on()
         if drained:
             news.extend(table.drain())
     if reader.awaited:

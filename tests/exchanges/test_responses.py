@@ -15,6 +15,7 @@ from tests.exchanges.recorded import RECORDED_FROM_ENGINES
 from tests.exchanges.streams import (
     CHAT_ESTIMATED,
     CHAT_TOKEN_IDS,
+    DONE,
     MESSAGES,
     RECORDED,
     STREAM_HEAD,
@@ -29,10 +30,11 @@ from watchtower.exchanges.dialects import DIALECTS
 from watchtower.exchanges.dialects.openai_chat import OPENAI_CHAT
 from watchtower.exchanges.dialects.openai_completions import OPENAI_COMPLETIONS
 from watchtower.exchanges.exchange import ExchangeTable
-from watchtower.exchanges.responses import ResponseReader
+from watchtower.exchanges.responses import MOST_AT_ONCE, ResponseReader
 from watchtower.vocabulary.facts import Ending, ExchangeNews
 
 MILLISECOND = 1_000_000
+FIRST = event(chat({"content": "a"}))
 EVERY = (*RECORDED, *FROM_DOCUMENTS, *RECORDED_FROM_ENGINES)
 
 
@@ -50,7 +52,9 @@ class Observed:
     def read(self, *reads: bytes) -> Observed:
         for data in reads:
             self.ns += MILLISECOND
-            self.reader.feed(data, self.ns)
+            more = self.reader.feed(data, self.ns)
+            while more:
+                more = self.reader.go_on()
         return self
 
     @property
@@ -315,3 +319,50 @@ def test_an_accepted_upgrade_is_reported() -> None:
 
     assert observed.reader.switched
     assert not observed.table.open
+
+
+def long_read() -> bytes:
+    """A stream that was held up: hundreds of tokens in one read."""
+    return chunked(*(event(chat({"content": "a"})) for _ in range(400)), event(chat({}, finish="stop")), DONE)
+
+
+def test_a_long_read_is_gone_through_in_pieces_and_its_tokens_share_one_gap() -> None:
+    observed = Observed().read(STREAM_HEAD + b"%x\r\n%b\r\n" % (len(FIRST), FIRST))
+    read = long_read()
+    assert len(read) > 5 * MOST_AT_ONCE
+
+    observed.ns += MILLISECOND
+    more, pieces = observed.reader.feed(read, observed.ns), 1
+    while more:
+        assert observed.reader.awaited, "the end is in the last piece"
+        more = observed.reader.go_on()
+        pieces += 1
+
+    news = observed.news
+    assert pieces == -(-len(read) // MOST_AT_ONCE)
+    assert (news.first_tokens, news.gaps_ns, news.tokens) == (1, [MILLISECOND], [400])
+    assert news.closed is not None
+    assert news.closed.ending is Ending.COMPLETE
+
+
+@pytest.mark.parametrize("left", [True, False], ids=["the client left", "the engine closed"])
+def test_whoever_ends_it_in_the_middle_of_a_long_read_it_has_ended_as_that_says(left: bool) -> None:
+    observed = Observed().read(STREAM_HEAD)
+    assert observed.reader.feed(long_read(), observed.ns)
+
+    if left:
+        assert observed.reader.end(Ending.CLIENT_LEFT, observed.ns) is Ending.COMPLETE
+    else:
+        assert observed.reader.eof(observed.ns)
+
+    news = observed.news
+    assert news.closed is not None
+    assert (news.closed.ending, news.first_tokens) == (Ending.COMPLETE, 400)
+
+
+def test_nothing_of_a_long_read_is_left_once_its_framing_is_lost() -> None:
+    observed = Observed().read(STREAM_HEAD)
+
+    assert not observed.reader.feed(b"no size\r\n" + long_read(), observed.ns)
+
+    assert not observed.reader.in_sync

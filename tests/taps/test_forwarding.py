@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exchanges.streams import CHAT_ESTIMATED, RECORDED, Recorded, chat, event
+from tests.exchanges.streams import CHAT_ESTIMATED, DONE, RECORDED, STREAM_HEAD, Recorded, chat, chunked, event
 from tests.taps.conftest import ANSWER, Script, Start, until
 from watchtower.clock import boottime_ns
 from watchtower.taps.client_connection import ClientConnection
@@ -104,6 +104,26 @@ async def test_large_bodies_pass_unharmed_both_ways(start: Start, size: int) -> 
     writer.write(request)
     assert await reader.readexactly(len(wire)) == wire
     assert bytes(bench.engine.received[0]) == request
+
+
+async def test_after_a_read_that_takes_several_turns_the_next_request_goes_and_is_answered(start: Start) -> None:
+    whole = STREAM_HEAD + chunked(*[event(chat({"content": "a"}))] * 2000, event(chat({}, finish="stop")), DONE)
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(3):
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(len(BODY))
+            writer.write(whole)
+
+    bench = await start(script)
+    reader, writer = await bench.client()
+    writer.write(POST * 3)
+
+    assert await asyncio.wait_for(reader.readexactly(3 * len(whole)), 20) == whole * 3
+    await until(lambda: not bench.relay.exchanges.open)
+    told = bench.relay.exchanges.drain()
+    assert [news.closed and news.closed.ending for news in told] == [Ending.COMPLETE] * 3
+    assert [news.first_tokens + sum(news.tokens) + news.more_tokens for news in told] == [2000] * 3
 
 
 async def test_a_client_that_does_not_read_stops_us_from_reading_the_engine(start: Start) -> None:

@@ -11,8 +11,11 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from tests.exchanges.streams import STREAM_HEAD, chat, event
 from tests.taps.conftest import Start, until
 from watchtower.clock import boottime
+from watchtower.exchanges.dialects.openai_chat import OPENAI_CHAT
+from watchtower.exchanges.responses import ResponseReader
 from watchtower.taps import reports
 from watchtower.taps.bypass import bypass_path, write_bypass
 from watchtower.taps.framing import Deframer, frame
@@ -105,6 +108,21 @@ async def test_news_gathers_while_the_daemon_is_away_and_is_bounded(
     bench.relay.draining = True
     reporter.close()
     listener.stop()
+
+
+async def test_what_was_put_off_is_read_at_every_tick_even_while_the_daemon_is_away(start: Start) -> None:
+    bench = await start()
+    Reporter(bench.relay, 1, "0", "here").start()
+    reader, exchange = ResponseReader(lambda name: None), bench.relay.exchanges.begin(1, OPENAI_CHAT.routes[0])
+    reader.expect("POST", exchange, OPENAI_CHAT)
+    token = event(chat({"content": "a"}))
+    for ns, read in enumerate((STREAM_HEAD, *[b"%x\r\n%b\r\n" % (len(token), token)] * 4), start=2):
+        reader.feed(read, ns)
+    assert len(bench.relay.exchanges.backlog) == 3
+
+    await until(lambda: not bench.relay.exchanges.backlog)
+
+    assert exchange.gaps_waiting == 3
 
 
 def test_a_worker_names_every_order_that_it_obeys() -> None:

@@ -14,6 +14,16 @@ MAX_CHUNK_BYTES: Final = 4096
 _SIZES: Final = {b"%x" % size: size for size in range(1, MAX_CHUNK_BYTES + 1)}
 
 
+def sole_chunk(data: bytes) -> int:
+    """Where the content begins, if ``data``, read at the start of a chunk, is exactly one, as nearly always; else 0.
+
+    >>> sole_chunk(b"5\\r\\nhello\\r\\n")
+    3
+    """
+    line = data.find(b"\r\n", 0, 6)
+    return line + 2 if _SIZES.get(data[:line]) == len(data) - line - 4 and data[-2:] == b"\r\n" else 0
+
+
 def whole_chunks(data: bytes) -> list[bytes]:
     """The contents of the chunks that ``data``, read at the start of a chunk, consists of; [] if there is more to it.
 
@@ -22,9 +32,6 @@ def whole_chunks(data: bytes) -> list[bytes]:
     >>> whole_chunks(b"5\\r\\nhel")
     []
     """
-    line = data.find(b"\r\n", 0, 6)
-    if _SIZES.get(data[:line]) == len(data) - line - 4 and data[-2:] == b"\r\n":
-        return [data[line + 2 : -2]]  # exactly one, as nearly always
     chunks: list[bytes] = []
     at, end = 0, len(data)
     while at < end:

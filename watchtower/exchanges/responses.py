@@ -8,7 +8,9 @@ flowing without us.
 The common read of a stream is exactly one HTTP chunk, or a few. It takes the framing from one gap between chunks to
 another (``exchanges.chunks``), so the parser need not see it, and what it says can be read a moment later, together
 with others (``exchanges.backlog``). Every other read goes through the parser at once, after what was put off: whether
-an answer has ended is never known late.
+an answer has ended is never known late. A read of very many bytes (the engine was held up, or sends no tokens) is gone
+through a piece at a time (``go_on``), and nothing else is read from this engine before it is: no answer takes the
+loop away from the others.
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ from typing import Final
 
 import httptools
 
-from watchtower.exchanges.chunks import whole_chunks
+from watchtower.exchanges.chunks import sole_chunk, whole_chunks
 from watchtower.exchanges.dialect import Dialect, Reader
 from watchtower.exchanges.exchange import Exchange
 from watchtower.vocabulary.errors import ProtocolFault
 from watchtower.vocabulary.facts import Ending
 
 _MAX_HEAD_BYTES: Final = 256 * 1024
+MOST_AT_ONCE: Final = 8 * 1024
+"""Bytes that are gone through in one go: in the worst case more than a thousand chunks, or events."""
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
 
@@ -48,6 +52,8 @@ class ResponseReader:
         self._in_body = False
         self._chunk_ended = False  # the parser's newest word was the end of a chunk
         self._between_chunks = False  # and nothing came after it
+        self._rest = b""  # of a long read; as far as ``_rest_at`` it was gone through
+        self._rest_at = 0
         self.awaited = False
         """A request was forwarded and its answer has not ended."""
         self.started = False
@@ -73,18 +79,40 @@ class ResponseReader:
         self.keeps_alive = False
         self.status = 0
 
-    def feed(self, data: bytes, ns: int) -> None:
-        """``data`` was read at ``ns`` (CLOCK_BOOTTIME). Never raises."""
+    def feed(self, data: bytes, ns: int) -> bool:
+        """``data`` was read at ``ns`` (CLOCK_BOOTTIME). True: it is long, and most of it is still to be gone through
+        (``go_on``); what is fed before that is done waits for it. Never raises."""
         if self._between_chunks:
-            chunks = whole_chunks(data)
+            begin = sole_chunk(data)
+            chunks = [data[begin:-2]] if begin else whole_chunks(data) if len(data) <= MOST_AT_ONCE else []
             if chunks:
                 if self._body is not None and self._exchange is not None:
-                    self._exchange.backlog.add(self, chunks, ns)
-                return
+                    self._exchange.backlog.add(self, chunks, ns, len(data))
+                return False
             self._between_chunks = False
-            self._catch_up()
+            self._read_what_was_put_off()
+        while self._rest:
+            self.go_on()
         self.started = True
         self._ns = ns
+        if len(data) > MOST_AT_ONCE:
+            self._rest, self._rest_at = data, MOST_AT_ONCE
+            data = data[:MOST_AT_ONCE]
+        self._go_through(data)
+        return bool(self._rest)
+
+    def go_on(self) -> bool:
+        """Go through the next piece of the newest read. True: there are more."""
+        data, at = self._rest, self._rest_at
+        if not data:
+            return False
+        self._rest_at += MOST_AT_ONCE
+        if self._rest_at >= len(data):
+            self._rest = b""
+        self._go_through(data[at : at + MOST_AT_ONCE])
+        return bool(self._rest)
+
+    def _go_through(self, data: bytes) -> None:
         if self._method == "HEAD" and self.awaited:
             data = self._skip_head(data)
             if not data:
@@ -97,9 +125,10 @@ class ResponseReader:
             self._lose_sight("responses_malformed")
         else:
             exchange = self._exchange
-            if exchange is not None and exchange.fresh:
-                exchange.tokens_read(ns)
-            self._between_chunks = self._chunk_ended and self._in_body and data.endswith(b"\r\n")
+            if exchange is not None and exchange.fresh and not self._rest:  # one read's tokens share its gap
+                exchange.tokens_read(self._ns)
+            ends_a_chunk = self._chunk_ended and self._in_body and data.endswith(b"\r\n")
+            self._between_chunks = ends_a_chunk and not self._rest
 
     def read_late(self, chunks: list[bytes], ns: int) -> None:
         """The chunks of one read that was put off."""
@@ -117,12 +146,19 @@ class ResponseReader:
             if exchange.fresh:
                 exchange.tokens_read(ns)
 
-    def _catch_up(self) -> None:
+    def _read_what_was_put_off(self) -> None:
         if self._exchange is not None:
             self._exchange.backlog.read()
 
+    def _catch_up(self) -> None:
+        """There will be no more: read all there is."""
+        while self._rest:
+            self.go_on()
+        self._read_what_was_put_off()
+
     def eof(self, ns: int) -> bool:
         """The engine closed. True when that is how the present answer ends, or none was outstanding."""
+        self._catch_up()
         self._ns = ns
         if not self.awaited:
             return True
@@ -139,6 +175,8 @@ class ResponseReader:
         """The present answer will not go on. ``ending``: why, unless what was read of it says otherwise: an answer
         whose last event came is complete, whoever went then. ``status``: of our own answer. Gives the ending."""
         self._catch_up()
+        if not self.awaited:
+            return self.by_status
         exchange, body = self._exchange, self._body
         if exchange is not None:
             if exchange.status >= 400:
@@ -178,12 +216,14 @@ class ResponseReader:
 
     def _switch(self) -> None:
         self.switched = True
+        self._rest = b""
         self.status = self._parser.get_status_code()
         self.in_sync = False
         self._unobserve()
 
     def _lose_sight(self, counter: str) -> None:
         self.in_sync = False
+        self._rest = b""
         self._count(counter)
         self._unobserve()
 

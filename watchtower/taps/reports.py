@@ -29,7 +29,7 @@ from watchtower.vocabulary.facts import (
 from watchtower.vocabulary.samples import SampleOrder
 
 TICK_SECONDS: Final = 0.05
-"""How often the loop's lateness is measured."""
+"""How often the loop's lateness is measured, and what was put off is read."""
 FRAME_SECONDS: Final = 0.2
 """At most this often a frame, except for one that acknowledges an order. Judges look once a second."""
 HEARTBEAT_SECONDS: Final = 1.0
@@ -90,6 +90,7 @@ class Reporter(asyncio.Protocol):
         self._lag_ns = max(self._lag_ns, now_ns - self._due_ns)
         self._due_ns = now_ns + round(TICK_SECONDS * 1e9)
         self._relay.loop.call_later(TICK_SECONDS, self._tick)
+        self._relay.exchanges.backlog.read()
         if self._transport is None or self._full:
             self._relay.exchanges.shed(MAX_GAPS_KEPT)
         elif now_ns * 1e-9 - self._sent_at >= (FRAME_SECONDS if self._has_news else HEARTBEAT_SECONDS):

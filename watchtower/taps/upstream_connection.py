@@ -48,6 +48,7 @@ class UpstreamConnection(asyncio.Protocol):
         write: Callable[[bytes], None],
         reader: ResponseReader,
     ) -> None:
+        self._loop = loop
         self._client: Downstream | None = client
         self._write = write
         self._reader = reader
@@ -55,6 +56,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._paused = False
+        self._behind = False  # with what was read last
         self.observing = True
         self.timed_out = False
         """It was not reached because nobody answered in time; otherwise it was refused."""
@@ -95,8 +97,11 @@ class UpstreamConnection(asyncio.Protocol):
     def hold_back(self, paused: bool) -> None:
         """Stop (or go on) reading from the engine: the client's buffer is full (or empty again)."""
         self._paused = paused
+        self._read_or_not()
+
+    def _read_or_not(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            if paused:
+            if self._paused or self._behind:
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()
@@ -128,11 +133,29 @@ class UpstreamConnection(asyncio.Protocol):
         self._write(data)
         if self.observing:
             reader = self._reader
-            reader.feed(data, ns)
-            if not (reader.awaited and reader.in_sync) and self._client is not None:
+            if reader.feed(data, ns):
+                self._go_on()
+            elif not (reader.awaited and reader.in_sync) and self._client is not None:
                 self._client.answer_moved()
         else:
             self.moved_ns = ns
+
+    def _go_on(self) -> None:
+        """The newest read is long: its next piece has its own turn of the loop, and no other read comes before."""
+        self._behind = True
+        self._read_or_not()
+        self._loop.call_soon(self._next_piece)
+
+    def _next_piece(self) -> None:
+        reader = self._reader
+        if self.observing and self._client is not None:
+            if reader.go_on():
+                self._loop.call_soon(self._next_piece)
+                return
+            if not (reader.awaited and reader.in_sync):
+                self._client.answer_moved()
+        self._behind = False
+        self._read_or_not()
 
     def pause_writing(self) -> None:
         if self._client is not None:
