@@ -9,7 +9,7 @@ import pytest
 
 from tests.windows.traffic import START, Relay, absorbed, seen
 from watchtower.rules.rule_files import load_rules, shipped_rules
-from watchtower.vocabulary.facts import AnyFact, Closed, Ending, EngineScrape, ExchangeNews, Opened
+from watchtower.vocabulary.facts import AnyFact, Closed, Ending, EngineScrape, ExchangeNews, Opened, ReferenceAnswered
 from watchtower.vocabulary.readings import Explanation, Reading, Truth, Verdict
 from watchtower.vocabulary.reasons import ReasonKind
 from watchtower.windows import Windows
@@ -135,6 +135,17 @@ def test_the_engines_own_counter_tells_the_ratio_where_no_answer_has_a_total() -
         facts += relay.facts
     reading = absorbed([*Relay().facts, *facts]).read(P95, 60, relay.now)
     assert reading.value == pytest.approx(0.015, rel=0.006)
+
+
+def test_a_counter_that_counts_our_own_canaries_tells_nothing_of_users() -> None:
+    relay = Relay()
+    facts: list[AnyFact] = []
+    for turn in range(30):
+        facts.append(EngineScrape(at=relay.now, ok=True, generation_tokens=5.0 * 210 * turn))
+        relay.facts.clear()
+        streams(relay, 1, gap=0.15)
+        facts += [*relay.facts, ReferenceAnswered(at=relay.now, round=1, reference="r")]
+    assert absorbed([*Relay().facts, *facts]).read(P95, 60, relay.now).value is None
 
 
 def test_exact_counts_need_no_ratio_and_are_not_estimated() -> None:

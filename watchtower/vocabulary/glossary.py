@@ -10,12 +10,12 @@ WORDS: dict[str, str] = {
     "signal": "A measured quantity, such as the inter-token latency.",
     "inter-token latency": "The gap between two reads that carried tokens, divided by the tokens of the second. "
     "The first token has a time to first token instead.",
-    "time to first token": "From forwarding the request's head to the read that carried the first token.",
+    "time to first token": "From the request's last byte to the read that carried the first token.",
     "stall": "The longest raw gap between two reads that carried tokens.",
-    "estimated": "The engine gave no exact token counts, so one chunk with text counts as one token.",
+    "estimated": "The engine gave no exact token counts, so a piece of text is one token, or as many as were learned.",
     "window": "The last so many seconds of a signal, of one incarnation only.",
     "reading": "A number over a window with its confidence band, or UNKNOWN and why. A reading has no verdict.",
-    "band": "95 % confidence band of a reading: Woodruff's interval over one-second clusters.",
+    "band": "95 % confidence band of a reading: Woodruff's interval over clusters of one second or one request.",
     "rank": "One GPU of a tensor-parallel group, with the worker process that drives it.",
     "spread": "Range of the ranks' mean utilization over one window. Only ranks of one group are compared, and only "
     "while the engine is at work.",

@@ -65,7 +65,7 @@ class Intake:
                 slot.watched(frame.pid, heard.watched_open, heard.watched_seconds)
             slot.lag(frame.loop_lag_seconds if math.isfinite(frame.loop_lag_seconds) else math.inf, self._late(frame))
         if frame.unread or any(route.cause is not UnreadCause.LOOK for route in frame.routes):
-            self._unread += 1
+            self.passed_unread()
         for news in frame.news:
             self._news(frame, news, slot)
         if heard.shed and self.roster.of_worker(frame.pid) > frame.open_exchanges - frame.open_unobserved:
@@ -80,6 +80,10 @@ class Intake:
         if scrape.ok and scrape.generation_tokens is not None:
             seen = Seen(scrape.generation_tokens, self._pieces, self._all_tokens - self._estimated, self._unread)
             self._ratios.scraped(scrape.at, seen)
+
+    def passed_unread(self) -> None:
+        """The engine worked for somebody whose tokens are not seen here."""
+        self._unread += 1
 
     def new_incarnation(self) -> None:
         self.roster.forget_all()

@@ -26,6 +26,7 @@ from watchtower.vocabulary.facts import (
     EngineSeen,
     GpuReport,
     LoopLagged,
+    ReferenceAnswered,
     RelayFrame,
     RelayGone,
     RelayHello,
@@ -107,6 +108,8 @@ class Windows:
                 self._canaries.started(fact)
             case CanaryEnded():
                 self._canaries.ended(fact)
+            case ReferenceAnswered():
+                self._intake.passed_unread()
             case EngineSeen():
                 self._presence.seen(fact)
                 if self._continuity.engine_seen(fact):
