@@ -196,10 +196,10 @@ class RequestFramer:
 
     def _head(self) -> RequestHead | None:
         buffer, at = self._buffer, self._at
-        lines = _EMPTY_LINES.match(buffer, at + self._empty)
-        assert lines is not None  # it matches nothing as well
-        begin = lines.end()
-        self._empty = begin - at
+        begin = at + self._empty
+        if begin < len(buffer) and buffer[begin] == 0x0D and (lines := _EMPTY_LINES.match(buffer, begin)):
+            begin = lines.end()
+            self._empty = begin - at
         if begin == len(buffer) or (buffer[begin] == 0x0D and begin + 1 == len(buffer)):
             if self._empty > MAX_HEAD_BYTES:
                 raise _Unframed
@@ -215,7 +215,8 @@ class RequestFramer:
         size = end + 4 - at
         if size > MAX_HEAD_BYTES:
             raise _Unframed
-        head = self._parse(bytes(buffer[at : at + size]), self._empty)
+        raw = buffer[at : at + size]
+        head = self._parse(raw if isinstance(raw, bytes) else bytes(raw), self._empty)
         self._at += size
         self._empty = self._seen = 0
         self._line_checked = False

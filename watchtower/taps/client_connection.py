@@ -336,6 +336,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self._rested_ns = boottime_ns()
         self._answers += 1
+        if not self._waits_for_turn:
+            self._framer.new_turn()  # an answer has been to the engine and back meanwhile
         self._pump()
 
     def upstream_full(self, full: bool) -> None:
