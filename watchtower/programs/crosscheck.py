@@ -98,7 +98,7 @@ def _milliseconds(value: float | tuple[float, float] | None) -> str:
 
 
 def _show_counts(console: Console, found: list[CountRow]) -> None:
-    table = Table("tool", "route", "count", "tool", "ours", "engine", title="CountRow", title_justify="left", box=None)
+    table = Table("tool", "route", "count", "tool", "ours", "engine", title="Counts", title_justify="left", box=None)
     for number in found:
         what = number.what.replace("_", " ")
         table.add_row(number.tool, number.route, what, f"{number.theirs:,}", f"{number.ours:,}", f"{number.engine:,}")

@@ -74,7 +74,7 @@ def test_an_exchange_that_was_opened_before_is_somebody_elses() -> None:
 
 def test_estimated_counts_and_open_exchanges_are_told() -> None:
     figures = recorded_figures([frame(begun("a", estimated=True))])
-    assert figures.notes == ["endings: 1 open", "1 of 1 exchanges have estimated counts"]
+    assert figures.notes == ["endings: 1 open", "1 of 1 exchanges have estimated counts: 2 pieces of text in all"]
 
 
 def reading(name: str, value: float | None, samples: int = 10, because: str = "") -> dict[str, Any]:
@@ -104,9 +104,9 @@ def test_what_a_reading_leaves_out_and_why_it_is_unknown_is_told() -> None:
     figures = readings_figures(readings(p95=None), counted)
     assert "p95" not in figures.distributions[Definition.FIRST_TOKEN].statistics
     assert figures.notes == [
-        "time_to_first_token_seconds.p95 is unknown: the relay was late",
+        "time_to_first_token_seconds: p95 unknown: the relay was late",
         "time_to_first_token_seconds: the readings stand on 10 of 12 requests",
-        "inter_token_latency_seconds.p95 is unknown: the relay was late",
+        "inter_token_latency_seconds: p95 unknown: the relay was late",
         "inter_token_latency_seconds: the readings stand on 10 of 12 requests",
     ]
 
@@ -123,3 +123,9 @@ watchtower_inter_token_latency_seconds_sum 0.12
     figures = histogram_figures(Scrape(""), Scrape(text))
     assert (figures.requests, figures.output_tokens) == (2, 8)
     assert figures.distributions[Definition.GAP].statistics == pytest.approx({"mean": 0.02})
+
+
+def test_an_engines_own_total_counts_and_not_its_pieces_of_text() -> None:
+    merged = ExchangeNews(id="a", closed=Closed(at=1.2, ending=Ending.COMPLETE, completion_tokens=5))
+    figures = recorded_figures([frame(begun("a", estimated=True), merged)])
+    assert (figures.output_tokens, figures.gaps) == (5, 1)

@@ -16,9 +16,9 @@ import msgspec
 class Definition(StrEnum):
     FIRST_TOKEN = "first token"  # noqa: S105
     """One for each request: from sending it to its first token."""
-    GAP = "gap of a token"
+    GAP = "gap, each token"
     """One for each token after the first of its request."""
-    MEAN_GAP = "mean gap of a request"
+    MEAN_GAP = "gap, request mean"
     """One for each request: from its first to its last token, divided by the tokens after the first."""
 
 

@@ -30,9 +30,10 @@ def readings_figures(readings: Sequence[Mapping[str, Any]], counted: Figures) ->
     found, notes = {}, []
     for definition, family in FAMILIES.items():
         of_family = {name: known[f"{family}.{name}"] for name in STATISTICS}
-        for name, reading in of_family.items():
-            if reading["value"] is None:
-                notes.append(f"{family}.{name} is unknown: {reading['because']}")
+        unknown = [name for name, reading in of_family.items() if reading["value"] is None]
+        for because in dict.fromkeys(of_family[name]["because"] for name in unknown):
+            names = ", ".join(name for name in unknown if of_family[name]["because"] == because)
+            notes.append(f"{family}: {names} unknown: {because}")
         found[definition] = Latencies(
             count=max(reading["samples"] for reading in of_family.values()),
             statistics={name: reading["value"] for name, reading in of_family.items() if reading["value"] is not None},
@@ -82,6 +83,16 @@ class _Exchange:
         self.closed = news.closed or self.closed
 
     @property
+    def counted(self) -> int:
+        return self.first_tokens + self.later_tokens
+
+    @property
+    def tokens(self) -> int:
+        """The engine's own total, where it tells one; pieces of text are at least as many tokens."""
+        total = -1 if self.closed is None else self.closed.completion_tokens
+        return total if total >= 0 else self.counted
+
+    @property
     def wait(self) -> float | None:
         """For the first token."""
         return None if self.first_at is None or self.asked_at is None else self.first_at - self.asked_at
@@ -111,10 +122,11 @@ def recorded_figures(facts: Iterable[AnyFact]) -> Figures:
     notes = [f"endings: {', '.join(f'{count} {ending}' for ending, count in sorted(endings.items()))}"]
     estimated = sum(exchange.estimated for exchange in exchanges.values())
     if estimated:
-        notes.append(f"{estimated} of {len(exchanges)} exchanges have estimated counts")
+        pieces = sum(exchange.counted for exchange in exchanges.values())
+        notes.append(f"{estimated} of {len(exchanges)} exchanges have estimated counts: {pieces} pieces of text in all")
     return Figures(
         requests=len(exchanges),
-        output_tokens=sum(exchange.first_tokens + exchange.later_tokens for exchange in exchanges.values()),
+        output_tokens=sum(exchange.tokens for exchange in exchanges.values()),
         gaps=sum(exchange.later_tokens for exchange in exchanges.values()),
         distributions={
             Definition.FIRST_TOKEN: latencies(waits),
