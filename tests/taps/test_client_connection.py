@@ -227,6 +227,31 @@ async def test_a_body_that_stops_coming_is_answered_408_and_says_nothing_of_the_
     await asyncio.wait_for(bench.engine.ended[0].wait(), 2)
 
 
+async def test_a_body_that_the_engine_asked_for_must_come_and_one_that_it_has_not_need_not(start: Start) -> None:
+    ask = asyncio.Event()
+
+    async def asks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await ask.wait()
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await reader.read(1 << 20)
+
+    bench = await start(asks, body_pause_seconds=10)
+    reader, writer = await bench.client()
+    writer.write(HEAD.replace(b"Host", b"Expect: 100-continue\r\nHost"))
+    await until(lambda: bool(bench.engine.received))
+    later(bench, 1)
+    later(bench, 100)
+    assert await bench.read(reader) == b"" and not reader.at_eof()
+    ask.set()
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 2)).startswith(b"HTTP/1.1 100 ")
+    later(bench, 1)
+    later(bench, 11)
+    with pytest.raises(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 2)
+    assert bench.caused() == {"request_timeout": 1}
+
+
 async def test_a_request_that_waits_for_the_engine_has_no_deadline(start: Start) -> None:
     bench = await start(answer_nothing)
     reader, writer = await bench.client()

@@ -71,6 +71,8 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     chunked: bool = False
     switches: bool = False
     """It asks for another protocol: ``Upgrade``, or CONNECT."""
+    expects: bool = False
+    """Its body comes once the engine says that it wants it (``Expect: 100-continue``)."""
 
     @property
     def doubtful(self) -> bool:
@@ -248,7 +250,7 @@ class RequestFramer:
         lengths: list[bytes] = []
         codings: list[bytes] = []
         tag = trace = b""
-        switches = request[1] == b"CONNECT"
+        switches, expects = request[1] == b"CONNECT", False
         for field in self._fields.finditer(raw, request.end() - 2):
             name, value = field[1].lower(), field[2].rstrip(b" \t")
             if name == b"content-length":
@@ -257,6 +259,8 @@ class RequestFramer:
                 codings.append(value.lower())
             elif name == b"upgrade":
                 switches = True
+            elif name == b"expect":
+                expects = True
             elif name == b"traceparent":
                 trace = value
             if name == self._tag_header:
@@ -274,6 +278,7 @@ class RequestFramer:
             content_length=int(lengths[0]) if lengths else 0,
             chunked=bool(codings),
             switches=switches,
+            expects=expects,
         )
 
     def _counted(self) -> bytes:
@@ -349,7 +354,7 @@ class RequestFramer:
 
 def _field_finder(tag_header: bytes) -> re.Pattern[bytes]:
     """Finds the fields of a head that say something to us."""
-    names = [b"content-length", b"transfer-encoding", b"upgrade", b"traceparent"]
+    names = [b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"traceparent"]
     if tag_header:
         names.append(re.escape(tag_header))
     return re.compile(rb"(?i)\r\n(%b):[ \t]*+([^\r\n]*+)" % b"|".join(names))

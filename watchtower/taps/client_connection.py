@@ -75,6 +75,7 @@ class ClientConnection(asyncio.Protocol):
         self._begun_ns = 0  # when the newest request began to be forwarded
         self._slow_since_ns = 0  # since when the client owes us the rest of its request
         self._heard = False
+        self._expects = False  # the client waits for the engine's word before it sends the body
 
     @property
     def idle(self) -> bool:
@@ -161,6 +162,7 @@ class ClientConnection(asyncio.Protocol):
             elif framer.opacity:
                 self._forward_opaque(piece)
             else:
+                self._expects = False
                 self._observer.read(piece)
                 self._forward(piece)
         if self._teardown.open:
@@ -214,6 +216,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _forward_begun(self, head: RequestHead) -> None:
         self._begun_ns = boottime_ns()
+        self._expects = head.expects
         self._forward(head.raw)
         if head.doubtful or (head.switches and self._was_unfollowed):
             self._scan()
@@ -415,20 +418,29 @@ class ClientConnection(asyncio.Protocol):
         elif self._framer.between_requests:
             owes_seconds = 0.0 if reader.awaited or not self._framer.buffered else plan.head_seconds
         else:
-            owes_seconds = 0.0 if self._heard else plan.body_pause_seconds
+            waits = self._heard or (self._expects and not reader.started)
+            owes_seconds = 0.0 if waits else plan.body_pause_seconds
         if not owes_seconds:
             self._slow_since_ns = 0
         elif not self._slow_since_ns:
             self._slow_since_ns = now_ns
         elif now_ns - self._slow_since_ns >= owes_seconds * 1e9:
-            if reader.awaited and not reader.started:
-                reader.end(Ending.CLIENT_LEFT, now_ns)
-                self._observer.answered(reader, Ending.CLIENT_LEFT)
-                self._refuse(answers.REQUEST_TIMEOUT)
-            elif not reader.awaited and self._framer.between_requests:
-                self._refuse(answers.REQUEST_TIMEOUT)
-            elif not reader.awaited:
-                self.close()  # the answer came early, and has ended
+            self._send_away(now_ns)
+
+    def _send_away(self, now_ns: int) -> None:
+        """A client that does not go on with its request."""
+        reader = self._reader
+        if reader.awaited:
+            begun = reader.started
+            reader.end(Ending.CLIENT_LEFT, now_ns)
+            self._observer.answered(reader, Ending.CLIENT_LEFT)
+        else:
+            begun = not self._framer.between_requests  # its answer came early, and has ended
+        if begun:
+            self._relay.caused(answers.REQUEST_TIMEOUT.kind)
+            self._cut()
+        else:
+            self._refuse(answers.REQUEST_TIMEOUT)
 
     # ── endings ─────────────────────────────────────────────────────────────────────────────────
 
