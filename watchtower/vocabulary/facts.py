@@ -93,7 +93,7 @@ class Closed(msgspec.Struct, frozen=True, array_like=True):
     at: float
     ending: Ending
     status: int = 0
-    """HTTP status; 0 when no response head was seen."""
+    """HTTP status; 0 when no response head was seen; 502 is ours where the engine could not be reached."""
     completion_tokens: int = -1
     """Total the engine claimed (usage); −1 when it told none."""
     prompt_tokens: int = -1
