@@ -65,7 +65,7 @@ def test_what_is_counted_is_what_happened(played: dict[str, Played], some: list[
     counters = played[some[0].name].counters
 
     assert {name: counters[name] for name in COUNTED} == {
-        name: sum(name in condition.counted for condition in some) for name in COUNTED
+        name: sum(condition.counted.count(name) for condition in some) for name in COUNTED
     }
 
 
@@ -90,4 +90,4 @@ def _compare(told: Told, right: Right, stretch: float) -> None:
         assert max(told.gaps) < right.longest * stretch
     if right.upload is not None:
         assert told.first_token_at is not None
-        assert told.opened.at + 0.9 * right.upload <= told.opened.asked_at < told.first_token_at
+        assert told.opened.at + 0.5 * right.upload <= told.opened.asked_at < told.first_token_at

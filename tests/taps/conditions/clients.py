@@ -29,6 +29,7 @@ CLIENTS = (
         (Do.AWAIT_HEAD, b"HTTP/1.1 100 Continue\r\n\r\n", Do.AWAIT_BODY, *FIVE[2:]),
         (
             head("slow-upload", length=71, more="Expect: 100-continue\r\n"),
+            Comes(b"100 Continue"),
             1.5,
             b'{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}',
             Do.AWAIT_ANSWER,

@@ -7,12 +7,16 @@ from tests.taps.conditions.script import (
     DONE,
     END,
     FIVE,
+    STOP,
+    Comes,
     Condition,
     Do,
     Right,
+    Script,
     chunk,
     condition,
     event,
+    head,
     part,
     request,
     stream,
@@ -44,6 +48,16 @@ HELD = (
 )
 
 
+BOTH_LENGTHS: Script = (
+    *ASKED,
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 999\r\ntransfer-encoding: chunked\r\n\r\n",
+    *(*words(5, 0.02), STOP, DONE, END),
+)
+WITH_A_URL = {"model": "m", "stream": True, "prompt": "my CV: https://me.example/resume.pdf"}
+TOO_LARGE = (
+    b"HTTP/1.1 413 Content Too Large\r\ncontent-type: application/json\r\ncontent-length: 21\r\n"
+    b'connection: close\r\n\r\n{"error":"too large"}'
+)
 CONNECTIONS = (
     Condition(
         name="websocket",
@@ -98,5 +112,41 @@ CONNECTIONS = (
         Right(ending=Ending.COMPLETE, tokens=5),
         FIVE,
         (request("path-prefix", "/llm/v1/chat/completions"), Do.AWAIT_ANSWER),
+    ),
+    Condition(
+        name="length-and-chunked",
+        reported="timoklimmer/powerproxy-aoai#53, chimurai/http-proxy-middleware#447",
+        right=(Right(ending=Ending.UNOBSERVED), Right(ending=Ending.UNOBSERVED)),
+        engine=((*BOTH_LENGTHS, *BOTH_LENGTHS),),
+        client=(
+            *(request("length-and-chunked"), Comes(END)),
+            *(request("length-and-chunked", body=WITH_A_URL), Do.AWAIT_ANSWER),
+        ),
+        counted=("responses_malformed", "responses_malformed"),
+    ),
+    Condition(
+        name="413-before-the-body-ended",
+        reported="villadora/express-http-proxy#546, MAXeaglet/commandcode-proxy#7",
+        right=(Right(ending=Ending.REFUSED, status=413),),
+        engine=((Do.AWAIT_HEAD, TOO_LARGE, Do.HALF_CLOSE, 2.0, Do.CLOSE),),
+        client=(
+            head("413-before-the-body-ended", length=30_000_000),
+            *((b"x" * 100_000,) * 300),
+            Comes(TOO_LARGE),
+        ),
+        client_got=TOO_LARGE,
+        mirrored=False,
+    ),
+    Condition(
+        name="keepalive-race",
+        reported="llm-d/llm-d#1564, rllm-org/rllm#592",
+        right=(Right(ending=Ending.COMPLETE, tokens=5), Right(ending=Ending.OURS)),
+        engine=((*FIVE, Do.AWAIT_HEAD, Do.RESET), FIVE),
+        client=(
+            *(request("keepalive-race"), Comes(END)),
+            *(request("keepalive-race"), Do.AWAIT_END),
+        ),
+        client_got=b"HTTP/1.1 502 ",
+        mirrored=False,
     ),
 )
