@@ -96,6 +96,9 @@ def bench_crosscheck(
     requests: Annotated[int, typer.Option(min=20, max=5000, help="Of each tool, on each route, each way.")] = 100,
     at_once: Annotated[int, typer.Option(min=1, max=64, help="Requests open at once.")] = 4,
     rounds: Annotated[int, typer.Option(min=1, max=20, help="Times that everything is measured.")] = 1,
+    late_ms: Annotated[
+        float, typer.Option(min=1, max=1000, help="Readings leave out what our relay saw while it was so late.")
+    ] = 5,
     json_: JsonOption = False,
 ) -> None:
     """Our figures beside aiperf's, guidellm's and vLLM's own bench, on a real vLLM on the CPU, directly and through the
@@ -108,5 +111,7 @@ def bench_crosscheck(
     for given, known in ((tools, usual.tools), (routes, usual.routes)):
         if unknown := set(given) - set(known):
             raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
-    plan = CrosscheckPlan(tools=tools, routes=routes, requests=requests, at_once=at_once, rounds=rounds)
+    plan = CrosscheckPlan(
+        tools=tools, routes=routes, requests=requests, at_once=at_once, rounds=rounds, relay_lag_seconds=late_ms / 1e3
+    )
     raise typer.Exit(compare_with_tools(plan, as_json=json_))

@@ -55,6 +55,9 @@ class CrosscheckPlan(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int = 1
     window_seconds: float = 120.0
     """Of the gauges: longer than a leg takes, and waited for between two legs through the relay."""
+    relay_lag_seconds: float = 0.005
+    """``evidence.relay_lag_seconds``, at its default. Where engine, tool and relay share a few cores, the relay is often
+    later than that, and the gauges rightly say nothing."""
 
 
 class Crosscheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +76,9 @@ async def crosscheck(plan: CrosscheckPlan, clock: Clock, tell: Callable[[str], N
         tell("starting vLLM on the CPU (a minute)")
         async with (
             running_vllm(free_port(), directory / "vllm.log", clock, *vllm.LARGER) as engine,
-            running_product(engine.url, vllm.MODEL, directory, plan.window_seconds, clock) as product,
+            running_product(
+                engine.url, vllm.MODEL, directory, plan.window_seconds, clock, plan.relay_lag_seconds
+            ) as product,
             httpx.AsyncClient(timeout=60, trust_env=False) as client,
         ):
             extra = {"allowed_token_ids": plain_tokens(engine.weights)}

@@ -66,7 +66,9 @@ class Product:
         return Scrape((await client.get(f"{self.web}/metrics")).text)
 
 
-def document(engine: str, model: str, directory: Path, relay: str, web: str) -> dict[str, Any]:
+def document(
+    engine: str, model: str, directory: Path, relay: str, web: str, relay_lag_seconds: float
+) -> dict[str, Any]:
     """The whole ``watchtower.yaml``: it observes, and asks the engine for nothing while tools measure."""
     return {
         "version": 1,
@@ -77,6 +79,7 @@ def document(engine: str, model: str, directory: Path, relay: str, web: str) -> 
         "supervisor": {"kind": "none"},
         "relay": {"listen": relay},
         "remediation": {"mode": "observe"},
+        "evidence": {"relay_lag_seconds": relay_lag_seconds},
         "canary": {"every_seconds": 3600},
         "hardware": {"source": "none"},
         "scoring": {"encoder": "none"},
@@ -101,12 +104,13 @@ def rules(window_seconds: float) -> dict[str, Any]:
 
 @asynccontextmanager
 async def running_product(
-    engine: str, model: str, directory: Path, window_seconds: float, clock: Clock
+    engine: str, model: str, directory: Path, window_seconds: float, clock: Clock, relay_lag_seconds: float = 0.005
 ) -> AsyncIterator[Product]:
-    """Ready and observing; ended with its relay. Raises NotReachable with its last words."""
+    """Ready and observing; ended with its relay. ``relay_lag_seconds``: what a relay that was so late saw is in no reading.
+    Raises NotReachable with its last words."""
     relay, web = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     config, log = directory / "watchtower.yaml", directory / "daemon.log"
-    config.write_text(yaml.safe_dump(document(engine, model, directory, relay, web)))
+    config.write_text(yaml.safe_dump(document(engine, model, directory, relay, web, relay_lag_seconds)))
     (directory / "rules.yaml").write_text(yaml.safe_dump(rules(window_seconds)))
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
