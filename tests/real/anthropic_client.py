@@ -22,10 +22,12 @@ TOOL = {
 }
 
 
-def tell(ask: str, message: Any) -> None:
-    usage = message.usage
-    told = {"ask": ask, "input": usage.input_tokens, "output": usage.output_tokens, "stop": message.stop_reason}
-    print(json.dumps(told), flush=True)
+def tell(ask: str, usage: Any, output: int, stop: str | None) -> None:
+    print(json.dumps({"ask": ask, "input": usage.input_tokens, "output": output, "stop": stop}), flush=True)
+
+
+def tell_whole(ask: str, message: Any) -> None:
+    tell(ask, message.usage, message.usage.output_tokens, message.stop_reason)
 
 
 def main(url: str) -> None:
@@ -35,16 +37,19 @@ def main(url: str) -> None:
             "max_tokens": 40,
             "messages": [{"role": "user", "content": "Tell me of the sea."}],
         }
-        tell("whole", client.messages.create(**asked))
+        tell_whole("whole", client.messages.create(**asked))
         with client.messages.stream(**asked) as stream:
             for _ in stream.text_stream:
                 pass
-            tell("stream", stream.get_final_message())
+            tell_whole("stream", stream.get_final_message())
         choice = {"type": "tool", "name": "weather"}
-        with client.messages.stream(**asked, tools=[TOOL], tool_choice=choice) as stream:
-            for _ in stream:
-                pass
-            tell("tool", stream.get_final_message())
+        # Event by event: a model of random weights seldom ends its arguments, and the client would insist on that.
+        began = ended = None
+        for event in client.messages.create(**asked, tools=[TOOL], tool_choice=choice, stream=True):
+            began = event.message if event.type == "message_start" else began
+            ended = event if event.type == "message_delta" else ended
+        assert began is not None and ended is not None
+        tell("tool", began.usage, ended.usage.output_tokens, ended.delta.stop_reason)
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ class CrosscheckPlan(msgspec.Struct, frozen=True, kw_only=True):
     window_seconds: float = 120.0
     """Of the gauges: longer than a leg takes, and waited for between two legs through the relay."""
     relay_lag_seconds: float = 0.005
-    """``evidence.relay_lag_seconds``, at its default. Where engine, tool and relay share a few cores, the relay is often
-    later than that, and the gauges rightly say nothing."""
+    """``evidence.relay_lag_seconds``, at its default. Where engine, tool and relay share a few cores, the relay is late
+    more often than that, and the gauges rightly say nothing."""
 
 
 class Crosscheck(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,8 +106,8 @@ def rules(window_seconds: float) -> dict[str, Any]:
 async def running_product(
     engine: str, model: str, directory: Path, window_seconds: float, clock: Clock, relay_lag_seconds: float = 0.005
 ) -> AsyncIterator[Product]:
-    """Ready and observing; ended with its relay. ``relay_lag_seconds``: what a relay that was so late saw is in no reading.
-    Raises NotReachable with its last words."""
+    """Ready and observing; ended with its relay. What the relay saw while it was later than ``relay_lag_seconds`` is in
+    no reading. Raises NotReachable with its last words."""
     relay, web = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     config, log = directory / "watchtower.yaml", directory / "daemon.log"
     config.write_text(yaml.safe_dump(document(engine, model, directory, relay, web, relay_lag_seconds)))
