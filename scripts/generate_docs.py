@@ -58,7 +58,7 @@ def metrics() -> str:
         (
             NOTE + "# Metrics\n",
             "`GET /metrics` on `web.listen`: text by default, OpenMetrics (with exemplars) when the scraper asks.\n"
-            "Base units, ratios 0 to 1. A reading that is UNKNOWN has no sample: absent is not zero. At most 520\n"
+            "Base units, ratios 0 to 1. A reading that is UNKNOWN has no sample: absent is not zero. At most 530\n"
             "series for 8 GPUs, one model and the shipped rules; each further model adds 38, from the third on as\n"
             "`other`. Beside them stand the usual `process_*` of the daemon.\n\n"
             "The gauge of a reading has one window, and its HELP line says which: that of the first rule that\n"
