@@ -10,7 +10,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, len(os.sched_getaffinit
 # Tests start several hundred processes: compiled files are kept, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-e2e test-similarity test-real check fix bench crosscheck mutants docs clean
+.PHONY: demo test test-e2e test-similarity test-real check fix bench crosscheck fuzz mutants docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make check      linter, types, import contracts, generated documents and dashboards, our own rules"
 	@echo "make fix        what the linter can mend by itself; generated documents and dashboards"
 	@echo "make mutants    break the product in named places: do the tests notice?   (ARGS='--jobs 2 --record', ARGS='--only gate')"
+	@echo "make fuzz       mutilated recordings through the relay and into dialects   (ARGS='--seconds 600 --seed 1')"
 	@echo "make bench      the relay beside its peers"
 	@echo "make crosscheck our figures beside aiperf's, guidellm's and vLLM's own bench on a real vLLM; installs them below TOOLS"
 
@@ -69,6 +70,9 @@ bench: $(STAMP)
 
 crosscheck: $(STAMP)
 	@WATCHTOWER_TOOLS="$(TOOLS)" $(BIN)/watchtower bench crosscheck $(ARGS)
+
+fuzz: $(STAMP)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 mutants: $(STAMP)
 	@$(BIN)/python scripts/mutants.py $(ARGS)

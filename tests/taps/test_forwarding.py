@@ -126,6 +126,22 @@ async def test_after_a_read_that_takes_several_turns_the_next_request_goes_and_i
     assert [news.first_tokens + sum(news.tokens) + news.more_tokens for news in told] == [2000] * 3
 
 
+async def test_a_client_that_goes_as_soon_as_it_has_a_long_read_has_all_of_it(start: Start) -> None:
+    whole = STREAM_HEAD + chunked(*[event(chat({"content": "a"}))] * 800, event(chat({}, finish="stop")), DONE)
+    bench = await start(reply(whole))
+    reader, writer = await bench.client()
+    writer.write(POST)
+
+    assert await asyncio.wait_for(reader.readexactly(len(whole)), 20) == whole
+    writer.transport.abort()
+    await until(lambda: not bench.relay.exchanges.open)
+
+    news = bench.relay.exchanges.drain()[0]
+    assert news.closed is not None
+    assert (news.closed.ending, news.first_tokens + sum(news.tokens)) == (Ending.COMPLETE, 800)
+    await until(lambda: not bench.relay.connections)
+
+
 async def test_a_client_that_does_not_read_stops_us_from_reading_the_engine(start: Start) -> None:
     sent = 0
 

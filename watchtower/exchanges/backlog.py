@@ -13,7 +13,8 @@ from typing import Final, Protocol
 
 MOST: Final = 256
 """Chunks, about a millisecond's reading. More of them make none cheaper."""
-MOST_BYTES: Final = 512 * 1024
+MOST_BYTES: Final = 48 * 1024
+"""As long as they are, if they are many events each."""
 
 
 class LateReader(Protocol):

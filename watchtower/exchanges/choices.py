@@ -24,6 +24,9 @@ from watchtower.exchanges.exchange import AnswerText, Exchange
 from watchtower.exchanges.first_bytes import Shape, open_as
 from watchtower.exchanges.growing_usage import GrowingUsage
 
+_MOST_IN_AN_EVENT: Final = 1024
+"""Choices; engines put one into each, or a few."""
+
 
 class _Delta(msgspec.Struct, gc=False):
     content: Any = None
@@ -135,7 +138,7 @@ class ChoiceStream(EventStreamReader[_ChoicesPart]):
             self._unfinished = {0} if first_open else set()
         self._readable = True
         uneven = exchange.uneven
-        for choice in choices:
+        for choice in choices[:_MOST_IN_AN_EVENT]:
             index = choice.index or 0
             if index not in self._finished and uneven.seen(index):
                 self._unfinished.add(index)

@@ -27,8 +27,8 @@ from watchtower.vocabulary.errors import ProtocolFault
 from watchtower.vocabulary.facts import Ending
 
 _MAX_HEAD_BYTES: Final = 256 * 1024
-MOST_AT_ONCE: Final = 8 * 1024
-"""Bytes that are gone through in one go: in the worst case more than a thousand chunks, or events."""
+MOST_AT_ONCE: Final = 4 * 1024
+"""Bytes that are gone through in one go: in the worst case hundreds of chunks, or thousands of blank lines."""
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
 

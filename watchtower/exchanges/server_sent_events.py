@@ -75,7 +75,7 @@ class EventSplitter:
                 self._line_size = 0
             if line:
                 self._end_line(line)
-            else:
+            elif self._data or self._is_error:
                 self._end_event()
             # A CR in last place may be half of a CRLF.
             self._skip_lf = begin == len(body) and match[0] == b"\r"

@@ -127,6 +127,9 @@ class ClientConnection(asyncio.Protocol):
         self._reader.client_stopped(False, boottime_ns())
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._upstream is not None and self._upstream.behind:
+            self._relay.loop.call_soon(self.connection_lost, exc)  # what it got is gone through first, a piece a turn
+            return
         left = self._parked is not None
         if self._reader.awaited:
             left = self._reader.end(Ending.CLIENT_LEFT, boottime_ns()) is Ending.CLIENT_LEFT

@@ -56,7 +56,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._paused = False
-        self._behind = False  # with what was read last
+        self.behind = False
+        """Something of the newest read is still to be gone through."""
         self.observing = True
         self.timed_out = False
         """It was not reached because nobody answered in time; otherwise it was refused."""
@@ -101,7 +102,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _read_or_not(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            if self._paused or self._behind:
+            if self._paused or self.behind:
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()
@@ -142,7 +143,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """The newest read is long: its next piece has its own turn of the loop, and no other read comes before."""
-        self._behind = True
+        self.behind = True
         self._read_or_not()
         self._loop.call_soon(self._next_piece)
 
@@ -154,7 +155,7 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             if not (reader.awaited and reader.in_sync):
                 self._client.answer_moved()
-        self._behind = False
+        self.behind = False
         self._read_or_not()
 
     def pause_writing(self) -> None:
@@ -166,6 +167,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._client.upstream_full(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._client is not None:
+        if self.behind and self._client is not None:
+            self._loop.call_soon(self.connection_lost, exc)  # what came is gone through first, a piece a turn
+        elif self._client is not None:
             client, self._client = self._client, None
             client.upstream_gone(self, exc is not None)
