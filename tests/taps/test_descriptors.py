@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import socket
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from tests.taps.conftest import ANSWER, Engine, until
+from tests.taps.conftest import ANSWER, Engine, Start, until
 from watchtower.taps.framing import Deframer
 from watchtower.taps.listening import bound
 from watchtower.taps.places import KEPT_BACK
@@ -149,3 +151,27 @@ async def test_a_burst_that_takes_every_descriptor_at_once_is_survived(poor: Poo
     assert await poor.ask() == ANSWER
     frames = poor.daemon.frames
     await until(lambda: poor.daemon.frames > frames, 5)
+
+
+async def test_an_engine_that_we_cannot_reach_for_want_of_a_descriptor_is_not_called_unreachable(start: Start) -> None:
+    bench = await start()
+    reader, writer = await bench.client()
+    await until(lambda: bool(bench.relay.connections))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 200, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        writer.write(GET)
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 5)
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert answer == b"HTTP/1.1 503 Service Unavailable\r\n"
+    assert bench.relay.counters["descriptors_short"] == 1
+    assert bench.caused() == {"connection_limit": 1}
+    assert await bench.ask(GET) == ANSWER

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.taps.conftest import Start, until
-from watchtower.taps.guard import CHANGED_PATHS, CONTROL_PATHS, Guard, normal_path
+from watchtower.taps.guard import CHANGED_PATHS, CONTROL_PATHS, MOST_PATH_BYTES, Guard, normal_path
 
 DISGUISES = [
     b"/sleep",
@@ -87,6 +87,14 @@ def test_every_listed_path_is_refused_framed_and_unframed(pattern: str) -> None:
     path = pattern.removesuffix("*") + ("now" if pattern.endswith("*") else "")
     assert Guard().refuses(normal_path(path.encode()))
     assert Guard().refuses_request("POST", path.encode())
+
+
+def test_a_path_that_is_too_long_to_be_judged_is_refused() -> None:
+    long = b"/a" * (MOST_PATH_BYTES // 2)
+    assert not Guard().refuses(normal_path(long))
+    assert not Guard().refuses(normal_path(b"/v1/completions?" + long + long))
+    assert Guard().refuses(normal_path(long + b"a"), "GET")
+    assert not Guard(enabled=False).refuses(normal_path(long + b"a"))
 
 
 def test_what_the_configuration_allows_is_allowed() -> None:
