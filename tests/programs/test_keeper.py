@@ -267,14 +267,28 @@ def test_a_keeper_in_another_environment_restarts_nothing_and_names_the_differen
     assert "added: HF_HOME" in reply.because and "sesame" not in reply.because
     assert live.supervisor.status("op") is Answer.NOT_DONE
 
-    keeper = live.keeper_pid()
-    assert live.supervisor.stop().yes
-    assert eventually(lambda: not live.running(keeper))
+    end_keeper(live)
     live.ensure_keeper()
-    assert live.supervisor.start(again=True).yes
-    assert "HF_HOME" in variables(live), "a person's start takes the new one"
+    assert live.supervisor.start().yes
+    assert "HF_HOME" in variables(live), "a person had it ended, so this is a first start: it takes the new one"
     after = incarnation(live)
     assert live.supervisor.execute(plan("op-2", after)).kind is ReplyKind.ACKED, "and from then on it is the engine's"
+
+
+def end_keeper(live: ProcessTree) -> None:
+    """As the refusal says."""
+    keeper = live.keeper_pid()
+    os.kill(keeper, signal.SIGTERM)
+    assert eventually(lambda: not live.running(keeper))
+
+
+def test_an_engine_that_died_may_be_started_once_a_person_had_its_keeper_ended(live: ProcessTree) -> None:
+    os.kill(int(incarnation(live).id), signal.SIGKILL)
+    assert eventually(lambda: live.supervisor.observe(0.0).incarnation is None)
+    assert not live.supervisor.start().yes, "by itself that is a decision"
+    end_keeper(live)
+    live.ensure_keeper()
+    assert live.supervisor.start().yes
 
 
 def test_a_keeper_in_the_same_environment_restarts_an_engine_that_it_adopted(

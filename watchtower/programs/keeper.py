@@ -14,6 +14,7 @@ import fcntl
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -134,6 +135,8 @@ class Keeper:
     def _end(self) -> str:
         because = self._restarts.stop()
         if not because:
+            with suppress(StorageFault):  # then the next start is a decision, as it was
+                self._engine.release()
             self._stopped.set()
             os.kill(os.getpid(), signal.SIGCHLD)  # wakes the main thread
         return because

@@ -145,6 +145,14 @@ class EngineTree:
         finally:
             self._ending = False
 
+    def release(self) -> None:
+        """A person had engine and keeper ended: the next start is a first one, also where the engine had died before.
+        Raises whatever ``record`` raises."""
+        with self._lock:
+            if self.engine is not None and self.exited is not None and not self.exited.ordered:
+                because = f"{self.exited.because}; then the keeper was ended on request"
+                self._exit(EngineExited(incarnation=self.engine.incarnation, because=because, ordered=True))
+
     def watch(self) -> None:
         """Reap the dead, and notice when the engine is among them. Called on SIGCHLD and about once a second."""
         with self._lock:

@@ -23,7 +23,10 @@ from watchtower.vocabulary.operations import FenceRaised, Operation, OpState
 MENU = (Verb.RESTART_GROUP, Verb.RESTART_HOST)
 """For a bare process tree both are the same: there is no host around it but the tree."""
 
-OTHER_ENVIRONMENT = "a restart would run it in another environment; 'watchtower start' after 'watchtower stop' does"
+OTHER_ENVIRONMENT = (
+    "a restart would run it in another environment; to have that one, end the keeper by SIGTERM "
+    "(watchtower doctor names its pid) and start Watchtower again"
+)
 
 
 class Flight:
