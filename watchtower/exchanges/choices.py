@@ -96,12 +96,12 @@ class ChoiceStream(EventStreamReader[_ChoicesPart]):
             if choice.token_ids is not None:
                 exchange.fresh += self._count(choice, part)
             elif part.usage is not None:
-                total = part.usage.completion_tokens
-                newest = self._usage.newest
-                if self._usage.grows and total is not None:  # as in ``count``, without a call for every token
-                    if total > newest[0]:
-                        exchange.fresh += total - newest[0]
-                        newest[0] = total
+                usage, total = self._usage, part.usage.completion_tokens
+                if usage.grows and total is not None:  # as in ``count``, without a call for every token
+                    before = usage.newest[0]
+                    if total > before:
+                        usage.newest[0] = total
+                        exchange.fresh += total - before
                 else:
                     exchange.fresh += self._count(choice, part)
             elif delta is not None and delta.content and not self._usage.grows:
