@@ -30,6 +30,7 @@ def bench_relay(
     together: Annotated[
         bool, typer.Option("--together", help="Every stream's chunk at the same instant, as an engine's step.")
     ] = False,
+    dialect: Annotated[str, typer.Option(help="In which streams are written, as its file is called.")] = "openai_chat",
     busy: Annotated[
         bool, typer.Option("--busy", help="Instead: first tokens beside two processes that never rest.")
     ] = False,
@@ -37,9 +38,12 @@ def bench_relay(
 ) -> None:
     """The relay beside nginx and HAProxy: CPU a chunk, added latency, memory. Exit 1 when a budget was missed."""
     from watchtower.lab.benchmarks.relay_peers import LoadPlan
+    from watchtower.lab.benchmarks.stream_shapes import SHAPES
     from watchtower.programs.bench import busy_host, relay
 
-    plan = LoadPlan(streams=streams, rate=rate, seconds=seconds, rounds=rounds, together=together)
+    if dialect not in SHAPES:
+        raise typer.BadParameter(f"one of {', '.join(SHAPES)}", param_hint="--dialect")
+    plan = LoadPlan(streams=streams, rate=rate, seconds=seconds, rounds=rounds, together=together, dialect=dialect)
     raise typer.Exit(busy_host(plan, as_json=json_) if busy else relay(plan, as_json=json_))
 
 

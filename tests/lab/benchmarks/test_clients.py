@@ -16,7 +16,7 @@ END = b"0\r\n\r\n"
 
 
 def chunk(number: int) -> bytes:
-    text = b'data: {"choices":[{"delta":{"content":"%d"}}],"usage":{"completion_tokens":%d}}\n\n'
+    text = b'data: {"choices":[{"delta":{"content":"%d.%d"}}]}\n\n'
     return http_chunk(text % (boottime_ns() - 5_000_000, number))
 
 

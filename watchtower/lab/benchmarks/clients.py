@@ -19,9 +19,9 @@ import msgspec
 import uvloop
 
 from watchtower.clock import boottime_ns
+from watchtower.lab.benchmarks.stream_shapes import SHAPES
 
-_CHUNK: Final = re.compile(rb'"content":"(\d+)".*"completion_tokens":(\d+)')
-_DONE: Final = b"data: [DONE]"
+_STAMP: Final = re.compile(rb"(\d{12,})\.(\d+)")
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +30,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     streams: int
     tokens: int
     """Chunks of each stream."""
+    dialect: str = "openai_chat"
     deadline_seconds: float
     """What has not ended by then is incomplete."""
 
@@ -48,6 +49,9 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
 class Client(asyncio.Protocol):
     def __init__(self, load: Load, delays: array[int], ended: asyncio.Queue[bool]) -> None:
         self._load = load
+        shape = SHAPES[load.dialect]
+        self._end_of_event = shape.end
+        self._mark = (shape.last[-1] % {b"n": load.tokens, b"total": 24 + load.tokens}).removesuffix(shape.end)
         self._delays = delays
         self._ended: asyncio.Queue[bool] | None = ended
         self._parser = httptools.HttpResponseParser(self)
@@ -88,14 +92,14 @@ class Client(asyncio.Protocol):
     # httptools calls these, by these names.
 
     def on_body(self, body: bytes) -> None:
-        *events, self._rest = (self._rest + body).split(b"\n\n")
+        *events, self._rest = (self._rest + body).split(self._end_of_event)
         for event in events:
-            found = _CHUNK.search(event)
+            found = _STAMP.search(event)
             if found is not None:
                 self._count += 1
                 self._intact = self._intact and int(found[2]) == self._count and not self._marked
                 self._delays.append(self._ns - int(found[1]))
-            elif event == _DONE:
+            elif event == self._mark:
                 self._marked = True
 
     def on_message_complete(self) -> None:

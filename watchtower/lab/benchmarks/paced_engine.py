@@ -1,9 +1,8 @@
 """``python -m watchtower.lab.benchmarks.paced_engine '<Pace as JSON>'``: an engine's streams, paced and stamped.
 
-
-Each POST is answered with ``max_tokens`` chat-completion chunks of the size that vLLM writes with continuous usage
-(about 290 bytes), one chunk an HTTP chunk. The content of a chunk is the CLOCK_BOOTTIME nanosecond at which it was
-written, so the reader knows how long it was under way; ``completion_tokens`` numbers it, so a missing one shows.
+Each POST is answered with ``max_tokens`` events in the shape of one dialect (``stream_shapes``; vLLM's chat with
+continuous usage is about 290 bytes an event), one an HTTP chunk. Each has in it the CLOCK_BOOTTIME nanosecond at which
+it was written, so the reader knows how long it was under way, and its number, so a missing one shows.
 A chunk that is late is stamped when it leaves: the engine's lateness is never the proxy's.
 """
 
@@ -20,23 +19,10 @@ import msgspec
 import uvloop
 
 from watchtower.clock import boottime_ns
+from watchtower.lab.benchmarks.stream_shapes import SHAPES
 
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 """Multiples of it spread evenly over the period, however many streams there are."""
-_HEAD: Final = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n"
-)
-_CHUNK: Final = (
-    b'data: {"id":"chatcmpl-8f0a6c1b2d3e4f5a8f0a6c1b2d3e4f5a","object":"chat.completion.chunk","created":1767225600,'
-    b'"model":"bench","choices":[{"index":0,"delta":{"content":"%d"},"logprobs":null,"finish_reason":null,'
-    b'"token_ids":null}],"usage":{"prompt_tokens":24,"total_tokens":%d,"completion_tokens":%d}}\n\n'
-)
-_LAST: Final = (
-    b'data: {"id":"chatcmpl-8f0a6c1b2d3e4f5a8f0a6c1b2d3e4f5a","object":"chat.completion.chunk","created":1767225600,'
-    b'"model":"bench","choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}]}\n\n'
-)
-_DONE: Final = b"data: [DONE]\n\n"
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +32,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """All streams get their chunk at the same instant, as an engine's step gives it; otherwise they are spread."""
     at_once: bool = False
     """The first chunk of each comes as soon as it is asked for."""
+    dialect: str = "openai_chat"
 
 
 class _StreamRequest(msgspec.Struct):
@@ -62,6 +49,7 @@ class Stream(asyncio.Protocol):
     def __init__(self, pace: Pace, number: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._pace = pace
+        self._shape = SHAPES[pace.dialect]
         self._number = number
         self._parser = httptools.HttpRequestParser(self)
         self._body = bytearray()
@@ -94,7 +82,7 @@ class Stream(asyncio.Protocol):
         if self._pace.at_once:
             self._begun = now
         if self._transport is not None:
-            self._transport.write(_HEAD)
+            self._transport.write(self._shape.head + b"".join(map(http_chunk, self._shape.first)))
             self._timer = self._loop.call_at(self._begun, self._next)
 
     def _next(self) -> None:
@@ -102,11 +90,12 @@ class Stream(asyncio.Protocol):
             return
         self._sent += 1
         sent = self._sent
-        self._transport.write(http_chunk(_CHUNK % (boottime_ns(), 24 + sent, sent)))
+        stamp = {b"ns": boottime_ns(), b"n": sent, b"total": 24 + sent}
+        self._transport.write(http_chunk(self._shape.token % stamp))
         if sent < self._tokens:
             self._timer = self._loop.call_at(self._begun + sent / self._pace.rate, self._next)
         else:
-            self._transport.write(http_chunk(_LAST) + http_chunk(_DONE) + b"0\r\n\r\n")
+            self._transport.write(b"".join(http_chunk(event % stamp) for event in self._shape.last) + b"0\r\n\r\n")
 
 
 async def serve(pace: Pace) -> None:

@@ -20,6 +20,7 @@ from typing import Final
 
 import msgspec
 
+from watchtower.exchanges.dialects import UNREAD_ROUTES
 from watchtower.lab.benchmarks import process_costs
 from watchtower.lab.benchmarks.budgets import Budget, median_of, ratio
 from watchtower.lab.benchmarks.clients import Load, LoadResult
@@ -27,14 +28,14 @@ from watchtower.lab.benchmarks.host import Machine, this_machine
 from watchtower.lab.benchmarks.paced_engine import Pace
 from watchtower.lab.benchmarks.proxies import PEERS, Proxy, started_peer, started_relay, version
 from watchtower.lab.benchmarks.sink import FactSink
+from watchtower.lab.benchmarks.stream_shapes import SHAPES
 from watchtower.ports import Clock
 from watchtower.vocabulary.errors import NotReachable
 
 DIRECT: Final = "direct"
 OBSERVING: Final = "relay, observing"
 FORWARDING: Final = "relay, forwarding only"
-_OBSERVED_PATH: Final = "/v1/chat/completions"
-_UNREAD_PATH: Final = "/generate_stream"
+_UNREAD_PATH: Final = min(UNREAD_ROUTES)
 """Guarded and held like every generation, but of a dialect that is not read: what forwarding alone costs."""
 _GRACE_SECONDS: Final = 15.0
 _QUIET_US: Final = 2000.0
@@ -51,6 +52,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 10.0
     rounds: int = 3
     together: bool = False
+    dialect: str = "openai_chat"
 
     @property
     def tokens(self) -> int:
@@ -161,15 +163,18 @@ async def compare(plan: LoadPlan, clock: Clock, tell: Callable[[str], None]) -> 
     """Run every round. ``tell`` gets a line before each leg."""
     machine = this_machine({peer.name: said for peer in PEERS if (said := await version(peer))})
     legs: list[Leg] = []
+    observed = SHAPES[plan.dialect].path
     with tempfile.TemporaryDirectory(prefix="wt-bench-") as name:
         async with AsyncExitStack() as stack:
             directory = Path(name)
-            engine = await stack.enter_async_context(started_engine(Pace(rate=plan.rate, together=plan.together)))
+            engine = await stack.enter_async_context(
+                started_engine(Pace(rate=plan.rate, together=plan.together, dialect=plan.dialect))
+            )
             sink = await stack.enter_async_context(FactSink.listening(directory / "facts.sock"))
             ours = await stack.enter_async_context(started_relay(engine, directory, sink.path, clock))
             subjects = [
-                _Subject(DIRECT, engine, _OBSERVED_PATH),
-                _Subject(OBSERVING, ours.port, _OBSERVED_PATH, ours),
+                _Subject(DIRECT, engine, observed),
+                _Subject(OBSERVING, ours.port, observed, ours),
                 _Subject(FORWARDING, ours.port, _UNREAD_PATH, ours),
             ]
             missing = []
@@ -180,7 +185,7 @@ async def compare(plan: LoadPlan, clock: Clock, tell: Callable[[str], None]) -> 
                     missing.append(str(exc))
                     tell(f"{exc}; going on without it")
                 else:
-                    subjects.append(_Subject(peer.name, proxy.port, _OBSERVED_PATH, proxy))
+                    subjects.append(_Subject(peer.name, proxy.port, observed, proxy))
             for round_ in range(plan.rounds):
                 shift = round_ % len(subjects)
                 for subject in subjects[shift:] + subjects[:shift]:
@@ -213,6 +218,7 @@ async def _listen(plan: LoadPlan, subject: _Subject) -> LoadResult:
         path=subject.path,
         streams=plan.streams,
         tokens=plan.tokens,
+        dialect=plan.dialect,
         deadline_seconds=plan.seconds + _GRACE_SECONDS,
     )
     process = await asyncio.create_subprocess_exec(

@@ -36,5 +36,5 @@ class FactSink:
         while data := await reader.read(_READ_BYTES):
             for message in deframer.feed(data):
                 if isinstance(message, RelayFrame):
-                    self.tokens += sum(news.first_tokens + sum(news.tokens) for news in message.news)
+                    self.tokens += sum(news.first_tokens + sum(news.tokens) + news.more_tokens for news in message.news)
         writer.close()
