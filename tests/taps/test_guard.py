@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.taps.conftest import Start, until
-from watchtower.taps.guard import CHANGED_PATHS, CONTROL_PATHS, MOST_PATH_BYTES, Guard, normal_path
+from watchtower.taps.guard import CHANGED_PATHS, CONTROL_PATHS, MOST_PATH_BYTES, MOST_SEGMENTS, Guard, normal_path
 
 DISGUISES = [
     b"/sleep",
@@ -43,6 +43,29 @@ DISGUISES = [
     b"/adapters/some-lora",
     b"/slots/0?action=erase",
     b"/props",
+    b"/%u0070rops",
+    b"/%U0070rops",
+    b"%u002fprops",
+    b"/%25u0070rops",
+    b"/%u0025u0070rops",
+    b"/%u002570rops",
+    b"/%u0073lots/0?action=erase",
+    b"/x%u002f..%u002fprops",
+    b"/slots/",
+    b"/slots/.",
+    b"/slots/..",
+    b"/slots/../../..",
+    b"/slots/%2e%2e",
+    b"/slots/%252e%252e",
+    b"/slots/x%2f..",
+    b"/slots/;",
+    b"/slots/%3b0",
+    b"/slots/%23",
+    b"/slots/%20",
+    b"/slots;x/..",
+    b"/%73lots/..",
+    b"/slots\\..",
+    b"/props//..",
 ]
 HARMLESS = [
     b"/",
@@ -58,17 +81,21 @@ HARMLESS = [
     b"/sleepy",
     b"/v1/models/sleep-1b",
     b"/v1/completions?next=/sleep",
+    b"/v1/models/caf%u00e9",
+    b"/v1/models/%ud800%u12",
+    b"/v1//models/./",
+    b"/x/../v1/models;x=1",
 ]
 
 
 @pytest.mark.parametrize("target", DISGUISES)
 def test_a_control_path_is_refused_in_every_disguise(target: bytes) -> None:
-    assert Guard().refuses(normal_path(target))
+    assert Guard().refuses_request("POST", target)
 
 
 @pytest.mark.parametrize("target", HARMLESS)
 def test_a_harmless_path_is_not(target: bytes) -> None:
-    assert not Guard().refuses(normal_path(target), "GET")
+    assert not Guard().refuses_request("GET", target)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
@@ -90,18 +117,25 @@ def test_every_listed_path_is_refused_framed_and_unframed(pattern: str) -> None:
 
 
 def test_a_path_that_is_too_long_to_be_judged_is_refused() -> None:
-    long = b"/a" * (MOST_PATH_BYTES // 2)
+    long = b"/abcdefg" * (MOST_PATH_BYTES // 8)
     assert not Guard().refuses(normal_path(long))
     assert not Guard().refuses(normal_path(b"/v1/completions?" + long + long))
     assert Guard().refuses(normal_path(long + b"a"), "GET")
     assert not Guard(enabled=False).refuses(normal_path(long + b"a"))
 
 
+@pytest.mark.parametrize("separator", [b"/", b"\\", b"%2f", b"%255c"])
+def test_so_is_a_path_of_too_many_segments(separator: bytes) -> None:
+    assert not Guard().refuses_request("GET", b"/v1/" + separator * (MOST_SEGMENTS - 2) + b"models")
+    assert Guard().refuses_request("GET", b"/v1/" + separator * MOST_SEGMENTS + b"models")
+
+
 def test_what_the_configuration_allows_is_allowed() -> None:
     guard = Guard(allow_paths=("/v1/load_lora_adapter", "/sim/*"))
     assert not guard.refuses("/v1/load_lora_adapter")
     assert not guard.refuses("/sim/fault")
-    assert guard.refuses("/sleep")
+    assert guard.refuses_request("POST", b"/sleep")
+    assert not guard.refuses_request("POST", b"/sim/..")
     assert not Guard(enabled=False).refuses("/sleep")
 
 

@@ -197,7 +197,7 @@ class ClientConnection(asyncio.Protocol):
             self._end_with(serving) if self._may_answer else self._cut()
         elif not self._relay.places.begin(self):
             self._refuse(answers.CONNECTION_LIMIT)
-        elif self._relay.guard.refuses(path, head.method):
+        elif self._relay.guard.refuses_request(head.method, head.target):
             self._refuse(answers.GUARDED)
         elif self._relay.bypassed:
             self._relay.count("requests")

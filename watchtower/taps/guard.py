@@ -17,8 +17,6 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from watchtower.exchanges.dialect import tails
-
 CONTROL_PATHS: Final = (
     # vLLM: development mode, sleep mode, elastic and fault-tolerance routes, LoRA at run time (also for SageMaker)
     "/abort_requests",
@@ -124,50 +122,105 @@ LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing, where an engine does not make them to."""
 
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
-_SEGMENT_END = re.compile(rb"[;?#]")
-"""Also where it was percent-encoded: a server may decode before it takes off parameters and query."""
+_QUERY = re.compile(rb"[?#]")
+_PLAIN = re.compile(rb"(?:/[A-Za-z0-9_\-][A-Za-z0-9_.\-]*)+")
+"""Most paths: every server reads them alike."""
+_PARAMETERS = re.compile(rb"[;?#][^/\\]*")
+"""Also where they were percent-encoded: a server may decode before it takes off parameters and query."""
+_SEPARATOR = re.compile(rb"[/\\]")
+_UNICODE = re.compile(rb"%[uU]([0-9A-Fa-f]{4})")
+"""``%u0070`` is a p to cpp-httplib, which is llama.cpp's server."""
 _DECODINGS: Final = 3
 MOST_PATH_BYTES: Final = 2048
 """A longer path is refused unread: no engine has one, and judging it would stop every stream of the worker."""
+MOST_SEGMENTS: Final = 256
+"""The same of one with more segments."""
 OVERLONG: Final = "/…"
 """The normal form of such a path."""
 
 
 def normal_path(target: bytes) -> str:
     """The path a generous server would route ``target`` to: decoded, lower case, no empty or dot segments."""
-    path = target
-    absolute = _SCHEME.match(path)
+    path = _path(target)
+    if _PLAIN.fullmatch(path) and not _overlong(path):
+        return path.decode("ascii").lower()
+    return OVERLONG if _overlong(path) else _without_dots(_segments(_decodings(path)[-1]))
+
+
+def other_readings(target: bytes) -> set[str]:
+    """The paths that less generous servers would route ``target`` to: decoded less often, and with segments that a
+    generous one drops. To llama.cpp the ``..`` of ``/slots/..`` is the name of a slot."""
+    path = _path(target)
+    if _PLAIN.fullmatch(path) or _overlong(path):
+        return set()
+    found = set()
+    for decoded in _decodings(path):
+        segments = _segments(decoded)
+        found.add("/" + _SEPARATOR.sub(b"/", decoded).decode("latin-1").lower().removeprefix("/"))
+        found.add("/" + "/".join(segments).removeprefix("/"))
+        found.add(_without_dots(segments))
+        found.add(_without_dots(segments, empty_counts=True))
+    return found
+
+
+def _path(target: bytes) -> bytes:
+    absolute = _SCHEME.match(target)
     if absolute:
-        path = path[absolute.end() :]
-    path = re.split(rb"[?#]", path, maxsplit=1)[0]
-    if len(path) > MOST_PATH_BYTES:
-        return OVERLONG
-    for _ in range(_DECODINGS):  # somebody on the way may decode once more than we would
-        decoded = unquote_to_bytes(path)
-        if decoded == path:
+        target = target[absolute.end() :]
+    return _QUERY.split(target, maxsplit=1)[0]
+
+
+def _overlong(path: bytes) -> bool:
+    return len(path) > MOST_PATH_BYTES or len(_SEPARATOR.findall(_decodings(path)[-1])) > MOST_SEGMENTS
+
+
+def _decodings(path: bytes) -> list[bytes]:
+    """``path`` as received, and decoded ever once more: somebody on the way may do it once more than we would."""
+    found = [path]
+    for _ in range(_DECODINGS):
+        decoded = unquote_to_bytes(_UNICODE.sub(_character, found[-1]))
+        if decoded == found[-1]:
             break
-        path = decoded
-    segments: list[str] = []
-    for part in re.split(rb"[/\\]", path):
-        segment = _SEGMENT_END.split(part, maxsplit=1)[0].strip().decode("latin-1").lower()
+        found.append(decoded)
+    return found
+
+
+def _character(escape: re.Match[bytes]) -> bytes:
+    return chr(int(escape[1], 16)).encode("utf-8", "replace")
+
+
+def _segments(path: bytes) -> list[str]:
+    return [
+        part.strip() for part in _SEPARATOR.sub(b"/", _PARAMETERS.sub(b"", path)).decode("latin-1").lower().split("/")
+    ]
+
+
+def _without_dots(segments: list[str], empty_counts: bool = False) -> str:
+    """``empty_counts``: to RFC 3986 an empty segment is one that ``..`` takes away."""
+    kept: list[str] = []
+    for segment in segments:
         if segment == "..":
-            if segments:
-                segments.pop()
-        elif segment not in ("", "."):
-            segments.append(segment)
-    return "/" + "/".join(segments)
+            if kept:
+                kept.pop()
+        elif segment != "." and (segment or empty_counts):
+            kept.append(segment)
+    return "/" + "/".join(filter(None, kept))
 
 
 class _Patterns:
-    """Paths, exact or ending in ``*``, matched in one step each."""
+    """Paths, exact or ending in ``*``."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         patterns = tuple(patterns)
-        self._whole = frozenset(pattern for pattern in patterns if not pattern.endswith("*"))
+        self._whole = tuple(pattern for pattern in patterns if not pattern.endswith("*"))
         self._begun = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
 
     def __contains__(self, path: str) -> bool:
         return path in self._whole or path.startswith(self._begun)
+
+    def end(self, path: str) -> bool:
+        """One of them is what ``path`` ends with, from some segment on. (Each begins with a slash.)"""
+        return path.endswith(self._whole) or any(begun in path for begun in self._begun)
 
 
 _CONTROLLING: Final = _Patterns(CONTROL_PATHS)
@@ -186,8 +239,10 @@ class Guard:
         if not self._enabled or path in self._allowed:
             return False
         refused = _CONTROLLING if method in LOOKING else _CHANGING
-        return path == OVERLONG or any(tail in refused for tail in tails(path))
+        return path == OVERLONG or refused.end(path)
 
     def refuses_request(self, method: str, target: bytes) -> bool:
-        """The same of a target as received."""
-        return self.refuses(normal_path(target), method)
+        """The same of a target as received, in any way that a server may read it."""
+        if self.refuses(normal_path(target), method):
+            return True
+        return any(self.refuses(path, method) for path in other_readings(target))
