@@ -92,7 +92,8 @@ def routes() -> str:
             "## Refused to clients\n",
             "403, unless `relay.guard` is off or `relay.allow_paths` names the path (its whole path, not its ending).\n"
             "Bodies are never looked at: what an engine does because of a *body* is not guarded (Ollama's\n"
-            "`keep_alive: 0`, a picture's URL that an engine fetches from itself).\n",
+            "`keep_alive: 0`, a picture's URL that an engine fetches from itself). Nor does the guard hold for HTTP/2\n"
+            "in clear, which passes unread: its paths are compressed.\n",
             table(("Path ends with", "Methods"), [(f"`{path}`", methods) for path, methods in sorted(refused)]),
             "## Work for the engine\n",
             "POST and PUT: counted, parked by a hold, waited for in a drain. Read are the dialects below; not read\n"

@@ -173,6 +173,8 @@ SMUGGLED = {
     "a method in small letters": b"\x00post /sleep HTTP/1.1\r\n\r\n",
     "many blanks": b"POST  " + b" " * 40 + b"/sleep HTTP/1.1\r\n\r\n",
     "an endless target": b"POST  /sleep" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n",
+    "a long scheme": b"POST / HTTP/1.1\r\nUpgrade: x\r\nContent-Length: 77\r\n\r\n"
+    b"POST " + b"a" * 40 + b"://e/sleep HTTP/1.1\r\nHost: e\r\n\r\n",
     "an ignored upgrade": b"GET /health HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
     b"POST /sleep HTTP/1.1\r\n\r\n",
 }

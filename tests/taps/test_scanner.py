@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchtower.taps.guard import Guard
-from watchtower.taps.scanner import MOST_TARGET_BYTES, Scanner
+from watchtower.taps.scanner import MOST_ASKED, MOST_NESTED, MOST_TARGET_BYTES, Scanner
 
 REQUESTS = [
     b"POST /sleep HTTP/1.1\r\n",
@@ -22,6 +22,8 @@ REQUESTS = [
     b"A B/POST /sleep HTTP/1.1\r\n",
     b"AAA POST\t/b POST /sleep HTTP/1.1\r\n",
     b"\x00\xffPOST /sleep HTTP/1.1\r\n",
+    b"POST " + b"a" * 40 + b"://e/sleep HTTP/1.1\r\n",
+    b"POST \t" + b"a+.-" * 60 + b"://e/sleep HTTP/1.1\r\n",
 ]
 PROSE = [
     b'{"prompt": "my CV: https://me.example/resume.pdf"} ',
@@ -103,6 +105,33 @@ def test_a_change_does_not_pass_as_a_look(line: bytes, step: int) -> None:
 def test_a_target_that_does_not_end_is_refused_unread() -> None:
     assert found(b"POST /" + b"a" * MOST_TARGET_BYTES) == 0
     assert found(b"POST /" + b"a" * MOST_TARGET_BYTES + b" HTTP/1.1") == 0
+
+
+def test_a_scheme_may_be_as_long_as_it_likes() -> None:
+    data = b"POST " + b"a" * 3 * MOST_TARGET_BYTES + b"://e/sleep \r\n"
+    assert found(data, *range(1000, len(data), 1000)) is not None
+
+
+@pytest.mark.parametrize("end", [b"", b" x", b"\r\n"])
+def test_targets_within_targets_are_refused_when_they_are_too_many_to_be_judged(end: bytes) -> None:
+    judged = []
+
+    def refuses(method: str, target: bytes) -> bool:
+        judged.append(target)
+        return False
+
+    assert not Scanner(refuses).finds(b"A\t/" * MOST_NESTED + b" x")
+    assert Scanner(refuses).finds(b"A\t/" * 2000 + end)
+    assert len(judged) <= 2 * MOST_NESTED
+    assert not Scanner(refuses).finds((b"A\t/ " * 1024)[:1024])
+
+
+def test_so_are_requests_that_are_too_many() -> None:
+    def passes(method: str, target: bytes) -> bool:
+        return False
+
+    assert not Scanner(passes).finds(b"A / " * MOST_ASKED)
+    assert Scanner(passes).finds(b"A / " * (MOST_ASKED + 1))
 
 
 @given(before=st.binary(max_size=40), blanks=st.integers(1, 60), cuts=st.sets(st.integers(1, 60), max_size=5))

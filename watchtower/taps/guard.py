@@ -125,7 +125,7 @@ _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 _QUERY = re.compile(rb"[?#]")
 _PLAIN = re.compile(rb"(?:/[A-Za-z0-9_\-][A-Za-z0-9_.\-]*)+")
 """Most paths: every server reads them alike."""
-_PARAMETERS = re.compile(rb"[;?#][^/\\]*")
+_PARAMETERS = re.compile(rb"[;?#][^/]*")
 """Also where they were percent-encoded: a server may decode before it takes off parameters and query."""
 _SEPARATOR = re.compile(rb"[/\\]")
 _UNICODE = re.compile(rb"%[uU]([0-9A-Fa-f]{4})")
@@ -141,26 +141,29 @@ OVERLONG: Final = "/…"
 
 def normal_path(target: bytes) -> str:
     """The path a generous server would route ``target`` to: decoded, lower case, no empty or dot segments."""
-    path = _path(target)
-    if _PLAIN.fullmatch(path) and not _overlong(path):
-        return path.decode("ascii").lower()
-    return OVERLONG if _overlong(path) else _without_dots(_segments(_decodings(path)[-1]))
+    return readings(target)[0]
 
 
-def other_readings(target: bytes) -> set[str]:
-    """The paths that less generous servers would route ``target`` to: decoded less often, and with segments that a
-    generous one drops. To llama.cpp the ``..`` of ``/slots/..`` is the name of a slot."""
+def readings(target: bytes) -> list[str]:
+    """The normal path first, then the paths that less generous servers would route ``target`` to: decoded less often,
+    and with segments that a generous one drops. To llama.cpp the ``..`` of ``/slots/..`` is the name of a slot."""
     path = _path(target)
-    if _PLAIN.fullmatch(path) or _overlong(path):
-        return set()
-    found = set()
-    for decoded in _decodings(path):
-        segments = _segments(decoded)
-        found.add("/" + _SEPARATOR.sub(b"/", decoded).decode("latin-1").lower().removeprefix("/"))
-        found.add("/" + "/".join(segments).removeprefix("/"))
-        found.add(_without_dots(segments))
-        found.add(_without_dots(segments, empty_counts=True))
-    return found
+    if len(path) > MOST_PATH_BYTES:
+        return [OVERLONG]
+    if _PLAIN.fullmatch(path):
+        return [path.decode("ascii").lower() if path.count(b"/") <= MOST_SEGMENTS else OVERLONG]
+    decodings = _decodings(path)
+    if len(_SEPARATOR.findall(decodings[-1])) > MOST_SEGMENTS:
+        return [OVERLONG]
+    found: list[str] = []
+    for decoded in reversed(decodings):
+        whole = decoded.replace(b"\\", b"/")
+        segments = _segments(whole)
+        found += (_without_dots(segments), "/" + whole.decode("latin-1").lower().removeprefix("/"))
+        found.append("/" + "/".join(segments).removeprefix("/"))
+        if ".." in segments:
+            found.append(_without_dots(segments, empty_counts=True))
+    return list(dict.fromkeys(found))
 
 
 def _path(target: bytes) -> bytes:
@@ -170,13 +173,11 @@ def _path(target: bytes) -> bytes:
     return _QUERY.split(target, maxsplit=1)[0]
 
 
-def _overlong(path: bytes) -> bool:
-    return len(path) > MOST_PATH_BYTES or len(_SEPARATOR.findall(_decodings(path)[-1])) > MOST_SEGMENTS
-
-
 def _decodings(path: bytes) -> list[bytes]:
     """``path`` as received, and decoded ever once more: somebody on the way may do it once more than we would."""
     found = [path]
+    if b"%" not in path:
+        return found
     for _ in range(_DECODINGS):
         decoded = unquote_to_bytes(_UNICODE.sub(_character, found[-1]))
         if decoded == found[-1]:
@@ -190,9 +191,7 @@ def _character(escape: re.Match[bytes]) -> bytes:
 
 
 def _segments(path: bytes) -> list[str]:
-    return [
-        part.strip() for part in _SEPARATOR.sub(b"/", _PARAMETERS.sub(b"", path)).decode("latin-1").lower().split("/")
-    ]
+    return [part.strip() for part in _PARAMETERS.sub(b"", path).decode("latin-1").lower().split("/")]
 
 
 def _without_dots(segments: list[str], empty_counts: bool = False) -> str:
@@ -243,6 +242,4 @@ class Guard:
 
     def refuses_request(self, method: str, target: bytes) -> bool:
         """The same of a target as received, in any way that a server may read it."""
-        if self.refuses(normal_path(target), method):
-            return True
-        return any(self.refuses(path, method) for path in other_readings(target))
+        return any(self.refuses(path, method) for path in readings(target))
