@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -207,14 +208,14 @@ async def test_a_head_after_an_answer_has_its_own_deadline(start: Start) -> None
 async def test_a_body_that_stops_coming_is_answered_408_and_says_nothing_of_the_engine(start: Start) -> None:
     bench = await start(body_pause_seconds=10)
     reader, writer = await bench.client()
-    writer.write(HEAD + b"x" * 50)
-    await until(lambda: bool(bench.engine.received))
+    writer.write(HEAD.replace(b"100", b"99000") + b"x" * 9000)
+    await until(lambda: bool(bench.engine.received) and len(bench.engine.received[0]) == len(HEAD) + 9002)
     (connection,) = bench.relay.connections
     now_ns = boottime_ns()
     for second in (0, 1, 9):
         connection.rest(now_ns + second * 10**9)
     writer.write(b"x")
-    await until(lambda: len(bench.engine.received[0]) == len(HEAD) + 51)
+    await until(lambda: len(bench.engine.received[0]) == len(HEAD) + 9003)
     for second in (10, 11, 20):
         connection.rest(now_ns + second * 10**9)
     assert await bench.read(reader) == b""
@@ -225,6 +226,122 @@ async def test_a_body_that_stops_coming_is_answered_408_and_says_nothing_of_the_
     assert closed is not None
     assert closed.ending is Ending.CLIENT_LEFT
     await asyncio.wait_for(bench.engine.ended[0].wait(), 2)
+
+
+async def test_a_body_that_trickles_is_answered_408(start: Start) -> None:
+    bench = await start(body_pause_seconds=10)
+    reader, writer = await bench.client()
+    writer.write(HEAD)
+    await until(lambda: bool(bench.engine.received))
+    (connection,) = bench.relay.connections
+    now_ns = boottime_ns()
+    for second in range(11):
+        writer.write(b"x")
+        await asyncio.sleep(0.01)
+        connection.rest(now_ns + second * 10**9)
+    connection.rest(now_ns + 11 * 10**9)
+    assert (await asyncio.wait_for(reader.read(), 2)).startswith(b"HTTP/1.1 408 ")
+
+
+UNFINISHED = {
+    "half a head with one bare LF": b"GET /health HTTP/1.1\nHost: e\r\n",
+    "the beginning of a head that is too long": b"GET /health HTTP/1.1\r\nX: " + b"x" * 66_000,
+    "chunks that HTTP/1.0 does not have": b"POST /v1/completions HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "an upgrade of protocol without one": b"\x16\x03\x01",
+}
+
+
+@pytest.mark.parametrize("first", UNFINISHED.values(), ids=UNFINISHED.keys())
+async def test_what_cannot_be_framed_and_does_not_go_on_keeps_no_place(start: Start, first: bytes) -> None:
+    bench = await start(answer_nothing, body_pause_seconds=10, max_connections=1)
+    reader, writer = await bench.client()
+    writer.write(first)
+    await until(lambda: bool(bench.engine.received) and len(bench.engine.received[0]) == len(first))
+    later(bench, 9)
+    assert await bench.read(reader) == b"" and not reader.at_eof()
+    later(bench, 300)
+    later(bench, 320)
+    with pytest.raises(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 2)
+    assert bench.caused() == {"request_timeout": 1}
+    await until(lambda: bench.relay.places.taken == 0)
+
+
+SESSIONS = {
+    "an upgrade": b"GET /v1/realtime HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+    "TLS": b"\x16\x03\x01",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("first", SESSIONS.values(), ids=SESSIONS.keys())
+async def test_a_session_that_the_engine_accepted_may_be_silent(start: Start, first: bytes) -> None:
+    switch = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1 << 16)
+        writer.write(switch)
+        await reader.read(1 << 16)
+
+    bench = await start(accept, body_pause_seconds=10)
+    reader, writer = await bench.client()
+    writer.write(first)
+    assert await asyncio.wait_for(reader.readexactly(len(switch)), 2) == switch
+    writer.write(b"more")
+    await until(lambda: len(bench.engine.received[0]) == len(first) + 4)
+    later(bench, 5000)
+    later(bench, 10_000)
+    assert await bench.read(reader) == b"" and not reader.at_eof()
+
+
+async def test_an_unframed_request_that_was_answered_once_keeps_no_place_for_ever(start: Start) -> None:
+    async def first_only(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1 << 16)
+        writer.write(ANSWER)
+        await reader.read(1 << 16)
+
+    bench = await start(first_only, body_pause_seconds=10, client_idle_seconds=100)
+    reader, writer = await bench.client()
+    writer.write(b"GET /health HTTP/1.1\nHost: e\n\nGET /hea")
+    assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), 2) == ANSWER
+    later(bench, 90)
+    assert await bench.read(reader) == b"" and not reader.at_eof()
+    later(bench, 101)
+    with pytest.raises(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 2)
+
+
+async def unread(start: Start, answer: bytes) -> Bench:
+    """An answer under way or at its end, of which the client reads nothing."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await reader.read(1)
+
+    bench = await start(script, client_idle_seconds=100)
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", bench.port))
+    _, writer = await asyncio.open_connection(sock=client, limit=1024)
+    bench.clients.append(writer)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(GET)
+    await until(lambda: bench.relay.counters["clients_slow"] > 0)
+    await asyncio.sleep(0.1)
+    return bench
+
+
+async def test_a_client_that_reads_nothing_of_its_answer_is_reset_in_the_end_and_counted(start: Start) -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n" + b"x" * 8_000_000
+    bench = await unread(start, answer)
+    later(bench, 99)
+    assert bench.caused() == {} and bench.relay.places.taken == 1
+    (connection,) = bench.relay.connections
+    connection.rest(boottime_ns() + 120 * 10**9)
+    assert bench.caused() == {"answer_unread": 1}
+    await until(lambda: not bench.relay.connections)
 
 
 async def test_a_body_that_the_engine_asked_for_must_come_and_one_that_it_has_not_need_not(start: Start) -> None:

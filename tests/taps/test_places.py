@@ -15,7 +15,13 @@ class Client:
         self.there = True
         places.arrive(self)
 
-    def let_go(self) -> None:
+        self.reads_on = False
+
+    def let_go(self) -> bool:
+        self.there = self.reads_on
+        return not self.reads_on
+
+    def shut_down(self) -> None:
         self.there = False
 
 
@@ -109,3 +115,21 @@ def test_few_descriptors_still_leave_room_to_work() -> None:
     held, _ = places(1000, descriptors=32)
     client = Client(held)
     assert held.begin(client) and held.connect()
+
+
+def test_whoever_was_let_go_and_does_not_read_stays_counted_and_is_reset_when_descriptors_run_short() -> None:
+    held, counts = places(2, descriptors=12)
+    unread = []
+    for _ in range(4):
+        client = Client(held)
+        client.reads_on = True
+        held.begin(client)
+        held.rest(client)
+        unread.append(client)
+    assert all(stays(client) for client in unread)
+    assert counts["clients_let_go"] == 2
+
+    asking = [Client(held), Client(held)]
+    assert all(held.begin(client) for client in asking)
+    assert held.connect()
+    assert [client.there for client in unread] == [False, True, True, True]

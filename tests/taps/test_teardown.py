@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import socket
 
 import pytest
 
 from tests.taps.conftest import ANSWER, Script, Start, until
+from watchtower.taps import teardown
+from watchtower.taps.teardown import Teardown
 
 TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 9\r\n%b\r\ntoo large"
 BODY = b"x" * 20_000_000
@@ -85,3 +88,30 @@ async def test_a_client_that_says_no_more_is_not_listened_to_for_long(start: Sta
             writer.write(b"x")
             await writer.drain()
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["reads nothing", "reads on"])
+async def test_the_end_of_an_answer_waits_for_a_client_that_reads_on_and_for_no_other(
+    monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    monkeypatch.setattr(teardown, "UNREAD_SECONDS", 0.05)
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    lost: asyncio.Future[Exception | None] = loop.create_future()
+
+    class Server(asyncio.Protocol):
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set_result(exc)
+
+    transport, _ = await loop.create_connection(Server, sock=ours)
+    transport.write(b"x" * 4_000_000)
+    ending = Teardown(loop)
+    ending.made(transport)
+    ending.finish()
+    taken = 0
+    while reads and taken < 4_000_000:
+        taken += len(await asyncio.wait_for(loop.sock_recv(theirs, 1 << 20), 2))
+        await asyncio.sleep(0.002)
+    await asyncio.wait_for(lost, 2)
+    theirs.close()

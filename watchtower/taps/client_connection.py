@@ -22,6 +22,7 @@ from watchtower.clock import boottime, boottime_ns
 from watchtower.exchanges.requests import End, Opacity, RequestFramer, RequestHead
 from watchtower.exchanges.responses import ResponseReader
 from watchtower.taps import answers
+from watchtower.taps.deadlines import UnreadAnswer, UnsentRequest
 from watchtower.taps.guard import normal_path
 from watchtower.taps.relay_state import RelayState
 from watchtower.taps.request_observer import RequestObserver
@@ -73,8 +74,11 @@ class ClientConnection(asyncio.Protocol):
         self._waits_for_turn = False
         self._rested_ns = boottime_ns()  # the last instant at which an answer ended
         self._begun_ns = 0  # when the newest request began to be forwarded
-        self._slow_since_ns = 0  # since when the client owes us the rest of its request
-        self._heard = False
+        self._sending = UnsentRequest()
+        self._reading = UnreadAnswer()
+        self._arrived = 0  # bytes from the client since the last look at its deadlines
+        self._opaque_since_ns = 0
+        self._opaque_ns = 0  # when bytes that are no requests were last forwarded
         self._expects = False  # the client waits for the engine's word before it sends the body
 
     @property
@@ -104,7 +108,7 @@ class ClientConnection(asyncio.Protocol):
         self._relay.join(self)
 
     def data_received(self, data: bytes) -> None:
-        self._heard = True
+        self._arrived += len(data)
         if not self._teardown.open:
             self._teardown.heard()
             return
@@ -188,7 +192,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _begin(self, head: RequestHead) -> None:
         self._method = head.method
-        self._slow_since_ns = 0
+        self._sending.nothing_owed()
         path = normal_path(head.target)
         if self._unfollowed and not self._relay.bypassed:
             self._follow_again()
@@ -229,14 +233,16 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(answers.CONNECTION_LIMIT)
             return
         self._turn_opaque()
+        self._opaque_ns = boottime_ns()
         if self._bursts is not None:
-            self._bursts.moved(boottime_ns())
+            self._bursts.moved(self._opaque_ns)
         self._forward(piece)
 
     def _turn_opaque(self) -> None:
         if self._opaque:
             return
         self._opaque = True
+        self._opaque_since_ns = boottime_ns()
         if self._framer.opacity is Opacity.MALFORMED:
             self._relay.count("requests_malformed")
         elif self._framer.opacity is Opacity.TUNNEL:
@@ -408,35 +414,62 @@ class ClientConnection(asyncio.Protocol):
             if idle_ns >= _UPSTREAM_IDLE_NS:
                 self._drop_upstream()
             if idle_ns >= self._relay.plan.client_idle_seconds * 1e9:
-                self.close()
-        else:
-            self._look_whether_it_sends(now_ns)
-        self._heard = False
-
-    def _look_whether_it_sends(self, now_ns: int) -> None:
-        """A request whose rest is owed by the client alone holds its place for so long and no longer."""
-        plan, reader = self._relay.plan, self._reader
-        if self._pauses or self._framer.opacity or self._parked is not None:
-            owes_seconds = 0.0
-        elif self._framer.between_requests:
-            owes_seconds = 0.0 if reader.awaited or not self._framer.buffered else plan.head_seconds
-        else:
-            waits = self._heard or (self._expects and not reader.started)
-            owes_seconds = 0.0 if waits else plan.body_pause_seconds
-        if not owes_seconds:
-            self._slow_since_ns = 0
-        elif not self._slow_since_ns:
-            self._slow_since_ns = now_ns
-        elif now_ns - self._slow_since_ns >= owes_seconds * 1e9:
+                self._close_idle()
+        elif self._reads_nothing(now_ns):
+            self._relay.caused("answer_unread")
+            self._client_gave_up(now_ns)
+            self._reset()
+        elif self._sends_too_slowly(now_ns):
             self._send_away(now_ns)
+        self._arrived = 0
+
+    def _close_idle(self) -> None:
+        if self._transport is not None and self._transport.get_write_buffer_size():
+            self._reset()  # all this time it has not read the end of its answer
+        else:
+            self.close()
+
+    def _reads_nothing(self, now_ns: int) -> bool:
+        unread = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        return self._reading.late(now_ns, unread, self._relay.plan.client_idle_seconds)
+
+    def _sends_too_slowly(self, now_ns: int) -> bool:
+        """A request whose rest is owed by the client alone holds its place for so long and no longer."""
+        plan, reader, sending = self._relay.plan, self._reader, self._sending
+        if self._pauses or self._parked is not None:
+            pass
+        elif self._framer.opacity:
+            if self._engine_owes():
+                return self._forgotten(now_ns)
+            return sending.body_late(now_ns, plan.body_pause_seconds, self._arrived)
+        elif self._framer.between_requests:
+            if self._framer.buffered and not reader.awaited:
+                return sending.head_late(now_ns, plan.head_seconds)
+        elif not self._expects or reader.started:
+            return sending.body_late(now_ns, plan.body_pause_seconds, self._arrived)
+        sending.nothing_owed()
+        return False
+
+    def _engine_owes(self) -> bool:
+        """Of bytes that nobody can frame, only this is known: who spoke last. What the engine has answered in another
+        protocol than HTTP/1 is a session, and may be silent."""
+        moved_ns = self._upstream.moved_ns if self._upstream is not None else 0
+        if self._framer.opacity is Opacity.TUNNEL:
+            return self._reader.switched or moved_ns > self._opaque_since_ns
+        return moved_ns > self._opaque_ns
+
+    def _forgotten(self, now_ns: int) -> bool:
+        """Bytes that are no HTTP were answered, and nobody has said a word since."""
+        self._sending.nothing_owed()
+        if self._framer.opacity is Opacity.TUNNEL or self._upstream is None:
+            return False
+        return now_ns - self._upstream.moved_ns >= self._relay.plan.client_idle_seconds * 1e9
 
     def _send_away(self, now_ns: int) -> None:
         """A client that does not go on with its request."""
-        reader = self._reader
-        if reader.awaited:
-            begun = reader.started
-            reader.end(Ending.CLIENT_LEFT, now_ns)
-            self._observer.answered(reader, Ending.CLIENT_LEFT)
+        if self._reader.awaited:
+            begun = self._reader.started
+            self._client_gave_up(now_ns)
         else:
             begun = not self._framer.between_requests  # its answer came early, and has ended
         if begun:
@@ -444,6 +477,11 @@ class ClientConnection(asyncio.Protocol):
             self._cut()
         else:
             self._refuse(answers.REQUEST_TIMEOUT)
+
+    def _client_gave_up(self, now_ns: int) -> None:
+        if self._reader.awaited:
+            self._reader.end(Ending.CLIENT_LEFT, now_ns)
+        self._observer.answered(self._reader, Ending.CLIENT_LEFT)
 
     # ── endings ─────────────────────────────────────────────────────────────────────────────────
 
@@ -457,17 +495,17 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._listen_on()
 
-    def let_go(self) -> None:
-        """There is no room for one that waits."""
+    def let_go(self) -> bool:
+        """There is no room for one that waits. False: it has not read the end of its answer yet."""
         self._drop_upstream()
         self._teardown.finish()
+        return self._transport is None or not self._transport.get_write_buffer_size()
 
     def shut_down(self) -> None:
         """The worker must exit now."""
         if not self.idle and self._teardown.open:
             self._relay.caused("shutdown")
-        self._drop_upstream()
-        self._teardown.abort()
+        self._reset()
 
     def _refuse(self, answer: answers.OwnAnswer) -> None:
         """Answer, or cut where bytes of another answer may be on their way."""
@@ -509,6 +547,10 @@ class ClientConnection(asyncio.Protocol):
     def _cut(self) -> None:
         self._drop_upstream()
         self._teardown.cut()
+
+    def _reset(self) -> None:
+        self._drop_upstream()
+        self._teardown.abort()
 
     def _drop_upstream(self) -> None:
         upstream, self._upstream = self._upstream, None

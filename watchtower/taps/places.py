@@ -6,8 +6,9 @@ whole request (silent ones and half-sent heads), and kept connections, between t
 keeps a request out.
 
 Descriptors are counted too: one a client, one an upstream. Some are kept back, for accepting and refusing whoever
-comes next and for talking to the daemon. When they run short, newcomers go first and kept connections after them;
-a request is refused only when everybody else has one under way.
+comes next and for talking to the daemon. When they run short, newcomers go first, then whoever was let go and does not
+read the end of its answer (a reset), and kept connections after them; a request is refused only when everybody else
+has one under way.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ KEPT_BACK: Final = 64
 class Guest(Protocol):
     """A client's connection."""
 
-    def let_go(self) -> None:
-        """There is no room for one that waits."""
+    def let_go(self) -> bool:
+        """There is no room for one that waits. True: it goes at once; False: once it has read its answer's end."""
+
+    def shut_down(self) -> None:
+        """Go now, whatever is unread."""
 
 
 class Places:
@@ -37,6 +41,7 @@ class Places:
         self._newcomers: dict[Guest, None] = {}  # in the order of their coming
         self._kept: dict[Guest, None] = {}  # in the order in which their last answers ended
         self._busy: set[Guest] = set()
+        self._leaving: dict[Guest, None] = {}  # let go, and still reading
         self._upstreams = 0
 
     @property
@@ -80,6 +85,7 @@ class Places:
         self._newcomers.pop(guest, None)
         self._kept.pop(guest, None)
         self._busy.discard(guest)
+        self._leaving.pop(guest, None)
 
     def connect(self) -> bool:
         """A request needs an upstream. False: there is no descriptor for it."""
@@ -98,6 +104,10 @@ class Places:
         while self._used() > self._descriptors:
             if len(self._newcomers) > 1:
                 self._let_go(self._newcomers)
+            elif self._leaving:
+                guest = next(iter(self._leaving))
+                del self._leaving[guest]
+                guest.shut_down()
             elif self._kept:
                 self._let_go(self._kept)
             else:
@@ -105,10 +115,11 @@ class Places:
         return True
 
     def _used(self) -> int:
-        return len(self._newcomers) + len(self._kept) + len(self._busy) + self._upstreams
+        return len(self._newcomers) + len(self._kept) + len(self._busy) + len(self._leaving) + self._upstreams
 
     def _let_go(self, waiting: dict[Guest, None]) -> None:
         guest = next(iter(waiting))
         del waiting[guest]
         self._count("clients_let_go")
-        guest.let_go()
+        if not guest.let_go():
+            self._leaving[guest] = None

@@ -21,6 +21,10 @@ _MOST_LINGERS: Final = 15
 """Times LINGER_SECONDS: as long as a client that goes on sending is listened to."""
 _FLUSH_SECONDS: Final = 5.0
 """Before a reset: how long what was already received for the client may take to be sent."""
+UNREAD_SECONDS: Final = 60.0
+"""Without the client reading any of what is left for it; kernels show that a client reads only every few hundred KB."""
+_MOST_UNREAD: Final = 10
+"""Times UNREAD_SECONDS: as long as a client that goes on reading is waited for."""
 
 
 class Teardown:
@@ -40,10 +44,13 @@ class Teardown:
         self._transport = transport
 
     def finish(self) -> None:
-        """Send what there is, then close: the client sends nothing now."""
+        """Send what there is, then close: the client sends nothing now. One that does not read is not waited for."""
         self.open = False
-        if self._transport is not None:
-            self._transport.close()
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.close()
+            if left := transport.get_write_buffer_size():
+                self._timer = self._loop.call_later(UNREAD_SECONDS, self._flushed_too_slowly, left, 1)
 
     def linger(self) -> None:
         """Send what there is and an EOF, and listen until the client has had its time to read it."""
@@ -72,7 +79,7 @@ class Teardown:
     def abort(self) -> None:
         """Reset: SO_LINGER with a timeout of zero makes close() send RST, whatever the buffers hold."""
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if transport is None or (transport.is_closing() and not transport.get_write_buffer_size()):
             return
         handle = transport.get_extra_info("socket")
         if handle is not None and handle.fileno() >= 0:
@@ -84,6 +91,13 @@ class Teardown:
         self.open = False
         if self._timer is not None:
             self._timer.cancel()
+
+    def _flushed_too_slowly(self, before: int, times: int) -> None:
+        left = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        if left < before and times < _MOST_UNREAD:
+            self._timer = self._loop.call_later(UNREAD_SECONDS, self._flushed_too_slowly, left, times + 1)
+        else:
+            self.abort()
 
     def _lingered(self) -> None:
         assert self._transport is not None  # it was there to linger on

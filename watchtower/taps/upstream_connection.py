@@ -64,7 +64,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.exhausted = False
         """It is not the engine that cannot be reached: it is we who have no descriptor or port left."""
         self.moved_ns = 0
-        """When bytes last came while nobody observed."""
+        """When bytes last came."""
         self._connecting = loop.create_task(self._connect(loop, address, connect_seconds), name="connect upstream")
 
     async def _connect(self, loop: asyncio.AbstractEventLoop, address: Address, seconds: float) -> None:
@@ -132,14 +132,13 @@ class UpstreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         ns = boottime_ns()
         self._write(data)
+        self.moved_ns = ns
         if self.observing:
             reader = self._reader
             if reader.feed(data, ns):
                 self._go_on()
             elif not (reader.awaited and reader.in_sync) and self._client is not None:
                 self._client.answer_moved()
-        else:
-            self.moved_ns = ns
 
     def _go_on(self) -> None:
         """The newest read is long: its next piece has its own turn of the loop, and no other read comes before."""

@@ -39,6 +39,7 @@ RELAY_COUNTERS: dict[str, str] = {
     CAUSED + "upstream_closed": "502: the engine closed the connection before any byte of an answer.",
     CAUSED + "connection_limit": "503: more requests under way than max_connections or the descriptors allow.",
     CAUSED + "request_timeout": "408 or reset: a request stopped arriving (head_seconds, body_pause_seconds).",
+    CAUSED + "answer_unread": "Reset: the client read nothing of its answer for client_idle_seconds.",
     CAUSED + "hold_full": "503: a hold is on and no more requests may be parked.",
     CAUSED + "hold_wait": "503: parked for as long as one request may wait.",
     CAUSED + "guarded": "403: the path controls the engine and is refused from clients.",
