@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.taps.conftest import ANSWER, Bench, Script, Start, answer_everything, until
 from watchtower.clock import boottime_ns
 from watchtower.exchanges.requests import MOST_WORK
+from watchtower.taps import relay_worker
 from watchtower.taps.bypass import bypass_path, write_bypass
 from watchtower.vocabulary.facts import Bypassed, Ending
 
@@ -62,6 +64,25 @@ async def test_an_upload_of_tiny_chunks_goes_on_in_the_next_turn(start: Start) -
     writer.write(GET)
     assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), 2) == ANSWER
     assert bytes(bench.engine.received[0]) == upload + GET
+
+
+async def test_many_connections_are_looked_at_a_few_a_turn(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_worker, "REST_SECONDS", 0.01)
+    monkeypatch.setattr(relay_worker, "MOST_A_TURN", 4)
+    bench = await start(client_idle_seconds=0.05)
+    clients = [await bench.client() for _ in range(10)]
+    gone: list[float] = []
+
+    def turn() -> None:
+        gone.append(bench.relay.counters["connections"] - len(bench.relay.connections))
+        if len(gone) < 100_000 and bench.relay.connections:
+            asyncio.get_running_loop().call_soon(turn)
+
+    await until(lambda: bench.relay.counters["connections"] == 10)
+    turn()
+    for reader, _ in clients:
+        assert await asyncio.wait_for(reader.read(), 2) == b""
+    assert max(after - before for before, after in pairwise(gone)) <= 4
 
 
 async def bypassed(start: Start, script: Script, directory: Path) -> Bench:
@@ -307,6 +328,42 @@ async def test_an_unframed_request_that_was_answered_once_keeps_no_place_for_eve
     later(bench, 90)
     assert await bench.read(reader) == b"" and not reader.at_eof()
     later(bench, 101)
+    with pytest.raises(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 2)
+
+
+UNTIL_THE_END = {
+    "a coding that is not chunked": (b"GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nabc"),
+    "chunked, but not last": (b"GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, x\r\n\r\nabc"),
+    "HEAD with bare LF": (b"HEAD", b"HTTP/1.1 200 OK\nContent-Length: 5\n\n"),
+}
+
+
+@pytest.mark.parametrize(("method", "answer"), UNTIL_THE_END.values(), ids=UNTIL_THE_END.keys())
+async def test_an_answer_that_ends_with_the_connection_ends_neatly(start: Start, method: bytes, answer: bytes) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for begin in range(0, len(answer), 7):
+            writer.write(answer[begin : begin + 7])
+            await asyncio.sleep(0.002)
+        writer.write_eof()
+
+    bench = await start(once)
+    reader, writer = await bench.client()
+    writer.write(method + b" /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert await asyncio.wait_for(reader.read(), 2) == answer
+    assert bench.relay.counters["upstream_deaths"] == 0
+
+
+async def test_an_answer_in_chunks_that_lacks_its_end_is_cut(start: Start) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n")
+        writer.write_eof()
+
+    bench = await start(once)
+    reader, writer = await bench.client()
+    writer.write(GET)
     with pytest.raises(ConnectionResetError):
         await asyncio.wait_for(reader.read(), 2)
 

@@ -15,6 +15,7 @@ loop away from the others.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -27,6 +28,8 @@ from watchtower.vocabulary.errors import ProtocolFault
 from watchtower.vocabulary.facts import Ending
 
 _MAX_HEAD_BYTES: Final = 256 * 1024
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+"""In a head that is not followed: where it ends would be a guess."""
 MOST_AT_ONCE: Final = 4 * 1024
 """Bytes that are gone through in one go: in the worst case hundreds of chunks, or thousands of blank lines."""
 _TOO_MANY: Final = 429
@@ -165,11 +168,18 @@ class ResponseReader:
         if not self.in_sync:
             self.awaited = False
             return True
-        if self._in_body and b"content-length" not in self._headers and b"transfer-encoding" not in self._headers:
+        if self._in_body and self._ends_with_connection():
             self.on_message_complete()
             return True
         self.end(Ending.TRUNCATED, ns)
         return False
+
+    def _ends_with_connection(self) -> bool:
+        """RFC 9112, 6.3: codings of which the last is not chunked, or neither codings nor a length."""
+        codings = self._headers.get(b"transfer-encoding")
+        if codings is None:
+            return b"content-length" not in self._headers
+        return codings.rpartition(b",")[2].strip() != b"chunked"
 
     def end(self, ending: Ending, ns: int, status: int = 0) -> Ending:
         """The present answer will not go on. ``ending``: why, unless what was read of it says otherwise: an answer
@@ -234,7 +244,8 @@ class ResponseReader:
 
     def _skip_head(self, data: bytes) -> bytes:
         """The answer to HEAD ends with its head; interim ones come before it. What is left of ``data``."""
-        seen = max(0, len(self._head_only) - 3)
+        before = len(self._head_only)
+        seen = max(0, before - 3)
         self._head_only += data
         begin = 0
         while (end := self._head_only.find(b"\r\n\r\n", max(begin, seen))) >= 0:
@@ -247,7 +258,7 @@ class ResponseReader:
                 self._status_line(int(code) if code.isdigit() else 0)
                 return rest
         del self._head_only[:begin]
-        if len(self._head_only) > _MAX_HEAD_BYTES:
+        if len(self._head_only) > _MAX_HEAD_BYTES or _BARE_LF.search(self._head_only, max(0, before - begin)):
             self._lose_sight("responses_malformed")
         return b""
 

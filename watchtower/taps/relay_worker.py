@@ -13,11 +13,13 @@ from watchtower.exchanges.dialects import DIALECTS
 from watchtower.taps.bypass import LOOK_SECONDS, bypass_path, read_bypass
 from watchtower.taps.client_connection import ClientConnection
 from watchtower.taps.relay_plan import RelayPlan
-from watchtower.taps.relay_state import RelayState
+from watchtower.taps.relay_state import Connection, RelayState
 from watchtower.vocabulary.facts import Bypassed
 
-_REST_SECONDS: Final = 1.0
+REST_SECONDS: Final = 1.0
 """How often idle connections are looked for."""
+MOST_A_TURN: Final = 256
+"""Connections that are looked at in one turn of the loop: less than a millisecond."""
 
 
 class RelayWorker:
@@ -34,7 +36,7 @@ class RelayWorker:
         """Accept clients on ``listening``, which stays open in whoever else holds it."""
         loop = self.state.loop
         self._server = await loop.create_server(lambda: ClientConnection(self.state), sock=listening, backlog=2048)
-        loop.call_later(_REST_SECONDS, self._rest)
+        loop.call_later(REST_SECONDS, self._rest)
         self._look_for_bypass()
 
     @staticmethod
@@ -49,11 +51,19 @@ class RelayWorker:
         self.state.loop.call_later(LOOK_SECONDS, self._look_for_bypass)
 
     def _rest(self) -> None:
+        self._rest_some(list(self.state.connections))
+
+    def _rest_some(self, connections: list[Connection]) -> None:
+        """Look at a turn's worth of ``connections``; those of them that have left meanwhile are not looked at."""
         now_ns = boottime_ns()
-        for connection in list(self.state.connections):
-            connection.rest(now_ns)
-        if not (self.state.draining and self.state.empty.is_set()):
-            self.state.loop.call_later(_REST_SECONDS, self._rest)
+        for connection in connections[-MOST_A_TURN:]:
+            if connection in self.state.connections:
+                connection.rest(now_ns)
+        del connections[-MOST_A_TURN:]
+        if connections:
+            self.state.loop.call_soon(self._rest_some, connections)
+        elif not (self.state.draining and self.state.empty.is_set()):
+            self.state.loop.call_later(REST_SECONDS, self._rest)
 
     async def drain(self, seconds: float, hurry: asyncio.Event | None = None) -> bool:
         """Accept nobody else and let what is open end. False: after ``seconds``, or once ``hurry`` was set, something
