@@ -29,6 +29,8 @@ class Answer:
     name: str
     path: str
     wire: bytes
+    ends: bool = True
+    """Its framing does; otherwise it is cut for the client as it is for us, and what is under way may be lost."""
 
 
 def answers() -> list[Answer]:
@@ -85,9 +87,9 @@ def extremes() -> list[Answer]:
     made = [Answer(name, chat, _EVENTS + chunked(body, sizes)) for name, (body, sizes) in bodies.items()]
     extension = b";" + b"x" * 40_000
     made.append(Answer("long chunk extensions", chat, _EVENTS + chunked(token * 30 + done, [40], extension)))
-    made.append(Answer("an extension that never ends", chat, _EVENTS + b"5;" + b"y" * 2**20))
+    made.append(Answer("an extension that never ends", chat, _EVENTS + b"5;" + b"y" * 2**20, ends=False))
     made.append(Answer("trailers", chat, _EVENTS + chunked(token, [9])[:-2] + b"x: y\r\n" * 5000 + b"\r\n"))
-    made.append(Answer("a head that never ends", chat, b"HTTP/1.1 200 OK\r\n" + b"x-header: y\r\n" * 60_000))
+    made.append(Answer("a head that never ends", chat, b"HTTP/1.1 200 OK\r\n" + b"x-header: y\r\n" * 60_000, False))
     whole = {"model": "m", "choices": [{"message": {"content": "a" * 3 * 2**20}, "finish_reason": "stop"}]}
     body = json.dumps(whole).encode()
     made.append(

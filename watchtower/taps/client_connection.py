@@ -132,6 +132,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._upstream is not None and self._upstream.behind:
+            self._upstream.hold_back(True)
             self._relay.loop.call_soon(self.connection_lost, exc)  # what it got is gone through first, a piece a turn
             return
         left = self._parked is not None
