@@ -62,6 +62,21 @@ def test_nothing_of_the_next_request_is_yielded_with_the_one_before() -> None:
     assert framer.buffered == len(GET)
 
 
+def heads_a_turn(head: bytes) -> int:
+    framer = RequestFramer()
+    framer.receive(head * 20)
+    found = 0
+    while not framer.spent and (piece := framer.next_piece()):
+        found += isinstance(piece, RequestHead)
+    return found
+
+
+def test_a_turn_has_fewer_heads_the_longer_they_and_their_targets_are() -> None:
+    assert heads_a_turn(GET) > 10
+    assert heads_a_turn(b"GET /%b HTTP/1.1\r\n\r\n" % (b"%61" * 600)) <= 2
+    assert heads_a_turn(b"GET / HTTP/1.1\r\n%b\r\n" % (b"Upgrade: y\r\n" * 5000)) == 1
+
+
 def test_the_class_of_traffic_is_read_from_its_header() -> None:
     _, pieces = frame(POST, tag_header="x-team")
     assert isinstance(pieces[0], RequestHead)

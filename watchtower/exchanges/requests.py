@@ -222,7 +222,7 @@ class RequestFramer:
         self._at += size
         self._empty = self._seen = 0
         self._line_checked = False
-        self._work += _HEAD_WORK
+        self._work += _HEAD_WORK + (len(head.target) >> 2) + (size >> 5)  # paths are decoded, fields are looked at
         if head.chunked:
             self._state = _FramerState.CHUNK_LINE
         elif head.content_length:
