@@ -6,9 +6,19 @@ import msgspec
 import pytest
 
 from watchtower.clock import SystemClock
+from watchtower.exchanges.dialects import UNREAD_ROUTES
 from watchtower.lab.benchmarks.clients import LoadResult
 from watchtower.lab.benchmarks.host import this_machine
-from watchtower.lab.benchmarks.relay_peers import DIRECT, FORWARDING, OBSERVING, Leg, LoadPlan, RelayComparison, compare
+from watchtower.lab.benchmarks.relay_peers import (
+    DIRECT,
+    FORWARDING,
+    OBSERVING,
+    UNREAD_PATH,
+    Leg,
+    LoadPlan,
+    RelayComparison,
+    compare,
+)
 
 
 def leg(name: str, round_: int, cpu: float, p99: float, complete: int = 4) -> Leg:
@@ -76,3 +86,7 @@ async def test_a_comparison_from_start_to_end() -> None:
     assert all(leg.cpu_us > 0 and leg.rss_bytes > 0 for leg in found.legs if leg.name != DIRECT)
     assert len(found.names) + len(found.missing) == 5
     assert len(told) == len(found.legs) + len(found.missing)
+
+
+def test_what_forwarding_alone_costs_is_measured_where_nobody_reads() -> None:
+    assert UNREAD_PATH in UNREAD_ROUTES

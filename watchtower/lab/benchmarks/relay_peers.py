@@ -20,7 +20,6 @@ from typing import Final
 
 import msgspec
 
-from watchtower.exchanges.dialects import UNREAD_ROUTES
 from watchtower.lab.benchmarks import process_costs
 from watchtower.lab.benchmarks.budgets import Budget, median_of, ratio
 from watchtower.lab.benchmarks.clients import Load, LoadResult
@@ -35,7 +34,7 @@ from watchtower.vocabulary.errors import NotReachable
 DIRECT: Final = "direct"
 OBSERVING: Final = "relay, observing"
 FORWARDING: Final = "relay, forwarding only"
-_UNREAD_PATH: Final = min(UNREAD_ROUTES)
+UNREAD_PATH: Final = "/cohere/v2/chat"
 """Guarded and held like every generation, but of a dialect that is not read: what forwarding alone costs."""
 _GRACE_SECONDS: Final = 15.0
 _QUIET_US: Final = 2000.0
@@ -175,7 +174,7 @@ async def compare(plan: LoadPlan, clock: Clock, tell: Callable[[str], None]) -> 
             subjects = [
                 _Subject(DIRECT, engine, observed),
                 _Subject(OBSERVING, ours.port, observed, ours),
-                _Subject(FORWARDING, ours.port, _UNREAD_PATH, ours),
+                _Subject(FORWARDING, ours.port, UNREAD_PATH, ours),
             ]
             missing = []
             for peer in PEERS:
