@@ -7,6 +7,7 @@ clock, so that neither the other side of the test nor a busy machine counts.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import functools
 import gc
 import os
@@ -182,6 +183,7 @@ class Fuzz:
                 if not resident and time.monotonic() > warm:
                     resident = _resident_bytes()
                 await self._play(relay, [self._any() for _ in range(AT_ONCE)], f"case {self.cases}")
+            await self._until(lambda: relay.at_rest)
             self.grown_bytes = _resident_bytes() - resident if resident else 0
             if idle:
                 await self._idle(relay, idle)
@@ -374,4 +376,7 @@ def _descriptors() -> int:
 
 
 def _resident_bytes() -> int:
+    """What is left once everything was given back that may be: the allocator keeps the room of large answers."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
