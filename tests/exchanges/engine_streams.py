@@ -516,7 +516,7 @@ MISLABELLED: Final = (
         body(b"<html>busy</html>", "text/html"),
         tokens=0,
         estimated=False,
-        ending=Ending.UNOBSERVED,
+        ending=Ending.TRUNCATED,
     ),
     Recorded(
         "compressed, and not said so",

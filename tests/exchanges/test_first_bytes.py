@@ -9,7 +9,7 @@ from watchtower.exchanges.choices import CHOICES_SHAPE, ChoiceBody, ChoiceStream
 from watchtower.exchanges.dialect import MAX_BODY_BYTES
 from watchtower.exchanges.dialects.llama_cpp import LLAMA_CPP_SHAPE, LlamaStream
 from watchtower.exchanges.dialects.ollama import OLLAMA_SHAPE, OllamaLines
-from watchtower.exchanges.first_bytes import FirstBytes, Framing, framing_of
+from watchtower.exchanges.first_bytes import FirstBytes, Framing, framing_of, open_as
 from watchtower.exchanges.whole_answers import WholeAnswer
 from watchtower.vocabulary.errors import ProtocolFault
 from watchtower.vocabulary.facts import Ending
@@ -98,7 +98,7 @@ def test_what_no_key_tells_is_not_read() -> None:
 def test_what_is_neither_events_nor_json_is_not_read_unless_somebody_reads_the_rest() -> None:
     with pytest.raises(ProtocolFault):
         FirstBytes(begun(), (CHOICES_SHAPE,)).feed(b"<html>")
-    reader = FirstBytes(begun(), (CHOICES_SHAPE,), WholeAnswer)
+    reader = FirstBytes(begun(), (CHOICES_SHAPE,), lambda exchange: WholeAnswer(exchange, is_json=False))
     reader.feed(b"\xff\xfb\x90")
     reader.finish()
 
@@ -145,3 +145,23 @@ def test_what_is_held_is_bounded() -> None:
     reader.feed(b"{")
     with pytest.raises(ProtocolFault):
         reader.feed(b" " * MAX_BODY_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("page", "kind", "ending"),
+    [
+        (b"<html>log in</html>", "text/html", Ending.TRUNCATED),
+        (b"Internal Server Error", "application/json", Ending.TRUNCATED),
+    ],
+)
+def test_a_page_where_an_answer_should_be_is_none(page: bytes, kind: str, ending: Ending) -> None:
+    reader = open_as(CHOICES_SHAPE)(begun(), kind)
+    reader.feed(page)
+    reader.finish()
+    assert reader.ending() is ending
+    assert reader.malformed == 1
+
+
+def test_other_types_may_be_anything() -> None:
+    with pytest.raises(ProtocolFault):
+        open_as(CHOICES_SHAPE)(begun(), "application/x-protobuf").feed(b"\x0a\x04")

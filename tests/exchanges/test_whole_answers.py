@@ -12,8 +12,8 @@ from watchtower.exchanges.whole_answers import MOST_LOOKED_INTO, WholeAnswer
 from watchtower.vocabulary.facts import Ending
 
 
-def whole(body: Any, *, cut: bool = False) -> WholeAnswer:
-    reader = WholeAnswer(begun())
+def whole(body: Any, *, cut: bool = False, is_json: bool = True) -> WholeAnswer:
+    reader = WholeAnswer(begun(), is_json)
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     reader.feed(text[:10])
     reader.feed(text[10:])
@@ -26,8 +26,8 @@ def whole(body: Any, *, cut: bool = False) -> WholeAnswer:
     [
         ({"data": []}, Ending.COMPLETE),
         ([[0.1, 0.2]], Ending.COMPLETE),
-        (b"ID3\xff\xfb", Ending.COMPLETE),
-        (b"", Ending.COMPLETE),
+        (b"<html>log in</html>", None),
+        (b"", None),
         ({"error": {"message": "x", "code": 400}}, Ending.REFUSED),
         ({"object": "error", "message": "x", "code": 503}, Ending.ERROR),
         ({"error": "broken"}, Ending.ERROR),
@@ -38,6 +38,11 @@ def whole(body: Any, *, cut: bool = False) -> WholeAnswer:
 )
 def test_an_answer_is_complete_unless_it_says_otherwise(body: Any, ending: Ending | None) -> None:
     assert whole(body).ending() is ending
+
+
+@pytest.mark.parametrize("body", [b"ID3\xff\xfb", b"[Music] and then", b" [BLANK_AUDIO]", b"nullify this", b""])
+def test_what_need_not_be_json_may_begin_like_it(body: bytes) -> None:
+    assert whole(body, is_json=False).ending() is Ending.COMPLETE
 
 
 def test_model_and_totals_of_a_small_body_are_known() -> None:

@@ -25,6 +25,8 @@ _SPACE: Final = b" \t\r\n"
 _MOST_SPACE: Final = 4096
 """Before the first byte that tells anything."""
 _EVENT_FIELDS: Final = (b":", b"data:", b"event:", b"id:", b"retry:", b"error:", b"data\n", b"data\r")
+PAGES: Final = frozenset({"text/html", "application/json"})
+"""Content types of a 200 that is no answer when it is no JSON: a gateway's page, an error in words."""
 _JSON_STARTS: Final = b'{["ntf-0123456789'
 _MOST_STRANGERS: Final = 8
 """Payloads without a known key: after so many the answer is of no shape that is known here."""
@@ -64,17 +66,56 @@ def framing_of(first: bytes | bytearray) -> Framing | None:
     return Framing.JSON if text[0] in _JSON_STARTS else Framing.OTHER
 
 
-def open_as(*shapes: Shape, otherwise: MakeReader | None = None) -> Callable[[Exchange, str], Reader]:
+def open_as(
+    *shapes: Shape, otherwise: Callable[[Exchange, str], Reader] | None = None
+) -> Callable[[Exchange, str], Reader]:
     """``Dialect.open`` for answers in one of ``shapes``; the first is that of an answer that tells none (an error).
-    ``otherwise``: reads what is no events; None: such a thing is JSON, or not read."""
-    return lambda exchange, content_type: FirstBytes(exchange, shapes, otherwise)
+    ``otherwise``: reads what is no events, by its content type; None: such a thing is JSON, or a page that answers
+    nothing, or not read."""
+
+    def opened(exchange: Exchange, content_type: str) -> Reader:
+        if otherwise is not None:
+            return FirstBytes(exchange, shapes, lambda exchange: otherwise(exchange, content_type))
+        return FirstBytes(exchange, shapes, is_page=content_type in PAGES)
+
+    return opened
+
+
+class PageInstead:
+    """``exchanges.dialect.Reader`` of a page where an answer should be: nobody was served."""
+
+    ended = False
+    errored = False
+    malformed = 1
+
+    def __init__(self, exchange: Exchange) -> None:
+        pass
+
+    def feed(self, body: bytes) -> None:
+        """It is not read."""
+
+    def finish(self) -> None:
+        """Its end changes nothing."""
+
+    cut = finish
+
+    def ending(self) -> Ending | None:
+        return Ending.TRUNCATED
 
 
 class FirstBytes:
     """``exchanges.dialect.Reader``; becomes another as soon as it knows which."""
 
-    def __init__(self, exchange: Exchange, shapes: tuple[Shape, ...], otherwise: MakeReader | None = None) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        shapes: tuple[Shape, ...],
+        otherwise: MakeReader | None = None,
+        is_page: bool = False,
+    ) -> None:
+        """``is_page``: what is neither events nor JSON is nothing that this server would have said."""
         self._exchange = exchange
+        self._is_page = is_page
         self._shapes = shapes
         self._otherwise = otherwise
         self._reader: Reader | None = None
@@ -125,6 +166,8 @@ class FirstBytes:
             body = bytes(self._held)
         if self._framing is not Framing.EVENTS and self._otherwise is not None:
             self._read_with(self._otherwise)
+        elif self._framing is Framing.OTHER and self._is_page:
+            self._read_with(PageInstead)
         elif self._framing is Framing.OTHER:
             raise ProtocolFault("neither events nor JSON")
         elif len(self._shapes) == 1:
@@ -170,6 +213,8 @@ class FirstBytes:
 
     def _at_last(self) -> Reader | None:
         """There will be no more bytes: who reads those that came. Raises ProtocolFault."""
+        if self._reader is None and self._otherwise is not None:
+            self._read_with(self._otherwise)
         if self._reader is None and self._held.strip():
             if self._framing is Framing.JSON and self._otherwise is None:
                 self._judge(bytes(self._held))

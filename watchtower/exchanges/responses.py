@@ -189,7 +189,7 @@ class ResponseReader:
             return self.by_status
         exchange, body = self._exchange, self._body
         if exchange is not None:
-            if exchange.status >= 400:
+            if exchange.status >= 300:
                 ending = self._by_status(exchange.status)
             elif body is not None:
                 ending = self._ending_of(exchange, body, body.cut) or ending
@@ -267,7 +267,7 @@ class ResponseReader:
         self._on_status(self._ns)
 
     def _by_status(self, status: int) -> Ending:
-        if status < 400:
+        if status < 300:
             return Ending.COMPLETE
         if status == _TOO_MANY or (status == _UNAVAILABLE and b"retry-after" in self._headers):
             return Ending.SHED
@@ -294,7 +294,7 @@ class ResponseReader:
         if exchange is None:
             return
         exchange.status = status
-        if status >= 400:
+        if status >= 300:  # a redirect is no answer either: the caller asked at the wrong place
             return
         kind = self._headers.get(b"content-type", b"").partition(b";")[0].strip()
         coded = self._headers.get(b"content-encoding", b"") not in (b"", b"identity")

@@ -1,7 +1,7 @@
 """Answers that are no tokens: vectors, scores, sound, pictures. How they ended and how long they took is all there is.
 
 A small JSON body is looked into for an error and for the prompt's tokens; everything else passes unseen, whatever its
-size.
+size. What should have been JSON and is none (a page of a gateway, nothing at all) is no answer.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ _decode = msgspec.json.Decoder(_Whole | list[Any]).decode
 class WholeAnswer:
     """``exchanges.dialect.Reader``: complete when its framing ends, unless it says otherwise."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, is_json: bool = True) -> None:
+        """``is_json``: it has to be; a text may begin like JSON and be none, and sound may begin like anything."""
         self.exchange = exchange
+        self._is_json = is_json
         self.ended = False
         self.errored = False
         self.malformed = 0
@@ -48,7 +50,7 @@ class WholeAnswer:
 
     def finish(self) -> None:
         self.ended = True
-        if self._body is not None and self._body.lstrip().startswith((b"{", b"[", b"null")):
+        if self._is_json and self._body is not None:
             self._look_into(self._body)
 
     def cut(self) -> None:
@@ -63,7 +65,7 @@ class WholeAnswer:
         try:
             whole = _decode(body)
         except UNREADABLE:
-            self.ended = False  # JSON that was cut, or that is null
+            self.ended = False  # JSON that was cut, or that is null, or none
             self.malformed += 1
             return
         if isinstance(whole, list):

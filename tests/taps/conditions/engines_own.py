@@ -72,7 +72,7 @@ ENGINES_OWN = (
     condition(
         "page-of-a-gateway",
         "a 200 that no engine wrote",
-        Right(ending=Ending.UNOBSERVED, status=200),
+        Right(ending=Ending.TRUNCATED, status=200),
         labelled("text/html", chunk(b"<html>please wait</html>")),
     ),
     condition(

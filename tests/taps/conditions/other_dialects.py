@@ -42,6 +42,26 @@ ASKS = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "
 
 FORMS_AND_ROUTES = (
     condition(
+        "whisper-says-music",
+        "what Whisper writes where nobody speaks",
+        Right(ending=Ending.COMPLETE),
+        typed_as("text/plain", chunk(b"[Music] and then"), END),
+        (request("whisper-says-music", "/v1/audio/transcriptions", {"model": "w"}), Do.AWAIT_QUIET),
+    ),
+    condition(
+        "a-page-for-vectors",
+        "a gateway's page where vectors should be",
+        Right(ending=Ending.TRUNCATED),
+        typed_as("text/html", chunk(b"<html>log in</html>"), END),
+        (request("a-page-for-vectors", "/v1/embeddings", {"model": "w"}), Do.AWAIT_QUIET),
+    ),
+    condition(
+        "a-redirect",
+        "FastAPI at a trailing slash",
+        Right(ending=Ending.REFUSED, status=307),
+        (*ASKED, b"HTTP/1.1 307 Temporary Redirect\r\nlocation: /v1/chat/completions\r\ncontent-length: 0\r\n\r\n"),
+    ),
+    condition(
         "sse-as-json",
         "microsoft/foundry-dev-tools#195",
         Right(ending=Ending.COMPLETE, tokens=5),

@@ -18,8 +18,8 @@ POOLING_SHAPE: Final = Shape(
 
 
 def open_whole(exchange: Exchange, content_type: str) -> Reader:
-    """Whatever it is, it has no tokens."""
-    return WholeAnswer(exchange)
+    """Whatever it is, it has no tokens. Vectors may come as bytes."""
+    return WholeAnswer(exchange, is_json=content_type in ("", "application/json") or content_type.startswith("text/"))
 
 
 POOLING: Final = Dialect(
