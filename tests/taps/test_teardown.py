@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import socket
+import time
 
 import pytest
 
@@ -115,3 +116,30 @@ async def test_the_end_of_an_answer_waits_for_a_client_that_reads_on_and_for_no_
         await asyncio.sleep(0.002)
     await asyncio.wait_for(lost, 2)
     theirs.close()
+
+
+async def test_a_slow_client_gets_everything_of_an_answer_that_was_cut_short(start: Start) -> None:
+    head, part = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n", b"x" * 780_000
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head + part)
+        writer.close()
+
+    def slow(port: int) -> tuple[int, bool]:
+        got, reset = 0, False
+        with socket.socket() as client:
+            client.settimeout(10)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", port))
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: e\r\n\r\n")
+            time.sleep(0.5)
+            try:
+                while piece := client.recv(16_384):
+                    got += len(piece)
+            except ConnectionResetError:
+                reset = True
+        return got, reset
+
+    bench = await start(script)
+    assert await asyncio.to_thread(slow, bench.port) == (len(head + part), True)

@@ -125,7 +125,6 @@ class ClientConnection(asyncio.Protocol):
         self._reader.client_stopped(True, boottime_ns())
 
     def resume_writing(self) -> None:
-        self._teardown.sent()
         if self._upstream is not None:
             self._upstream.hold_back(False)
         self._reader.client_stopped(False, boottime_ns())

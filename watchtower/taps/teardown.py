@@ -3,16 +3,19 @@
 Closing a socket while the other side still sends makes the kernel reset the connection, and the reset throws away what
 the client has not read yet. So where the client may still be sending its request, the answer is followed by an EOF, and
 what still comes is read and thrown away for as long as it comes, within bounds: that is lingering. A cut is a reset on
-purpose, after everything that was received for the client has been sent: an answer that the engine cut short must not
-look whole.
+purpose, after the client has taken everything that was received for it: an answer that the engine cut short must not
+look whole, and a reset throws away what still waits in the kernel.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import socket
 import struct
+import termios
+from contextlib import suppress
 from typing import Final
 
 LINGER_SECONDS: Final = 2.0
@@ -20,7 +23,11 @@ LINGER_SECONDS: Final = 2.0
 _MOST_LINGERS: Final = 15
 """Times LINGER_SECONDS: as long as a client that goes on sending is listened to."""
 _FLUSH_SECONDS: Final = 5.0
-"""Before a reset: how long what was already received for the client may take to be sent."""
+"""Before a reset: how long a client may take nothing of what was received for it."""
+_MOST_FLUSHES: Final = 24
+"""Times _FLUSH_SECONDS: as long as one that goes on taking is waited for."""
+_LOOK_SECONDS: Final = 0.02
+"""Between two looks whether it has."""
 UNREAD_SECONDS: Final = 60.0
 """Without the client reading any of what is left for it; kernels show that a client reads only every few hundred KB."""
 _MOST_UNREAD: Final = 10
@@ -35,7 +42,6 @@ class Teardown:
         self._transport: asyncio.Transport | None = None
         self.open = True
         """Nothing is decided: the connection goes on."""
-        self._cutting = False  # to be reset once everything is sent
         self._timer: asyncio.TimerHandle | None = None
         self._heard = False
         self._lingers = 0
@@ -64,17 +70,10 @@ class Teardown:
         self._heard = True
 
     def cut(self) -> None:
-        """Reset, once everything is sent."""
-        self.open, self._cutting = False, True
-        if self._transport is None or not self._transport.get_write_buffer_size():
-            self.abort()
-        else:
-            self._timer = self._loop.call_later(_FLUSH_SECONDS, self.abort)
-
-    def sent(self) -> None:
-        """The transport's buffer is empty."""
-        if self._cutting:
-            self.abort()
+        """Reset, once the client has everything."""
+        self.open = False
+        now = self._loop.time()
+        self._cut_once_taken(self._untaken(), now, now)
 
     def abort(self) -> None:
         """Reset: SO_LINGER with a timeout of zero makes close() send RST, whatever the buffers hold."""
@@ -91,6 +90,28 @@ class Teardown:
         self.open = False
         if self._timer is not None:
             self._timer.cancel()
+
+    def _cut_once_taken(self, before: int, since: float, began: float) -> None:
+        """``before``: bytes that were left at ``since``, when the client last took some."""
+        left, now = self._untaken(), self._loop.time()
+        if left < before:
+            since = now
+        if not left or now - since >= _FLUSH_SECONDS or now - began >= _MOST_FLUSHES * _FLUSH_SECONDS:
+            self.abort()
+        else:
+            self._timer = self._loop.call_later(_LOOK_SECONDS, self._cut_once_taken, left, since, began)
+
+    def _untaken(self) -> int:
+        """Bytes for the client that it has not acknowledged: in our buffer, and in the kernel's (tcp(7), SIOCOUTQ)."""
+        transport = self._transport
+        if transport is None:
+            return 0
+        handle = transport.get_extra_info("socket")
+        kernels = 0
+        if handle is not None and handle.fileno() >= 0:
+            with suppress(OSError):
+                (kernels,) = struct.unpack("i", fcntl.ioctl(handle.fileno(), termios.TIOCOUTQ, bytes(4)))
+        return transport.get_write_buffer_size() + int(kernels)
 
     def _flushed_too_slowly(self, before: int, times: int) -> None:
         left = self._transport.get_write_buffer_size() if self._transport is not None else 0
