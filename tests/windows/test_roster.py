@@ -74,3 +74,10 @@ def test_the_open_exchanges_of_one_tag_are_those_that_are_observed_there() -> No
     assert roster.observed_in(batch) == []
     assert roster.longest_open_gap(20.0, 0.0, roster.observed_in(live)) == 8.0
     assert roster.longest_open_gap(20.0, 0.0, roster.observed_in(batch)) == 0.0
+
+
+def test_an_instant_that_is_none_changes_nothing() -> None:
+    roster = Roster()
+    roster.opened("a", 1, Opened(at=5.0, path="/v1/completions"))
+    known = roster.opened("a", 1, Opened(at=math.nan, path="/v1/completions"))
+    assert known.asked_at == 5.0

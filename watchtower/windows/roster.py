@@ -86,16 +86,17 @@ class Roster:
         """Enter an exchange. Telling again of a known one changes what may have become known: its model, that it
         streams, and when it was whole."""
         known = self._open.get(id)
+        asked_at = opened.asked_at if math.isfinite(opened.asked_at) else None  # a worker may say anything
         if known is None:
             self._numbers += 1
             known = self._open[id] = OpenExchange(
-                self._numbers, pid, opened.at, opened.asked_at, max(0, opened.request_bytes), path=opened.path
+                self._numbers, pid, opened.at, opened.at, max(0, opened.request_bytes), path=opened.path
             )
             trace = traceparent(opened.traceparent) if opened.traceparent else None
             known.trace_id = trace.trace_id if trace else ""
         known.model = opened.model or known.model
         known.streams = opened.stream or known.streams
-        known.asked_at = opened.asked_at
+        known.asked_at = known.asked_at if asked_at is None else asked_at
         if opened.whole_at > 0:
             self._tell_whole.add(pid)
         known.uploading = opened.whole_at <= 0 and pid in self._tell_whole
