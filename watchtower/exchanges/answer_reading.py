@@ -137,33 +137,22 @@ class AnswerReader(Generic[Part]):
         return True
 
 
-class EventStreamReader(AnswerReader[Part]):
-    """A stream of server-sent events."""
+class PartsReader(AnswerReader[Part]):
+    """An answer in many parts, events or lines. A dialect says which of them are its own."""
 
     def __init__(self, exchange: Exchange, decode: Callable[[bytes | bytearray], Part]) -> None:
         super().__init__(exchange, decode)
-        self._events = EventSplitter(self._event, self._error_event)
-        self.feed = self._events.feed
-        """Body bytes. Raises ProtocolFault for a stream that is not of this dialect: its tokens cannot be told."""
         self._named = False
         self._readable = False
         """Something of this dialect was read."""
         self._strangers = 0
-        exchange.describe(stream=True)
 
     def finish(self) -> None:
-        """The response's framing ended. Raises ProtocolFault for a stream in which nothing was of this dialect."""
-        self._events.finish()
+        """The answer's framing ended. Raises ProtocolFault for an answer in which nothing was of this dialect."""
         if self._strangers and not (self._readable or self.ended or self.errored):
-            raise ProtocolFault("not a stream of this dialect")
+            raise ProtocolFault("nothing in it is of this dialect")
 
-    def cut(self) -> None:
-        self._events.finish()
-
-    def _is_empty(self) -> bool:
-        return not self.exchange.has_tokens
-
-    def _event(self, payload: bytes) -> None:
+    def _part(self, payload: bytes) -> None:
         try:
             part = self._decode(payload)
         except UNREADABLE:
@@ -175,6 +164,47 @@ class EventStreamReader(AnswerReader[Part]):
         if part.usage is not None or part.error is not None:
             self._note(part)
         self._found(part, payload)
+
+    def _unreadable(self, payload: bytes) -> None:
+        """``payload`` cannot be decoded."""
+        raise NotImplementedError
+
+    def _found(self, part: Part, payload: bytes | bytearray) -> None:
+        if self._is_ours(part):
+            self._readable = True
+        elif not part.error:
+            self._stranger()
+
+    def _is_ours(self, part: Part) -> bool:
+        """Read ``part``; whether it is of this dialect. Who must see the payload brings ``_found`` instead."""
+        raise NotImplementedError
+
+    def _stranger(self) -> None:
+        """A part that is not of this dialect. Raises ProtocolFault when there were many and nothing else."""
+        self._strangers += 1
+        if self._strangers >= MOST_STRANGERS and not (self._readable or self.errored):
+            raise ProtocolFault("nothing in it is of this dialect")
+
+
+class EventStreamReader(PartsReader[Part]):
+    """A stream of server-sent events."""
+
+    def __init__(self, exchange: Exchange, decode: Callable[[bytes | bytearray], Part]) -> None:
+        super().__init__(exchange, decode)
+        self._events = EventSplitter(self._part, self._error_event)
+        self.feed = self._events.feed
+        """Body bytes. Raises ProtocolFault for a stream that is not of this dialect: its tokens cannot be told."""
+        exchange.describe(stream=True)
+
+    def finish(self) -> None:
+        self._events.finish()
+        super().finish()
+
+    def cut(self) -> None:
+        self._events.finish()
+
+    def _is_empty(self) -> bool:
+        return not self.exchange.has_tokens
 
     def _error_event(self, payload: bytes) -> None:
         """An event or a field that is called ``error``."""
@@ -191,12 +221,6 @@ class EventStreamReader(AnswerReader[Part]):
         elif stripped:
             self.malformed += stripped.startswith(b"{")
             self._stranger()
-
-    def _stranger(self) -> None:
-        """A payload that is not of this dialect. Raises ProtocolFault when there were many and nothing else."""
-        self._strangers += 1
-        if self._strangers >= MOST_STRANGERS and not (self._readable or self.errored):
-            raise ProtocolFault("not a stream of this dialect")
 
 
 class BodyReader(AnswerReader[Part]):

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from watchtower.exchanges.answer_reading import MOST_STRANGERS, AnswerReader, Part
+from watchtower.exchanges.answer_reading import Part, PartsReader
 from watchtower.exchanges.dialect import MAX_BODY_BYTES
 from watchtower.exchanges.exchange import Exchange
 from watchtower.vocabulary.errors import UNREADABLE, ProtocolFault
 
 
-class JsonLinesReader(AnswerReader[Part]):
+class JsonLinesReader(PartsReader[Part]):
     """``exchanges.dialect.Reader``. A dialect adds ``_found``, as for events."""
 
     def __init__(self, exchange: Exchange, decode: Callable[[bytes | bytearray], Part]) -> None:
         super().__init__(exchange, decode)
         self._pieces: list[bytes] = []  # of the unfinished line
         self._size = 0
-        self._named = False
-        self._readable = False
         self._said = False
         """There was text, or a tool call."""
-        self._strangers = 0
         self._is_one_object = False  # over several lines: read at the end
 
     def feed(self, body: bytes) -> None:
@@ -40,16 +37,14 @@ class JsonLinesReader(AnswerReader[Part]):
                 raise ProtocolFault("a line is longer than 4 MiB")
 
     def finish(self) -> None:
-        """Raises ProtocolFault for an answer in which nothing was of this dialect."""
         self.cut()
-        if self._strangers and not (self._readable or self.errored):
-            raise ProtocolFault("no lines of this dialect")
+        super().finish()
 
     def cut(self) -> None:
         line = b"".join(self._pieces)
         self._pieces.clear()
         if line.strip():
-            self._line(line)
+            self._part(line)
 
     def _is_empty(self) -> bool:
         return not (self._said or self.exchange.has_tokens)
@@ -62,7 +57,7 @@ class JsonLinesReader(AnswerReader[Part]):
             return
         for line in lines.split(b"\n"):
             if line.strip():
-                self._line(line)
+                self._part(line)
 
     def _begins_an_object(self, lines: bytes) -> bool:
         """The first line alone is no JSON, so the answer is one object that was printed over several."""
@@ -72,22 +67,6 @@ class JsonLinesReader(AnswerReader[Part]):
             return lines.lstrip().startswith((b"{", b"["))
         return False
 
-    def _line(self, line: bytes) -> None:
-        try:
-            part = self._decode(line)
-        except UNREADABLE:
-            self.malformed += line.lstrip().startswith(b"{")
-            self._stranger()
-            return
-        if part.model and not self._named:
-            self._named = True
-            self._describe(part.model)
-        if part.usage is not None or part.error is not None:
-            self._note(part)
-        self._found(part, line)
-
-    def _stranger(self) -> None:
-        """A line that is not of this dialect. Raises ProtocolFault when there were many and nothing else."""
-        self._strangers += 1
-        if self._strangers >= MOST_STRANGERS and not (self._readable or self.errored):
-            raise ProtocolFault("no lines of this dialect")
+    def _unreadable(self, payload: bytes) -> None:
+        self.malformed += payload.lstrip().startswith(b"{")
+        self._stranger()

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from watchtower.exchanges.answer_reading import AnswerPart, AnswerReader, EventStreamReader
+from watchtower.exchanges.answer_reading import AnswerPart, EventStreamReader, PartsReader
 from watchtower.exchanges.exchange import Exchange
 from watchtower.exchanges.first_bytes import Shape
 from watchtower.exchanges.json_lines import JsonLinesReader
@@ -25,10 +25,14 @@ class _TextPart(AnswerPart, gc=False):
 _decode_part = msgspec.json.Decoder(_TextPart).decode
 
 
-class _TextAnswer(AnswerReader[_TextPart]):
+class _TextAnswer(PartsReader[_TextPart]):
     """What events and lines share."""
 
     _says = False
+
+    def finish(self) -> None:
+        super().finish()
+        self.ended = self._readable
 
     def _is_ours(self, part: _TextPart) -> bool:
         if part.text_output is None and part.text is None:
@@ -52,32 +56,12 @@ class TextEvents(_TextAnswer, EventStreamReader[_TextPart]):
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange, _decode_part)
 
-    def finish(self) -> None:
-        super().finish()
-        self.ended = self._readable
-
-    def _found(self, part: _TextPart, payload: bytes | bytearray) -> None:
-        if self._is_ours(part):
-            self._readable = True
-        elif not part.error:
-            self._stranger()
-
 
 class TextLines(_TextAnswer, JsonLinesReader[_TextPart]):
     """A line for every piece of text where a stream was asked for; otherwise one that has all of it."""
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange, _decode_part)
-
-    def finish(self) -> None:
-        super().finish()
-        self.ended = self._readable
-
-    def _found(self, part: _TextPart, payload: bytes | bytearray) -> None:
-        if self._is_ours(part):
-            self._readable = True
-        elif not part.error:
-            self._stranger()
 
 
 TEXT_OUTPUT_SHAPE: Final = Shape(

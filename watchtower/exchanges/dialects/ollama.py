@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from watchtower.exchanges.answer_reading import AnswerPart, AnswerReader, EventStreamReader
+from watchtower.exchanges.answer_reading import AnswerPart, EventStreamReader, PartsReader
 from watchtower.exchanges.dialect import Dialect
 from watchtower.exchanges.exchange import Exchange
 from watchtower.exchanges.first_bytes import Shape, open_as
@@ -36,7 +36,7 @@ class _OllamaPart(AnswerPart, gc=False):
 _decode_part = msgspec.json.Decoder(_OllamaPart).decode
 
 
-class _OllamaAnswer(AnswerReader[_OllamaPart]):
+class _OllamaAnswer(PartsReader[_OllamaPart]):
     """What lines and events share."""
 
     _streams = False
@@ -84,24 +84,12 @@ class OllamaLines(_OllamaAnswer, JsonLinesReader[_OllamaPart]):
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange, _decode_part)
 
-    def _found(self, part: _OllamaPart, payload: bytes | bytearray) -> None:
-        if self._is_ours(part):
-            self._readable = True
-        elif not part.error:
-            self._stranger()
-
 
 class OllamaEvents(_OllamaAnswer, EventStreamReader[_OllamaPart]):
     """The same objects as events: how some proxies pass them on."""
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange, _decode_part)
-
-    def _found(self, part: _OllamaPart, payload: bytes | bytearray) -> None:
-        if self._is_ours(part):
-            self._readable = True
-        elif not part.error:
-            self._stranger()
 
 
 OLLAMA_SHAPE: Final = Shape(

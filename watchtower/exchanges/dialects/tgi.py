@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from watchtower.exchanges.answer_reading import AnswerPart, AnswerReader, EventStreamReader
+from watchtower.exchanges.answer_reading import AnswerPart, EventStreamReader, PartsReader
 from watchtower.exchanges.dialect import Dialect
 from watchtower.exchanges.exchange import Exchange
 from watchtower.exchanges.first_bytes import Shape, open_as
@@ -56,7 +56,7 @@ def _decode_line(line: bytes | bytearray) -> _TgiPart:
     return found
 
 
-class _TgiAnswer(AnswerReader[_TgiPart]):
+class _TgiAnswer(PartsReader[_TgiPart]):
     """What events and lines share."""
 
     def _note(self, part: AnswerPart) -> None:
@@ -90,12 +90,6 @@ class TgiStream(_TgiAnswer, EventStreamReader[_TgiPart]):
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange, _decode_part)
 
-    def _found(self, part: _TgiPart, payload: bytes | bytearray) -> None:
-        if self._is_ours(part):
-            self._readable = True
-        elif not part.error:
-            self._stranger()
-
 
 class TgiLines(_TgiAnswer, JsonLinesReader[_TgiPart]):
     """An object a token, or the whole answer in one."""
@@ -103,14 +97,13 @@ class TgiLines(_TgiAnswer, JsonLinesReader[_TgiPart]):
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange, _decode_line)
 
-    def _found(self, part: _TgiPart, payload: bytes | bytearray) -> None:
-        if self._is_ours(part):
-            self._readable = True
+    def _is_ours(self, part: _TgiPart) -> bool:
+        ours = super()._is_ours(part)
+        if ours:
             self._said = self._said or bool(part.generated_text or part.predictions)
             if part.token is not None:
                 self.exchange.describe(stream=True)
-        elif not part.error:
-            self._stranger()
+        return ours
 
 
 TGI_SHAPE: Final = Shape(
