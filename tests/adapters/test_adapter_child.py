@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from tests.adapters.scripted import Script, served
 from tests.contracts.engines import ProcessTree, process_tree
+from tests.waiting import until
 from watchtower.adapters.adapter_child import AdapterChild
 from watchtower.adapters.calls import Setup, setup
 from watchtower.adapters.keeper.process_tree import everything, look
@@ -191,9 +192,7 @@ async def test_a_killed_child_is_replaced_at_the_next_call(make: Make) -> None:
         assert await child.start()
         assert (await child.observe()).serving
         os.kill(_pid(), signal.SIGKILL)
-        async with asyncio.timeout(10):
-            while child.up:  # noqa: ASYNC110  (until its death was noticed: a plain value)
-                await asyncio.sleep(0.01)
+        await until(lambda: not child.up)  # its death was noticed
         assert await child.start()
         assert (await child.observe()).serving
         assert child.kills == 1

@@ -7,14 +7,8 @@ import logging
 
 import pytest
 
+from tests.waiting import until
 from watchtower.canaries.schedule import Schedule
-
-
-async def until(true: object, seconds: float = 3.0) -> None:
-    assert callable(true)
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110  (it waits for a plain value)
-            await asyncio.sleep(0.01)
 
 
 async def test_a_job_runs_again_and_again_until_stopped() -> None:
@@ -23,7 +17,7 @@ async def test_a_job_runs_again_and_again_until_stopped() -> None:
     schedule.every(0.05, "quick", lambda: runs.append("quick"))
     assert runs == []
     schedule.start()
-    await until(lambda: len(runs) >= 3)
+    await until(lambda: len(runs) >= 3, seconds=3.0)
     schedule.stop()
     await asyncio.sleep(0)
     seen = len(runs)
@@ -43,7 +37,7 @@ async def test_a_job_that_fails_is_run_again_and_disturbs_no_other(caplog: pytes
     schedule.every(0.05, "good", lambda: runs.append("good"))
     with caplog.at_level(logging.CRITICAL, logger="apscheduler"):
         schedule.start()
-        await until(lambda: runs.count("bad") >= 2 and runs.count("good") >= 2)
+        await until(lambda: runs.count("bad") >= 2 and runs.count("good") >= 2, seconds=3.0)
         schedule.stop()
         await asyncio.sleep(0)
 
@@ -54,7 +48,7 @@ async def test_a_loop_that_stood_still_gets_the_job_once_not_as_often_as_it_miss
     schedule = Schedule()
     schedule.every(0.05, "job", lambda: runs.append(loop.time()))
     schedule.start()
-    await until(lambda: bool(runs))
+    await until(lambda: bool(runs), seconds=3.0)
     before = len(runs)
     stood_still_until = loop.time() + 0.5
     while loop.time() < stood_still_until:

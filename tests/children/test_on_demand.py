@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.waiting import until
 from watchtower.children.child_process import ChildProcess, kill_group
 from watchtower.children.counts import Counts
 from watchtower.children.on_demand import ENDING, OnDemand
@@ -15,12 +16,6 @@ from watchtower.children.policy.patience import Patience
 from watchtower.vocabulary.errors import NotReachable
 
 SLEEP = "import time; time.sleep(60)"
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  (it waits for plain values)
-            await asyncio.sleep(0.01)
 
 
 class House:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from tests.sinks.receiver import HANG, OK, receiving, status
 from tests.storage.samples import a_notice, opened
+from tests.waiting import until
 from watchtower.ports import Delivery
 from watchtower.services.delivering.deliveries import Deliveries, past_notices
 from watchtower.sinks.delivery import DELIVERED, final, gone, retry
@@ -207,12 +208,6 @@ async def test_notices_for_a_sink_that_was_removed_are_filed_as_dead() -> None:
     deliveries = deliveries_to(journal, clock, sink)
     await deliveries.discard_unclaimed()
     assert [row.sink for row in journal.pending()] == ["hook"]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  what is awaited sets no event
-            await asyncio.sleep(0.01)
 
 
 async def test_a_hanging_receiver_delays_no_other_sink() -> None:

@@ -18,6 +18,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from tests.waiting import until
 from watchtower.children.policy.patience import Patience
 from watchtower.clock import SystemClock
 from watchtower.services.relaying import watched_worker, worker_plans
@@ -41,12 +42,6 @@ Fact = RelayHello | RelayFrame | RelayGone | RelayEnded
 DRAIN_SECONDS = 0.2
 TOKEN = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
 POST = b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  (it waits for plain values of the product)
-            await asyncio.sleep(0.01)
 
 
 def status_of(pid: int) -> dict[str, str]:

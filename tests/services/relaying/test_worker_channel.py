@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.strangers import STRANGER, ask_as, needs_root
+from tests.waiting import until
 from watchtower.services.relaying.worker_channel import WorkerChannel
 from watchtower.taps.framing import Deframer, frame
 from watchtower.testing.clock import HandClock
@@ -37,12 +38,6 @@ STRANGE = msgspec.structs.replace(HELLO, upstream="http://elsewhere")
 
 def heard(**more: Any) -> RelayFrame:
     return RelayFrame(**{"at": 1.0, "worker": 0, "pid": 77, "sequence": 1, "open_exchanges": 0, **more})
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  (it waits for plain values of the product)
-            await asyncio.sleep(0.01)
 
 
 class Worker:
